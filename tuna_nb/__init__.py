@@ -1,0 +1,25 @@
+__version__ = "0.1.0"
+
+from importlib import import_module as _import_module
+
+# The main names can be imported from here. Each is looked up on first use, so that a user of the data alone never imports torch.
+_names = {
+    'lib.core': 'TunaError',
+    'lib.llm': 'Endpoint Generation Store',
+    'lib.generate': 'LocalModel',
+    'data': 'format_prompt load_instructions load_ranked save_ranked from_lmops_prob from_lmops_ctx to_preference head tail',
+    'prob_ranking': 'teacher_score rank_by_score prob_rank',
+    'contextual_ranking': 'rouge_l pairwise_rouge_l diverse_sample judge_prompt Verdict parse_verdict contextual_rank rank_agreement',
+    'loss': 'mean_logp rank_loss mle_loss tuna_loss',
+    'train': 'RankedCollator TunaConfig TunaTrainer sft tune RECIPES',
+    'eval': 'evaluate results_table',
+    'ablations': 'EXPERIMENTS run_experiments plot_lambda plot_data_size plot_length_bias',
+}
+_home = {name: module for module,names in _names.items() for name in names.split()}
+__all__ = list(_home)
+
+def __getattr__(name):
+    if name not in _home: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_import_module(f"{__name__}.{_home[name]}"), name)
+
+def __dir__(): return sorted([*globals(), *__all__])
