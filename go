@@ -26,13 +26,6 @@ find_python() {
     exit 1
 }
 
-# On Linux without an NVIDIA driver, PyTorch's own index saves 3 GB of CUDA libraries
-torch_index() {
-    url=https://download.pytorch.org/whl/cpu
-    if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1 &&
-        "$python" -c "import urllib.request as u; u.urlopen('$url/torch/', timeout=10)" 2>/dev/null; then echo "--extra-index-url $url"; fi
-}
-
 setup() {
     want=$({ pwd; cat settings.ini setup.py pyproject.toml; } | cksum)
     if [ -x "$python" ] && [ "$(cat "$venv/tuna-ready" 2>/dev/null)" = "$want" ]; then return; fi
@@ -40,7 +33,7 @@ setup() {
     if ! "$python" -m pip --version >/dev/null 2>&1; then base=$(find_python); "$base" -m venv --clear "$venv"; fi
     quiet=-q; if [ -t 1 ]; then quiet=; fi
     # PyTorch first, so that nothing after it chooses another build
-    "$python" -m pip show -q torch 2>/dev/null || "$python" -m pip install $quiet torch==2.13.0 $(torch_index)
+    "$python" -m pip show -q torch 2>/dev/null || "$python" -m pip install $quiet torch==2.13.0
     "$python" -m pip install $quiet -e '.[dev]'
     echo "$want" >"$venv/tuna-ready"
 }

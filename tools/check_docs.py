@@ -41,5 +41,5 @@ if __name__=='__main__':
     for p in files:
         bad += check_page(p)
         print(p.relative_to(cfg.nbs_path), flush=True)
-    print(*bad, sep='\n')
+    for o in bad: print(o)
     sys.exit(bool(bad))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PAPER_TABLES', 'TABLE1', 'Generator', 'Benchmark', 'load_generator', 'VLLMModel', 'TextBenchmark', 'predict',
            'evaluate', 'pairwise_prompt', 'parse_scores', 'verdicts', 'bootstrap_interval', 'compare', 'summary',
-           'Column', 'results_table', 'ResultsTable']
+           'Column', 'ResultsTable', 'results_table']
 
 # %% ../nbs/05_eval.ipynb #a1ff25bf
 import hashlib,html,json,math,re
@@ -321,23 +321,6 @@ def _show(c, v, half, base, bold):
     return s,v in bold
 
 # %% ../nbs/05_eval.ipynb #3f8b8d4f
-def results_table(
-    rows:dict, # For each model name a list in the columns' order or a dict by column key
-    base:str='Alpaca', # Row that differences refer to; None for no differences
-    columns:list=TABLE1, # `Column`s
-)->"ResultsTable": # Shows itself in a notebook; `.markdown()` and `.html()` give text
-    "A table in the layout of Table 1"
-    if base is not None and base not in rows: raise TunaError(f"no row {base!r} to compare with; rows are {', '.join(rows)}")
-    cells,names = _cells(rows, columns),list(rows)
-    start = names.index(base) if base else 0
-    top = [_top_two([cells[n][i][0] for n in names[start:]], c.best) for i,c in enumerate(columns)]
-    body = []
-    for k,n in enumerate(names):
-        ref = [cells[base][i][0] if base and k>start else None for i in range(len(columns))]
-        body.append((n, [_show(c, *x, r, t if k>=start else ()) for c,x,r,t in zip(columns, cells[n], ref, top)]))
-    return ResultsTable([c.title for c in columns], body)
-
-# %% ../nbs/05_eval.ipynb #147beac1
 @dataclass
 class ResultsTable:
     "Headings, and for each row its name and (text, bold) cells"
@@ -358,3 +341,20 @@ class ResultsTable:
         head,*body = self._rows('<b>{}</b>')
         return f"<table>\n<thead>{row(head, 'th')}</thead>\n<tbody>\n" + '\n'.join(row(o, 'td') for o in body) + '\n</tbody>\n</table>'
     def _repr_markdown_(self): return self.markdown()
+
+# %% ../nbs/05_eval.ipynb #147beac1
+def results_table(
+    rows:dict, # For each model name a list in the columns' order or a dict by column key
+    base:str='Alpaca', # Row that differences refer to; None for no differences
+    columns:list=TABLE1, # `Column`s
+)->ResultsTable: # Shows itself in a notebook; `.markdown()` and `.html()` give text
+    "A table in the layout of Table 1"
+    if base is not None and base not in rows: raise TunaError(f"no row {base!r} to compare with; rows are {', '.join(rows)}")
+    cells,names = _cells(rows, columns),list(rows)
+    start = names.index(base) if base else 0
+    top = [_top_two([cells[n][i][0] for n in names[start:]], c.best) for i,c in enumerate(columns)]
+    body = []
+    for k,n in enumerate(names):
+        ref = [cells[base][i][0] if base and k>start else None for i in range(len(columns))]
+        body.append((n, [_show(c, *x, r, t if k>=start else ()) for c,x,r,t in zip(columns, cells[n], ref, top)]))
+    return ResultsTable([c.title for c in columns], body)

@@ -60,7 +60,7 @@ def rank_generations(
 def _storing(teacher, store):
     "The teacher with `store` for its replies"
     if store is None: return teacher
-    if not hasattr(teacher, 'store'): raise TunaError(f"teacher {teacher.name} runs here and keeps no replies; leave out store")
+    if not hasattr(teacher, 'store'): raise TunaError(f"{teacher.name} runs here and keeps no replies; leave out store")
     teacher = copy.copy(teacher)
     teacher.store = Store(store) if isinstance(store, (str,Path)) else store
     return teacher

@@ -310,6 +310,8 @@ def evaluate(self:TunaTrainer, eval_dataset=None, *args, **kwargs):
     return super(TunaTrainer, self).evaluate(self.encode(eval_dataset), *args, **kwargs)
 
 # %% ../nbs/04_train.ipynb #41db5497
+def _looks_local(s): return s.startswith(('/','.','~')) or s.count('/')>1 or '\\' in s
+
 def load_pretrained(
     model, # Folder, Hub id, or a loaded model
     tokenizer=None, # Tokenizer, folder or Hub id; by default the one saved with the model
@@ -320,6 +322,8 @@ def load_pretrained(
     "A model to train, and its tokenizer"
     loaded,source = hasattr(model, 'forward'),tokenizer or model
     if loaded and tokenizer is None: raise TunaError("a loaded model needs its tokenizer too")
+    for o in (model, tokenizer):
+        if not callable(o) and o is not None and _looks_local(str(o)) and not Path(o).exists(): raise TunaError(f"cannot load model {o}: no such folder")
     try:
         if not loaded: model = cls.from_pretrained(str(model), dtype=dtype, **args)
         if not callable(source): tokenizer = AutoTokenizer.from_pretrained(str(source))
@@ -409,7 +413,7 @@ def sft(
     ds = [{k:o[k] for k in ('id','instruction','input','output') if k in o} for o in ds]
     return fit(TunaTrainer, model, tokenizer, ds, output_dir, **{**dict(learning_rate=2e-5, num_train_epochs=3), **training_args})
 
-# %% ../nbs/04_train.ipynb #ea3bb718
+# %% ../nbs/04_train.ipynb #50bea887
 def tune(
     model, # Folder, Hub id, or a loaded model, which is trained in place
     tokenizer, # Tokenizer; None takes the one saved with the model
@@ -423,7 +427,7 @@ def tune(
     if not any(len(o['responses'])>1 for o in ranked_ds): raise TunaError("no record has two responses, so there is no order to learn")
     return fit(TunaTrainer, model, tokenizer, ranked_ds, output_dir, margin=margin, mle_weight=mle_weight, **training_args)
 
-# %% ../nbs/04_train.ipynb #189719be
+# %% ../nbs/04_train.ipynb #4d1d650d
 def expand_responses(
     ds, # Ranked records
     top:int=None, # How many responses of each, the best first; None: all
@@ -435,7 +439,7 @@ def expand_responses(
         return [dict(id=f"{o['id']}/{i}", instruction=o['instruction'], input=o['input'], output=t) for i,t in enumerate(ts)]
     return Dataset.from_list([r for o in ds for r in rows(o)])
 
-# %% ../nbs/04_train.ipynb #1bc93dcb
+# %% ../nbs/04_train.ipynb #e0e55771
 def logistic_loss(
     v:Tensor, # Scores of the responses, best first, (batch, n)
     mask:Tensor, # True where a response exists, (batch, n)
@@ -445,7 +449,7 @@ def logistic_loss(
     real = mask[...,j]&mask[...,k]
     return (F.softplus(upcast(v[...,k]-v[...,j]))*real).sum(-1)/real.sum(-1).clamp(min=1)
 
-# %% ../nbs/04_train.ipynb #6f7012f9
+# %% ../nbs/04_train.ipynb #e41467d5
 class PRMTrainer(TunaTrainer):
     "Learns a number per response in place of its probability"
     def encode(self, ds):
@@ -465,7 +469,7 @@ def head_scores(
     v = model(input_ids=batch['input_ids'], attention_mask=batch['attention_mask'], use_cache=False).logits
     return by_rank(upcast(v.squeeze(-1)), batch)
 
-# %% ../nbs/04_train.ipynb #e41467d5
+# %% ../nbs/04_train.ipynb #835e34a0
 def train_prm(
     model, # Folder, Hub id, or a loaded sequence classifier with one label
     tokenizer, # Tokenizer; None takes the one saved with the model
@@ -481,7 +485,7 @@ def train_prm(
     model.config.pad_token_id = RankedCollator(tokenizer).pad
     return fit(PRMTrainer, model, tokenizer, ds, output_dir, **training_args)
 
-# %% ../nbs/04_train.ipynb #5192c637
+# %% ../nbs/04_train.ipynb #c25a7b60
 def prm_rank(
     ds, # Records with `responses` in any order
     prm, # Folder, Hub id, or a loaded proxy ranking model
@@ -498,7 +502,7 @@ def prm_rank(
         rows.append(dict(id=o['id'], instruction=o['instruction'], input=o['input'], output=o['original'], responses=responses, scores=scores, source='prm'))
     return Dataset.from_list(rows)
 
-# %% ../nbs/04_train.ipynb #c25a7b60
+# %% ../nbs/04_train.ipynb #6bd83524
 def score_records(
     model, # Loaded model
     tokenizer, # Its tokenizer
@@ -520,7 +524,7 @@ def score_records(
     back = torch.tensor(order).argsort()
     return tuple(o[back] for o in stack_scores(seen))
 
-# %% ../nbs/04_train.ipynb #58f96806
+# %% ../nbs/04_train.ipynb #33ab3f8b
 @dataclass(frozen=True)
 class Recipe:
     "How the paper trained a model"
@@ -546,7 +550,7 @@ class Recipe:
             per_device_train_batch_size=micro_batch, gradient_accumulation_steps=steps)
         return d if self.margin is None else dict(d, margin=self.margin, mle_weight=self.mle_weight)
 
-# %% ../nbs/04_train.ipynb #0cef746b
+# %% ../nbs/04_train.ipynb #e6153944
 _SCHEDULE = "schedule: cosine, as released"
 _SFT = "§3.1 gives rate and optimizer and points to Llama-X for the rest: its 3 epochs and 64 on each of 8 GPUs are assumed; " + _SCHEDULE
 _PRM = "all settings: those of Tuna_c are assumed; head and loss are ours"
@@ -570,7 +574,7 @@ RECIPES = {
     **{f'Tuna_c (PRM-{b}-39K)': Recipe('Alpaca', f"first 13K: {_c}; last 39K: PRM-{b}'s ranking", 1e-5, (8,), silent=_as_c) for b in ('3B','7B')},
 }
 
-# %% ../nbs/04_train.ipynb #558b660b
+# %% ../nbs/04_train.ipynb #1b7fd93c
 def get_recipe(
     name:str, # Name of a model in `RECIPES`; spaces do not matter
 )->Recipe: # Its recipe
@@ -579,7 +583,7 @@ def get_recipe(
     if found is None: raise TunaError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
     return found
 
-# %% ../nbs/04_train.ipynb #1b7fd93c
+# %% ../nbs/04_train.ipynb #ae559b20
 def _settings(recipe, lr, epochs, batch_size, micro_batch, lora, bf16, restart, max_length, template, seed):
     "Command-line options as arguments of `fit`"
     r = get_recipe(recipe)
@@ -596,7 +600,7 @@ def _report(trainer, out):
     for o in last: print('  '.join(f'{k} {o[k]:.4g}' for k in ('step','loss','rank_loss','mle_loss','pair_accuracy') if k in o))
     print(f"saved: {out}")
 
-# %% ../nbs/04_train.ipynb #363fc076
+# %% ../nbs/04_train.ipynb #81b11c2f
 @command
 def tuna_sft(
     model:str, # Folder or Hub id of the model to start from
@@ -622,7 +626,7 @@ def tuna_sft(
     args = _settings(recipe, lr, epochs, batch_size, micro_batch, lora, bf16, restart, max_length, template, seed)
     _report(sft(model, None, ds, output_dir, **{k:v for k,v in args.items() if k not in ('margin','mle_weight')}), output_dir)
 
-# %% ../nbs/04_train.ipynb #3c5c5377
+# %% ../nbs/04_train.ipynb #b518127a
 @command
 def tuna_train(
     model:str, # Folder or Hub id of the model to start from
@@ -655,7 +659,7 @@ def tuna_train(
     if held is not None: print('held out:', '  '.join(f'{k} {v:.4g}' for k,v in trainer.summary(*score_records(
         trainer.model, trainer.processing_class, held, max_length=max_length, template=template)).items()))
 
-# %% ../nbs/04_train.ipynb #6c8218a6
+# %% ../nbs/04_train.ipynb #1b3f7011
 def split_by_hash(
     ds, # Records with an `id`, as a Dataset
     share:float=0.2, # Part to hold out
@@ -674,7 +678,7 @@ def stage(
     if not path.exists(): write_text(path, json.dumps(f(), indent=1))
     return json.loads(path.read_text())
 
-# %% ../nbs/04_train.ipynb #1b3f7011
+# %% ../nbs/04_train.ipynb #4b1de195
 def _real_scores(path, held, mle_weight=1.):
     "Metrics on held-out rankings, and the accuracy of each record"
     model,tok = load_pretrained(path)
@@ -694,7 +698,7 @@ def _real_samples(path, ds, seed, max_new_tokens):
     keys = ('id','instruction','input','responses','temperatures','similarities','trials')
     return [{k:o[k] for k in keys} for o in got]
 
-# %% ../nbs/04_train.ipynb #6528e93b
+# %% ../nbs/04_train.ipynb #65a16c26
 def real_run(
     data_dir, # Folder with alpaca/, rankings/ and models/stories260K
     out_dir, # Folder for models and results; finished stages are found there and not repeated
@@ -710,8 +714,8 @@ def real_run(
     data,out = Path(data_dir),Path(out_dir)
     base,tok = data/'models'/'stories260K',load_pretrained(data/'models'/'stories260K')[1]
     args = dict(seed=seed, per_device_train_batch_size=8)
-    sft_args = {**args, **dict(num_train_epochs=3, learning_rate=2e-3), **(sft_args or {})}
-    tune_args = {**args, **dict(num_train_epochs=2, learning_rate=5e-4), **(tune_args or {})}
+    sft_args = {**args, **dict(num_train_epochs=3, learning_rate=1e-3), **(sft_args or {})}
+    tune_args = {**args, **dict(num_train_epochs=2, learning_rate=3e-3), **(tune_args or {})}
     n = n_sft+n_sample
     alpaca = head(fitting(head(load_instructions(data/'alpaca'/'alpaca_data.json'), 2*n), tok, 512, room=64), n)
     ranked = fitting(load_ranked(data/'rankings'/'ranking4_gpt4turbo.json'), tok, 512, room=64)
@@ -726,7 +730,7 @@ def real_run(
     res['tuna'] = trained('tuna', tune, out/'sft', train, **tune_args)
     return _real_report(res, samples, train, held)
 
-# %% ../nbs/04_train.ipynb #01ee7375
+# %% ../nbs/04_train.ipynb #2257c92f
 def _real_report(res, samples, train, held):
     "Numbers of a real run"
     per = {k:o.pop('by_record') for k,o in res.items()}

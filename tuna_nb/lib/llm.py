@@ -120,6 +120,12 @@ def _loop():
     threading.Thread(target=loop.run_forever, daemon=True, name='tuna_nb.lib.llm').start()
     return loop
 
+@cache
+def _connections():
+    "The connections that all endpoints share: only the loop may close a socket that it waits for"
+    import openai
+    return openai.DefaultAsyncHttpxClient()
+
 def run_async(
     coro, # Coroutine to run to its end
 ): # What the coroutine returns
@@ -177,7 +183,8 @@ class Endpoint:
         import openai
         self.name,self.kind,self.concurrency,self.timeout = model,kind,concurrency,timeout
         api_key = api_key or os.environ.get('OPENAI_API_KEY') or ('none' if base_url else None)
-        try: self.client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries)
+        args = dict(base_url=base_url, timeout=timeout, max_retries=max_retries, http_client=_connections())
+        try: self.client = openai.AsyncOpenAI(api_key=api_key, **args)
         except openai.OpenAIError: raise TunaError(f"{model}: no API key; pass api_key or set OPENAI_API_KEY") from None
         self.base_url = str(self.client.base_url).rstrip('/')
         self.store = Store(store) if isinstance(store, (str,Path)) else store
