@@ -292,7 +292,7 @@ def length_table(
 
 EXPECTED['length_by_rank'] = [Expected('contextual ranking', 4, 1, 'rises'), Expected('prob. ranking', 4, 1, 'rises, less')]
 
-# %% ../nbs/06_ablations.ipynb #5b97fa59
+# %% ../nbs/06_ablations.ipynb #6a92ca7d
 @dataclass(frozen=True)
 class Experiment:
     "One figure or table of the paper, at any scale"
@@ -308,7 +308,7 @@ class Experiment:
     table:Callable # From seeds to a table
     scales:tuple = ('mini','quick') # Where it can run
 
-# %% ../nbs/06_ablations.ipynb #6a92ca7d
+# %% ../nbs/06_ablations.ipynb #7c4f2813
 _row = lambda name: {c.key:x for c,x in zip(TABLE1, PAPER_TABLES['table1'][name])}
 EXPERIMENTS = {
     'lambda': Experiment('lambda', 'Figure 2, §3.4', 'fig2', 'What the weight λ of the original response does', 'Tuna_c',
@@ -326,7 +326,7 @@ def find_experiment(
         if name in (k, e.alias): return k
     raise TunaError(f"unknown experiment {name!r}; there are {', '.join(f'{k} ({e.alias})' for k,e in EXPERIMENTS.items())}")
 
-# %% ../nbs/06_ablations.ipynb #6d93ee3b
+# %% ../nbs/06_ablations.ipynb #fbcf5f3e
 def select_results(
     seeds:list, # The results of independent runs
     names, # Names of experiments
@@ -336,7 +336,7 @@ def select_results(
     keys = {o: ('seed', 'models', EXPERIMENTS[o].key, *(('quality_by_rank',) if o=='length' else ())) for o in names}
     return {o: [{k:s[k] for k in keys[o] if k in s} for s in seeds] for o in names}
 
-# %% ../nbs/06_ablations.ipynb #33fc8078
+# %% ../nbs/06_ablations.ipynb #38bf7d9d
 def run_experiments(
     names=None, # One name or a list of them; None for all
     scale:str='mini', # Size of models and data; "quick" takes about a minute and shows nothing but that it runs
