@@ -25,7 +25,7 @@ from transformers import (AutoModelForCausalLM,AutoModelForSequenceClassificatio
     Trainer,TrainerCallback,TrainingArguments,modeling_utils)
 
 from .contextual_ranking import sample_responses
-from .data import format_prompt,head,load_instructions,load_ranked,log,tail
+from .data import format_prompt,head,load_instructions,load_ranked,log as logger,tail
 from .lib.core import TunaError,command,mean_interval,progress,real_data,seed_all,write_text
 from .lib.generate import LocalModel
 from .loss import (mle_loss,ordered_pairs,pair_accuracy,rank_loss,rank_pairs,row_means,token_logp,token_mean_loss,
@@ -78,7 +78,7 @@ def fitting(
     "Leave out records whose prompt is too long, and log how many"
     ns = map(len, _ids(tokenizer, [format_prompt(o['instruction'], o.get('input') or '', template) for o in ds]))
     keep = [i for i,n in enumerate(ns) if n+room<=max_length]
-    if len(keep)<len(ds): log.warning("left out %d of %d records, their prompts are too long", len(ds)-len(keep), len(ds))
+    if len(keep)<len(ds): logger.warning("left out %d of %d records, their prompts are too long", len(ds)-len(keep), len(ds))
     return ds.select(keep)
 
 # %% ../nbs/04_train.ipynb #f3bd71f8
