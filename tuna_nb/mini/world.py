@@ -9,7 +9,7 @@ __all__ = ['THINGS', 'FACTS', 'OPPOSITES', 'PEOPLE', 'WORDS', 'TIPS', 'HELD_OUT'
            'VicunaQA', 'benchmarks']
 
 # %% ../../nbs/mini/world.ipynb #7390d1d2
-import math,random,re
+import random,re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
