@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['tiny_tokenizer', 'tiny_lm', 'pick_tokens', 'streams', 'left_pad', 'right_pad', 'CausalState', 'Seq2SeqState',
-           'start_token', 'Decoded', 'decode', 'LocalModel', 'causal_logps', 'seq2seq_logps']
+           'start_token', 'Decoded', 'decode', 'LocalModel', 'prompt_ids', 'check_sampling', 'causal_logps',
+           'seq2seq_logps']
 
 # %% ../../nbs/lib/generate.ipynb #c0b099ef
 import inspect,random
@@ -18,7 +19,7 @@ from transformers import (AutoConfig,AutoModelForCausalLM,AutoModelForSeq2SeqLM,
     LlamaForCausalLM,PreTrainedTokenizerFast)
 
 from .core import TunaError,progress
-from .llm import Generation
+from .llm import Generation,prompt_seed
 
 # %% ../../nbs/lib/generate.ipynb #edf454fe
 def tiny_tokenizer(
@@ -71,15 +72,16 @@ def pick_tokens(
 def streams(
     prompts:list, # Prompts of one call
     n:int, # Answers per prompt
-    seed:int=None, # None: a fresh seed from the operating system
+    seed=None, # One number for the call, a list with one for each prompt, or None for a fresh one from the operating system
 )->list: # One list of n random generators per prompt
-    "Random streams keyed by seed, prompt, how often it came before, and sample number"
+    "Random streams keyed by seed, prompt and sample number"
     if seed is None: seed = random.SystemRandom().getrandbits(64)
-    seen,res = Counter(),[]
-    for p in prompts:
-        res.append([random.Random(f'{seed}/{seen[p]}/{i}/{p}') for i in range(n)])
-        seen[p] += 1
-    return res
+    if not isinstance(seed, list):
+        seen,call,seed = Counter(),seed,[]
+        for p in prompts:
+            seed.append(prompt_seed(call, p)+seen[p]*n)
+            seen[p] += 1
+    return [[random.Random(f'{s}/{i}/{p}') for i in range(n)] for s,p in zip(seed, prompts, strict=True)]
 
 # %% ../../nbs/lib/generate.ipynb #e92eed1d
 def left_pad(
@@ -103,10 +105,12 @@ def _takes(model, name):
     base = model.get_base_model() if hasattr(model, 'get_base_model') else model
     return name in inspect.signature(base.forward).parameters
 
+def _cache_name(model): "What transformers calls the cache, before and since 5.24"; return 'cache' if _takes(model, 'cache') else 'past_key_values'
+
 class CausalState:
     "A batch of left-padded prompts under a decoder-only model"
     def __init__(self, model, rows, pad):
-        self.model,self.cache = model,None
+        self.model,self.key,self.cache = model,_cache_name(model),None
         self.ids,self.mask = left_pad(rows, pad, model.device)
         self.args = dict(logits_to_keep=1) if _takes(model, 'logits_to_keep') else {}
     def step(self, ids=None): # ids: the tokens chosen last, (rows,); None reads the prompts
@@ -114,8 +118,8 @@ class CausalState:
         else: ids,self.mask = ids[:,None],torch.cat([self.mask, self.mask.new_ones(len(ids),1)], 1)
         pos = (self.mask.cumsum(-1)-1).clamp(min=0)[:,-ids.shape[1]:]
         if _takes(self.model, 'position_ids'): self.args['position_ids'] = pos
-        out = self.model(input_ids=ids, attention_mask=self.mask, past_key_values=self.cache, use_cache=True, **self.args)
-        self.cache = out.past_key_values
+        out = self.model(input_ids=ids, attention_mask=self.mask, use_cache=True, **{self.key:self.cache}, **self.args)
+        self.cache = out[self.key]
         return out.logits[:,-1].float()
     def select(self, idx):
         self.mask = self.mask[idx]
@@ -125,15 +129,15 @@ class CausalState:
 class Seq2SeqState:
     "A batch of prompts in the encoder, and what the decoder has said so far"
     def __init__(self, model, rows, pad):
-        self.model,self.cache = model,None
+        self.model,self.key,self.cache = model,_cache_name(model),None
         ids,self.mask = right_pad(rows, pad, model.device) # absolute positions count from the first token
         self.encoded = model.get_encoder()(input_ids=ids, attention_mask=self.mask)
         self.first = ids.new_full((len(rows),), start_token(model))
     def step(self, ids=None): # ids: the tokens chosen last, (rows,); None starts the decoder
         ids = self.first if ids is None else ids
         out = self.model(encoder_outputs=self.encoded, attention_mask=self.mask, decoder_input_ids=ids[:,None],
-            past_key_values=self.cache, use_cache=True)
-        self.cache = out.past_key_values
+            use_cache=True, **{self.key:self.cache})
+        self.cache = out[self.key]
         return out.logits[:,-1].float()
     def select(self, idx):
         self.mask = self.mask[idx]
@@ -213,6 +217,7 @@ class LocalModel:
         device=None, # Default: where a loaded model is, else the first GPU if there is one
         name:str=None, # How results are labelled; default the folder or Hub id
         context:int=None, # Longest prompt and answer together; default from the model's configuration
+        chat:bool=False, # Send each prompt as a user message in the tokenizer's chat template
         **load_args, # For from_pretrained: dtype, revision, ...
     ):
         loaded = not isinstance(model, str) and hasattr(model, 'forward')
@@ -222,27 +227,52 @@ class LocalModel:
             tokenizer = tokenizer or saved
             device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
         if tokenizer is None: raise TunaError(f"model {self.name} was given without a tokenizer")
-        self.model,self.tokenizer,self.batch_size = model.to(device) if device else model,tokenizer,batch_size
+        if chat: _as_chat(tokenizer, [], self.name)
+        self.model,self.tokenizer,self.batch_size,self.chat = model.to(device) if device else model,tokenizer,batch_size,chat
         self.seq2seq,self.ends = model.config.is_encoder_decoder,_ends(model, tokenizer)
         self.pad = next((o for o in (tokenizer.pad_token_id, tokenizer.eos_token_id) if o is not None), 0)
         self.context = context or getattr(model.config.get_text_config(), 'max_position_embeddings', None)
         self._pieces = {}
 
 # %% ../../nbs/lib/generate.ipynb #c84f88a9
+def _as_chat(tokenizer, prompts, name):
+    "Each prompt as one user message, up to where the reply begins"
+    if not getattr(tokenizer, 'chat_template', True): # vLLM's own tokenizers for Mistral have no such attribute
+        raise TunaError(f"the tokenizer of {name} has no chat template; leave out chat")
+    return [tokenizer.apply_chat_template([dict(role='user', content=p)], tokenize=False, add_generation_prompt=True) for p in prompts]
+
 def _drop_end(ids, ends):
     "Some tokenizers close every text with an end token; a text that goes on must not have it"
     return ids[:-1] if ids and ids[-1] in ends else ids
 
+def _encode(tokenizer, texts, chat=False, ends=()):
+    "Token ids of texts"
+    rows = tokenizer(texts, add_special_tokens=not chat).input_ids if texts else []
+    return rows if chat else [_drop_end(o, ends) for o in rows]
+
+# %% ../../nbs/lib/generate.ipynb #5187bbe0
+def prompt_ids(
+    tokenizer, # Of the model that is asked
+    prompts:list, # Texts to go on from, or with `chat` to reply to
+    name:str, # Of the model, for errors
+    context:int=None, # Tokens of prompt and answer together; None for any number
+    chat:bool=False, # Write each prompt as a user message in the chat template
+    ends=(), # Ids of end tokens, which a prompt must not close with
+    room:int=1, # Tokens to be left for the answer
+)->list: # Token ids of each prompt
+    "Tokenise prompts; one that is empty or too long is refused by its number"
+    rows = _encode(tokenizer, _as_chat(tokenizer, prompts, name) if chat else list(prompts), chat, ends)
+    for i,o in enumerate(rows):
+        if not o: raise TunaError(f"prompt {i} is empty and {name} has no start token")
+        if context and len(o)+room>context:
+            raise TunaError(f"prompt {i} ({prompts[i][:24]!r}…) has {len(o)} tokens, too long for {name}: its context is {context} tokens")
+    return rows
+
+# %% ../../nbs/lib/generate.ipynb #d87fe1e2
 @patch
 def _encode_all(self:LocalModel, prompts):
-    "Token ids of every prompt, checked against the context"
-    rows = self.tokenizer(list(prompts)).input_ids if prompts else []
-    if not self.seq2seq: rows = [_drop_end(o, self.ends) for o in rows]
-    for i,o in enumerate(rows):
-        if not o: raise TunaError(f"prompt {i} is empty and {self.name} has no start token")
-        if self.context and len(o)+(not self.seq2seq)>self.context:
-            raise TunaError(f"prompt {i} ({prompts[i][:24]!r}…) has {len(o)} tokens, too long for {self.name}: its context is {self.context} tokens")
-    return rows
+    "Token ids of every prompt"
+    return prompt_ids(self.tokenizer, prompts, self.name, self.context, self.chat, () if self.seq2seq else self.ends, not self.seq2seq)
 
 # %% ../../nbs/lib/generate.ipynb #77f56bdd
 @patch
@@ -254,19 +284,28 @@ def _generation(self:LocalModel, ids, logps, reason, logprobs=True):
     g.ids = ids
     return g
 
+# %% ../../nbs/lib/generate.ipynb #2f6b38fb
+def check_sampling(
+    n, # Answers per prompt
+    max_new_tokens, # Longest answer
+    temperature, # 0 is greedy
+):
+    "Refuse settings that no backend can follow"
+    if n<1 or max_new_tokens<1 or temperature<0:
+        raise TunaError(f"n and max_new_tokens must be at least 1 and temperature at least 0, got {n}, {max_new_tokens}, {temperature}")
+
 # %% ../../nbs/lib/generate.ipynb #07f2ef17
 @patch
 def sample(self:LocalModel,
-    prompts:list, # Prompts, sent as they are
+    prompts:list, # Sent as they are, or with `chat` as user messages
     n:int=1, # Answers per prompt
     temperature:float=0., # 0 is greedy
     max_new_tokens:int=256, # Clipped to the context left
-    seed:int=None, # None: different every time
+    seed=None, # One number, or a list with one for each prompt; None: different every time
     logprobs:bool=False, # Also return the log-probability of every token
 )->list: # One list of n `Generation`s per prompt
     "Continue every prompt n times"
-    if n<1 or max_new_tokens<1 or temperature<0:
-        raise TunaError(f"n and max_new_tokens must be at least 1 and temperature at least 0, got {n}, {max_new_tokens}, {temperature}")
+    check_sampling(n, max_new_tokens, temperature)
     rows,k = self._encode_all(prompts),n if temperature else 1
     size,out = max(1, self.batch_size//k),[None]*len(rows)
     rngs = streams(prompts, k, seed) if temperature else [[None]]*len(rows)
@@ -322,15 +361,15 @@ def _split(self:LocalModel, ids, prompt, text):
     if hasattr(text, 'ids'): return ids,text.ids
     text = getattr(text, 'text', text)
     if self.seq2seq: return ids,_drop_end(self.tokenizer(text_target=text).input_ids, self.ends)
-    full = _drop_end(self.tokenizer(prompt+text).input_ids, self.ends)
+    full, = _encode(self.tokenizer, [prompt+text], self.chat, self.ends)
     return full[:len(ids)],full[len(ids):]
 
 @patch
 def _pairs(self:LocalModel, prompts, texts):
     "Token ids of all prompts with each of their answers, checked against the context"
     if len(prompts)!=len(texts): raise TunaError(f"{len(prompts)} prompts but {len(texts)} lists of texts")
-    res = []
-    for i,(ids,p,ts) in enumerate(zip(self._encode_all(prompts), prompts, texts)):
+    shown,res = _as_chat(self.tokenizer, prompts, self.name) if self.chat else prompts,[]
+    for i,(ids,p,ts) in enumerate(zip(self._encode_all(prompts), shown, texts)):
         for j,t in enumerate(ts):
             pre,ans = self._split(ids, p, t)
             n = len(ans)+(0 if self.seq2seq else len(pre))

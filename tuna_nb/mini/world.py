@@ -9,14 +9,15 @@ __all__ = ['THINGS', 'FACTS', 'OPPOSITES', 'PEOPLE', 'WORDS', 'TIPS', 'HELD_OUT'
            'VicunaQA', 'benchmarks']
 
 # %% ../../nbs/mini/world.ipynb #7390d1d2
-import random,re
+import json,random,re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
-from ..contextual_ranking import read_judge_prompt,rouge_l
+from ..contextual_ranking import read_judge_prompt
 from ..data import format_prompt
 from ..lib.core import TunaError,progress
+from ..lib.rouge import rouge_l
 
 # %% ../../nbs/mini/world.ipynb #8675ef3e
 def _things(kind, rows):
@@ -484,10 +485,11 @@ class Judge:
     def __call__(self,
         prompt:str, # From `judge_prompt` or `pairwise_prompt`
         seed=None, # Ignored: at temperature 0 a judge repeats itself
+        schema=None, # If given, a ranking is answered in JSON
     )->str: # The verdict
         "Answer a prompt"
         rng = random.Random(f'{self.seed}{prompt}')
-        try: return (self.compare if prompt.startswith('[Question]') else self.rank)(rng, prompt)
+        try: return self.compare(rng, prompt) if prompt.startswith('[Question]') else self.rank(rng, prompt, schema)
         except TunaError as e: return f"I cannot judge this. {e}"
 
 # %% ../../nbs/mini/world.ipynb #e76cae8d
@@ -495,7 +497,7 @@ from fastcore.basics import patch
 
 # %% ../../nbs/mini/world.ipynb #b70cf52c
 @patch
-def rank(self:Judge, rng, prompt):
+def rank(self:Judge, rng, prompt, schema=None):
     "A verdict in the format of Table 9"
     instruction,input,texts = read_judge_prompt(prompt)
     f,a = understand(instruction, input)
@@ -505,8 +507,15 @@ def rank(self:Judge, rng, prompt):
     total = {i: round(min(15, sum(m)+b), 1) for i,(m,b) in got.items()}
     order = sorted(keep+[len(texts)], key=lambda i: -total[i])
     twice = [i for i in range(len(texts)) if i not in keep]
-    return '\n'.join([f"The instruction is {'open' if f.clauses else 'close'}-ended.", f"###Response {len(texts)}:", best, '',
-        f"Duplicates: {twice or 'none'}", *[f"Response {i}: [{total[i]:g}]" for i in order], f"rank: {order}"])
+    kind = 'open' if f.clauses else 'close'
+    if schema: return json.dumps(dict(kind=kind, reference=best, duplicates=twice, ranking=order,
+        ratings=[dict(response=i, marks=got[i][0], total=total[i]) for i in order]))
+    return '\n'.join([f"The instruction is {kind}-ended.", f"###Response {len(texts)}:", best, '',
+        f"Duplicates: {twice or 'none'}", *[f"Response {i}: [{_marks_text(*got[i], total[i])}]" for i in order], f"rank: {order}"])
+
+def _marks_text(marks, bonus, total):
+    "A rating with its three parts, unless something else was added to them"
+    return f'{total:g}' if bonus else f"{' + '.join(map(str, marks))} = {total:g}"
 
 @patch
 def compare(self:Judge, rng, prompt):
