@@ -5,14 +5,16 @@
 # %% auto #0
 __all__ = ['RECIPES', 'encode_records', 'fitting', 'RankedCollator', 'context_length', 'response_logits', 'by_rank',
            'sequence_logps', 'TunaConfig', 'ranking_metrics', 'stack_scores', 'Bar', 'TunaTrainer', 'load_pretrained',
-           'add_lora', 'fit', 'sft', 'tune', 'expand_responses', 'logistic_loss', 'PRMTrainer', 'head_scores',
-           'train_prm', 'prm_rank', 'score_records', 'Recipe', 'get_recipe', 'tuna_sft', 'tuna_train', 'split_by_hash',
+           'add_lora', 'fit', 'sft', 'tune', 'expand_responses', 'logistic_loss', 'PRMCollator', 'head_scores',
+           'PRMTrainer', 'load_prm', 'train_prm', 'split_by_hash', 'score_records', 'prm_scores', 'ordered_shares',
+           'prm_accuracy', 'prm_rank', 'Recipe', 'get_recipe', 'tuna_sft', 'tuna_train', 'tuna_prm', 'tuna_prm_rank',
            'stage', 'real_run']
 
 # %% ../nbs/04_train.ipynb #757d85a1
-import hashlib,inspect,json,os
+import copy,hashlib,inspect,json,math,os
 from dataclasses import dataclass,field,replace
 from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 
 import torch, torch.nn.functional as F
@@ -24,13 +26,14 @@ from torch import Tensor
 from transformers import (AutoModelForCausalLM,AutoModelForSequenceClassification,AutoTokenizer,PrinterCallback,
     Trainer,TrainerCallback,TrainingArguments,modeling_utils)
 
-from .contextual_ranking import sample_responses
-from .data import format_prompt,head,load_instructions,load_ranked,log as logger,tail
+from .contextual_ranking import _resuming,sample_responses
+from .data import format_prompt,head,load_instructions,load_ranked,log as logger,save_ranked,tail
 from .lib.core import TunaError,command,mean_interval,progress,real_data,seed_all,write_text
 from .lib.generate import LocalModel
+from .lib.store import Store,request_key
 from .loss import (mle_loss,ordered_pairs,pair_accuracy,rank_loss,rank_pairs,row_means,token_logp,token_mean_loss,
     tuna_loss,upcast)
-from .prob_ranking import rank_by_score
+from .prob_ranking import check_out
 
 # %% ../nbs/04_train.ipynb #3528ecb9
 def _eos(tokenizer):
@@ -38,10 +41,13 @@ def _eos(tokenizer):
     if tokenizer.eos_token_id is None: raise TunaError("the tokenizer has no end-of-sequence token")
     return tokenizer.eos_token_id
 
-def _ids(tokenizer, texts):
-    "Token ids of each text, without an end token"
-    rows = tokenizer(texts, return_attention_mask=False, verbose=False).input_ids if texts else []
-    return [r[:-1] if r and r[-1]==_eos(tokenizer) else r for r in rows]
+def _plain_ids(tokenizer, texts):
+    "Token ids of each text as the tokenizer makes them"
+    return tokenizer(texts, return_attention_mask=False, verbose=False).input_ids if texts else []
+
+def _ids(tokenizer, texts, end=()):
+    "Token ids of each text, with `end` in place of an end token"
+    return [[*(r[:-1] if r and r[-1]==_eos(tokenizer) else r), *end] for r in _plain_ids(tokenizer, texts)]
 
 # %% ../nbs/04_train.ipynb #23bf6b9f
 def encode_records(
@@ -49,14 +55,16 @@ def encode_records(
     tokenizer, # Any tokenizer with an end-of-sequence token
     max_length:int=None, # Longest prompt and response together, in tokens
     template="alpaca", # See `format_prompt`
+    end:bool=True, # Put the end token behind each response? False leaves the tokenizer's own ids
 )->list: # Per record its `id`, the `start` of the response, `rows` of token ids, and `cols`: 0 for the original, then the ranks
     "Tokenise each prompt together with each of its responses"
     records = list(records)
     prompts = [format_prompt(o['instruction'], o.get('input') or '', template) for o in records]
     texts = [[o.get('output') or '', *(o.get('responses') or [])] for o in records]
     cols = [[k for k,t in enumerate(ts) if k or t.strip()] for ts in texts]
-    rows = iter(_ids(tokenizer, [p+ts[k] for p,ts,ks in zip(prompts, texts, cols) for k in ks]))
-    items = [dict(id=str(o.get('id', i)), start=len(p), cols=ks, rows=[(next(rows)+[_eos(tokenizer)])[:max_length] for _ in ks])
+    whole = [p+ts[k] for p,ts,ks in zip(prompts, texts, cols) for k in ks]
+    rows = iter(_ids(tokenizer, whole, [_eos(tokenizer)]) if end else _plain_ids(tokenizer, whole))
+    items = [dict(id=str(o.get('id', i)), start=len(p), cols=ks, rows=[next(rows)[:max_length] for _ in ks])
              for i,(o,p,ks) in enumerate(zip(records, _ids(tokenizer, prompts), cols), 1)]
     for o in items: _check(o, max_length)
     return items
@@ -210,7 +218,7 @@ class Bar(TrainerCallback):
 # %% ../nbs/04_train.ipynb #d9fb9ee5
 class TunaTrainer(Trainer):
     "`transformers.Trainer` with the loss of Eq. 6"
-    loss_is_scaled_for_ga = True
+    loss_is_scaled_for_ga,collator_class = True,RankedCollator
     def __init__(self,
         model, # Causal language model
         args:TunaConfig, # Settings
@@ -220,7 +228,7 @@ class TunaTrainer(Trainer):
         **kwargs, # For `transformers.Trainer`
     ):
         lengths = [o for o in (args.max_length, context_length(model)) if o]
-        self.collator = RankedCollator(processing_class, min(lengths, default=None), args.template)
+        self.collator = self.collator_class(processing_class, min(lengths, default=None), args.template)
         self.seen,self.eval_losses,self.use_cache = dict(train=[], eval=[]),[],getattr(model.config, 'use_cache', True)
         if args.n_gpu>1: args._n_gpu = 1 # one process per device (torchrun), never DataParallel
         super().__init__(model, args, data_collator=self.collator, train_dataset=self.encode(train_dataset),
@@ -333,15 +341,20 @@ def load_pretrained(
 
 # %% ../nbs/04_train.ipynb #6954494d
 def add_lora(
-    model, # Causal language model
+    model, # Causal language model or sequence classifier
     lora, # None or False: all weights are trained; True: rank 8 on all linear layers; a dict of LoraConfig's fields; a LoraConfig
 ): # The model, or a `PeftModel` around it
     "Train small adapters in place of the weights"
     if not lora: return model
     from peft import LoraConfig,get_peft_model
-    fields = dict(r=8, lora_alpha=16, target_modules='all-linear', task_type='CAUSAL_LM')
+    task = 'SEQ_CLS' if _classifies(model) else 'CAUSAL_LM'
+    fields = dict(r=8, lora_alpha=16, target_modules='all-linear', task_type=task)
     if not isinstance(lora, LoraConfig): lora = LoraConfig(**{**fields, **(lora if isinstance(lora, dict) else {})})
+    lora.task_type = lora.task_type or task
+    if lora.task_type!=task: raise TunaError(f"adapters for this model need task_type {task}, got {lora.task_type}")
     return get_peft_model(model, lora)
+
+def _classifies(model): return type(_base(model)).__name__.endswith('ForSequenceClassification')
 
 # %% ../nbs/04_train.ipynb #8553db19
 @patch
@@ -449,60 +462,78 @@ def logistic_loss(
     real = mask[...,j]&mask[...,k]
     return (F.softplus(upcast(v[...,k]-v[...,j]))*real).sum(-1)/real.sum(-1).clamp(min=1)
 
+# %% ../nbs/04_train.ipynb #9ab6957f
+class PRMCollator(RankedCollator):
+    "Batches for a proxy ranking model"
+    def encode(self, records):
+        return encode_records([dict(o, output='') for o in records], self.tokenizer, self.max_length, self.template, end=False)
+
+def head_scores(
+    model, # Sequence classifier with one label
+    batch:dict, # What `PRMCollator` returns
+)->Tensor: # The head's score of every response, 0 in empty places, (instructions, 1 + ranks)
+    "Scores of a proxy ranking model"
+    v = model(input_ids=batch['input_ids'], attention_mask=batch['attention_mask'], use_cache=False).logits
+    return by_rank(upcast(v.squeeze(-1)), batch)
+
 # %% ../nbs/04_train.ipynb #e41467d5
 class PRMTrainer(TunaTrainer):
     "Learns a number per response in place of its probability"
-    def encode(self, ds):
-        if ds is None or isinstance(ds, (str,dict)): return super().encode(ds)
-        return super().encode([dict(o, output='') if 'rows' not in o else o for o in ds])
+    collator_class = PRMCollator
     def scores(self, model, inputs): return head_scores(model, inputs)
     def loss_sum(self, v, inputs): return logistic_loss(v[:,1:], inputs['mask'][:,1:]).sum()
     def summary(self, v, mask):
         v,mask = v[:,1:],mask[:,1:]
         return dict(rank_loss=logistic_loss(v, mask).mean().item(), pair_accuracy=pair_accuracy(v, mask).item())
 
-def head_scores(
-    model, # Sequence classifier with one label
-    batch:dict, # What `RankedCollator` returns
-)->Tensor: # The head's score of every response, 0 in empty places, (instructions, 1 + ranks)
-    "Scores of a proxy ranking model"
-    v = model(input_ids=batch['input_ids'], attention_mask=batch['attention_mask'], use_cache=False).logits
-    return by_rank(upcast(v.squeeze(-1)), batch)
+# %% ../nbs/04_train.ipynb #996143a4
+def load_prm(
+    prm, # Folder, Hub id, or a loaded sequence classifier
+    tokenizer=None, # Tokenizer; None takes the one saved with the model
+    dtype=torch.float32, # Of the weights
+    new:bool=False, # Give a language model a new head? False: it must have one
+)->tuple: # Model and tokenizer, agreed on the pad token
+    "A sequence classifier with one label"
+    loaded,args = hasattr(prm, 'forward'),dict(num_labels=1) if new else {}
+    if not loaded and (Path(prm)/'adapter_config.json').exists(): raise TunaError(f"{prm}: holds adapters alone; give the folder they are merged in")
+    model,tokenizer = load_pretrained(prm, tokenizer, AutoModelForSequenceClassification, dtype, **args)
+    kind = type(_base(model)).__name__ if loaded or new else (model.config.architectures or ['a model of no known kind'])[0]
+    if not kind.endswith('ForSequenceClassification') or model.config.num_labels!=1:
+        raise TunaError(f"{'the loaded model' if loaded else prm}: a proxy ranking model is a sequence classifier with one label, "
+            f"this is {kind} with {model.config.num_labels}")
+    if tokenizer.pad_token_id is None: tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.pad_token_id = RankedCollator(tokenizer).pad
+    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    return model.cuda() if not loaded and torch.cuda.is_available() else model,tokenizer
 
 # %% ../nbs/04_train.ipynb #835e34a0
 def train_prm(
-    model, # Folder, Hub id, or a loaded sequence classifier with one label
+    model, # Folder or Hub id of a language model, or a loaded sequence classifier with one label, which is trained in place
     tokenizer, # Tokenizer; None takes the one saved with the model
     ranked_ds, # Ranked records; the original responses are not used
     output_dir, # Where model, tokenizer and training log go
+    dtype=torch.float32, # Of the weights that are loaded
     **training_args, # Settings of `fit` and fields of `TunaConfig`; default 1 epoch at 1e-5
 )->PRMTrainer: # After training
     "Train a proxy ranking model on a judge's rankings (§3.1)"
     ds = [o for o in ranked_ds if len(o['responses'])>1]
     if not ds: raise TunaError("no record has two responses, so there is no order to learn")
+    if not training_args.get('merge', True): raise TunaError("a proxy ranking model is saved with its adapters merged, so merge=False cannot be")
     seed_all(training_args.get('seed', 0))
-    model,tokenizer = load_pretrained(model, tokenizer, AutoModelForSequenceClassification, num_labels=1)
-    model.config.pad_token_id = RankedCollator(tokenizer).pad
+    model,tokenizer = load_prm(model, tokenizer, dtype, new=True)
     return fit(PRMTrainer, model, tokenizer, ds, output_dir, **training_args)
 
-# %% ../nbs/04_train.ipynb #c25a7b60
-def prm_rank(
-    ds, # Records with `responses` in any order
-    prm, # Folder, Hub id, or a loaded proxy ranking model
-    tokenizer=None, # Tokenizer; None takes the one saved with the model
-    **kwargs, # Settings of `score_records`
-)->Dataset: # Ranked records, `source` "prm"
-    "Rank responses by a proxy ranking model (§3.1)"
-    prm,tokenizer = load_pretrained(prm, tokenizer, AutoModelForSequenceClassification)
-    ds = [dict(o, output='', original=o['output']) for o in ds]
-    v,mask = score_records(prm, tokenizer, ds, scores=head_scores, **kwargs)
-    rows = []
-    for o,s,m in zip(ds, v[:,1:], mask[:,1:]):
-        responses,scores = rank_by_score(o['responses'], s[m].tolist())
-        rows.append(dict(id=o['id'], instruction=o['instruction'], input=o['input'], output=o['original'], responses=responses, scores=scores, source='prm'))
-    return Dataset.from_list(rows)
+# %% ../nbs/04_train.ipynb #aa059a06
+def split_by_hash(
+    ds, # Records with an `id`, as a Dataset
+    share:float=0.2, # Part to hold out
+    salt:str="", # Another one gives another split
+)->tuple: # Records to train on, records held out
+    "A split that depends on nothing but the ids"
+    held = [int(hashlib.sha256(f'{salt}{i}'.encode()).hexdigest()[:8], 16)<share*16**8 for i in ds['id']]
+    return tuple(ds.select([i for i,h in enumerate(held) if h==want]) for want in (False, True))
 
-# %% ../nbs/04_train.ipynb #6bd83524
+# %% ../nbs/04_train.ipynb #8301d4c6
 def score_records(
     model, # Loaded model
     tokenizer, # Its tokenizer
@@ -511,9 +542,10 @@ def score_records(
     batch_size:int=16, # Instructions at once
     max_length:int=None, # Longest prompt and response together; default the model's context
     template="alpaca", # See `format_prompt`
+    collator=RankedCollator, # What makes the batches
 )->tuple: # Scores, the original's first, and which exist; both (records, 1 + ranks)
     "Scores of all responses of all records, in the order of the records"
-    coll = RankedCollator(tokenizer, max_length or context_length(model), template)
+    coll = collator(tokenizer, max_length or context_length(model), template)
     items,seen = coll.encode(ds),[]
     order = sorted(range(len(items)), key=lambda i: -max(map(len, items[i]['rows'])))
     model.eval()
@@ -523,6 +555,91 @@ def score_records(
             seen.append((scores(model, batch).cpu(), batch['mask'].cpu()))
     back = torch.tensor(order).argsort()
     return tuple(o[back] for o in stack_scores(seen))
+
+def prm_scores(
+    ds, # Records with `responses`, none of them blank
+    prm, # Loaded proxy ranking model
+    tokenizer, # Its tokenizer
+    scores=head_scores, # Function of model and batch
+    **kwargs, # Settings of `score_records`
+)->list: # One list of scores per record
+    "A proxy ranking model's score of every response"
+    v,mask = score_records(prm, tokenizer, ds, scores, collator=PRMCollator, **kwargs)
+    return [o[m].tolist() for o,m in zip(v[:,1:], mask[:,1:])]
+
+# %% ../nbs/04_train.ipynb #46e6cdb4
+def ordered_shares(
+    ds, # Ranked records
+    values, # One list of numbers per record, larger for the better response
+)->list: # Share of the pairs in the judge's order (a tie is one half) and number of pairs, for each record that has any
+    "How well other numbers put a judge's pairs in order"
+    res = []
+    for o,v in zip(ds, values, strict=True):
+        right = [(a>b)+(a==b)/2 for (s,a),(t,b) in combinations(zip(o['scores'], v, strict=True), 2) if s>t]
+        if right: res.append((sum(right)/len(right), len(right)))
+    return res
+
+# %% ../nbs/04_train.ipynb #4039eabd
+def prm_accuracy(
+    held, # Ranked records that the model was not trained on
+    prm, # Folder, Hub id, or a loaded proxy ranking model
+    tokenizer=None, # Tokenizer; None takes the one saved with the model
+    **kwargs, # Settings of `score_records`
+)->dict: # accuracy, its 95 % interval over records lo and hi, longer (accuracy of the rule that the longer is better), pairs, records
+    "Held-out pair accuracy of a proxy ranking model"
+    shares = ordered_shares(held, prm_scores(held, *load_prm(prm, tokenizer), **kwargs))
+    if not shares: raise TunaError("no record held out has two responses that the judge told apart")
+    accuracy,lo,hi = mean_interval([s for s,_ in shares])
+    longer = [s for s,_ in ordered_shares(held, [[len(t) for t in o['responses']] for o in held])]
+    return dict(accuracy=accuracy, lo=lo, hi=hi, longer=sum(longer)/len(longer), pairs=sum(n for _,n in shares), records=len(shares))
+
+# %% ../nbs/04_train.ipynb #c25a7b60
+def _responses(row):
+    "Numbers of the responses to rank: not blank, and equal ones once"
+    ts = row.get('responses')
+    if not isinstance(ts, list) or not all(isinstance(t, str) for t in ts):
+        raise TunaError(f"record {row['id']}, field 'responses': expected a list of texts, got {ts!r:.60}")
+    return [i for i,t in enumerate(ts) if t.strip() and t not in ts[:i]]
+
+def _per_response(rows):
+    "Names of the columns that have a number or a text for each response"
+    fits = lambda v,n: isinstance(v, list) and len(v)==n and not any(isinstance(o, (list,dict)) for o in v)
+    return [k for k in rows[0] if any(r[k] for r in rows) and all(r[k] is None or fits(r[k], len(r['responses'])) for r in rows)]
+
+def _pick(row, keys, order): return {k: row[k] and [row[k][i] for i in order] for k in keys}
+
+def _kept(scores, store, model):
+    "`scores`, looked up in a store where it has them; a digest of the head stands for the model"
+    head = hashlib.sha256(list(model.parameters())[-1].detach().float().cpu().numpy().tobytes()).hexdigest()
+    def f(model, batch):
+        key = request_key({k: batch[k].tolist() for k in ('input_ids','attention_mask','cells')}, head)
+        if (kept := store.get(key)) is None: store.put(key, kept := dict(scores=scores(model, batch).tolist()))
+        return torch.tensor(kept['scores'])
+    return f
+
+# %% ../nbs/04_train.ipynb #cad3062c
+def prm_rank(
+    ds, # Records with `responses` in any order: anything `load_instructions` reads
+    prm, # Folder, Hub id, or a loaded proxy ranking model
+    tokenizer=None, # Tokenizer; None takes the one saved with the model
+    store:Store=None, # Keeps the scores of finished batches
+    name:str=None, # Value of the column `model`; default the folder or Hub id, or "prm" for a loaded model
+    **kwargs, # Settings of `score_records`
+)->Dataset: # Ranked records: the other columns, `responses` best first, `scores`, `source` "prm", `model`
+    "Rank responses by a proxy ranking model (§3.1)"
+    model,tokenizer = load_prm(prm, tokenizer)
+    name,rows = name or ('prm' if model is prm else str(prm)),load_instructions(ds).to_list()
+    keep,keys = [_responses(o) for o in rows],_per_response(rows)
+    todo = [{**o, **_pick(o, keys, idx)} for o,idx in zip(rows, keep) if idx]
+    if len(todo)<len(rows): logger.warning("left out %d of %d records, all of their responses are blank", len(rows)-len(todo), len(rows))
+    if not todo: raise TunaError("no record has a response to rank")
+    scores = head_scores if store is None else _kept(head_scores, store, model)
+    ranked = []
+    for o,v in zip(todo, prm_scores(todo, model, tokenizer, scores, **kwargs)):
+        if not all(map(math.isfinite, v)): raise TunaError(f"record {o['id']}: the proxy ranking model's scores are {v}")
+        order = sorted(range(len(v)), key=lambda i: -v[i])
+        ranked.append({**o, **_pick(o, keys, order), 'scores':[v[i] for i in order], 'source':'prm', 'model':name})
+    return Dataset.from_list(ranked)
 
 # %% ../nbs/04_train.ipynb #33ab3f8b
 @dataclass(frozen=True)
@@ -659,16 +776,71 @@ def tuna_train(
     if held is not None: print('held out:', '  '.join(f'{k} {v:.4g}' for k,v in trainer.summary(*score_records(
         trainer.model, trainer.processing_class, held, max_length=max_length, template=template)).items()))
 
-# %% ../nbs/04_train.ipynb #1b3f7011
-def split_by_hash(
-    ds, # Records with an `id`, as a Dataset
-    share:float=0.2, # Part to hold out
-    salt:str="", # Another one gives another split
-)->tuple: # Records to train on, records held out
-    "A split that depends on nothing but the ids"
-    held = [int(hashlib.sha256(f'{salt}{i}'.encode()).hexdigest()[:8], 16)<share*16**8 for i in ds['id']]
-    return tuple(ds.select([i for i,h in enumerate(held) if h==want]) for want in (False, True))
+# %% ../nbs/04_train.ipynb #817f80f4
+def _trained_on(out, train, restart):
+    "Refuse to go on with a model that has seen other records, since what is held out now may be among them"
+    p,key = Path(out)/'trained_on.txt',request_key(dict(train=[[o['id'], o['instruction'], *o['responses']] for o in train]), '')
+    if p.exists() and not restart and p.read_text()!=key:
+        raise TunaError(f"{out}: the model there was trained on other records; --restart begins anew")
+    write_text(p, key)
 
+# %% ../nbs/04_train.ipynb #1094f2f1
+@command
+def tuna_prm(
+    model:str, # Folder or Hub id of the language model to start from
+    data:str, # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id
+    output_dir:str, # Folder for the proxy ranking model
+    recipe:str='PRM-3B', # Settings of one of the paper's models; the options below change them
+    held_out:float=0.1, # Share of the records, chosen by their ids, to measure pair accuracy on
+    lr:float=None, # Peak learning rate
+    epochs:float=None, # Times through the data
+    batch_size:int=None, # Instructions per optimizer step
+    micro_batch:int=8, # Instructions at once on one device
+    limit:int=None, # Only the first so many records
+    lora:int=0, # Rank of adapters; 0 trains all weights
+    bf16:bool=False, # Compute in bfloat16; weights stay in float32
+    max_length:int=None, # Longest prompt and response together, in tokens
+    template:str='alpaca', # Prompt template, alpaca or none
+    seed:int=0, # Of order, head and adapters
+    restart:bool=False, # Begin anew even if there is a checkpoint
+):
+    "Train a proxy ranking model (§3.1)"
+    if not 0<=held_out<1: raise TunaError(f"held_out must be at least 0 and below 1, got {held_out}")
+    ds = load_ranked(data)
+    if limit: ds = head(ds, limit)
+    train,held = split_by_hash(ds, held_out)
+    if held_out and not ordered_shares(held, held['scores']): raise TunaError(f"{data}: nothing to measure on; a share of {held_out} "
+        f"holds out {len(held)} of {len(ds)} records, none with two responses of different scores")
+    args = _settings(recipe, lr, epochs, batch_size, micro_batch, lora, bf16, restart, max_length, template, seed)
+    _trained_on(output_dir, train, restart)
+    trainer = train_prm(model, None, train, output_dir, **args)
+    _report(trainer, output_dir)
+    if held_out: print('held out: {accuracy:.3f} of pairs in the judge\'s order [{lo:.3f}, {hi:.3f}], {pairs} pairs of {records} records; '
+        'the longer first: {longer:.3f}'.format(**prm_accuracy(held, trainer.model, trainer.processing_class, max_length=max_length, template=template)))
+
+# %% ../nbs/04_train.ipynb #28fde06b
+@command
+def tuna_prm_rank(
+    data:str, # Records with responses, as tuna_sample writes them
+    prm:str, # Folder or Hub id of a proxy ranking model
+    out:str, # File for the ranked records, JSON lines or Parquet
+    template:str='alpaca', # Prompt template that the model was trained with, alpaca or none
+    max_length:int=None, # Longest prompt and response together, in tokens
+    bf16:bool=False, # Load the weights in bfloat16
+    batch_size:int=16, # Instructions at once
+    limit:int=None, # Only the first so many records
+):
+    "Rank responses by a proxy ranking model (§3.1)"
+    check_out(out)
+    ds = load_instructions(data)
+    if limit: ds = head(ds, limit)
+    model,tokenizer = load_prm(prm, dtype=torch.bfloat16 if bf16 else torch.float32)
+    with _resuming(out) as store:
+        ranked = prm_rank(ds, model, tokenizer, store, prm, template=template, max_length=max_length, batch_size=batch_size)
+        save_ranked(ranked, out)
+    print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
+
+# %% ../nbs/04_train.ipynb #1b3f7011
 def stage(
     path, # JSON file of the result
     f, # What to do if the file is not there; returns something JSON can hold

@@ -6,10 +6,10 @@
 __all__ = ['FIELDS', 'MODELS', 'METHODS', 'CLAIMS', 'TITLES', 'COLUMNS', 'Reading', 'Config', 'read_config', 'Stage',
            'stage_keys', 'Job', 'finished', 'run_stage', 'read_texts', 'over_http', 'write_data', 'judge_of',
            'judge_samples', 'greedy', 'train_alpaca', 'question', 'judged_wins', 'view', 'search', 'ablate',
-           'describe_rankings', 'examine', 'variants', 'trained', 'stages', 'plot_stages', 'Schedule', 'run_stages',
-           'seed_results', 'summarise', 'Claim', 'metric', 'check_claims', 'verdict', 'results_rows', 'plain_table',
-           'claims_table', 'markdown', 'page', 'report_blocks', 'quality_table', 'chosen_table', 'cost_table',
-           'write_report', 'tuna_mini']
+           'train_proxy', 'describe_rankings', 'examine', 'variants', 'trained', 'stages', 'plot_stages', 'Schedule',
+           'run_stages', 'seed_results', 'summarise', 'Claim', 'metric', 'rankers', 'check_claims', 'verdict',
+           'results_rows', 'plain_table', 'claims_table', 'markdown', 'page', 'report_blocks', 'quality_table',
+           'proxy_table', 'chosen_table', 'cost_table', 'write_report', 'tuna_mini']
 
 # %% ../../nbs/mini/paper.ipynb #a022e366
 import hashlib,html,importlib.metadata,importlib.util,inspect,json,math,multiprocessing,os,platform,shutil,sys,threading,time,traceback
@@ -26,7 +26,7 @@ from fastcore.basics import patch
 import tuna_nb
 from ..ablations import Table,figure_style,length_by_rank,outcomes,plot_data_size,plot_lambda,plot_length_bias,save_svg
 from ..contextual_ranking import contextual_rank,sample_responses
-from ..data import format_prompt,head,load_ranked
+from ..data import format_prompt,head,load_ranked,save_ranked
 from ..eval import PAPER_TABLES,TABLE1,Column,compare,evaluate,predict,results_table
 from ..lib.core import TunaError,command,mean_interval,progress,read_json,write_jsonl,write_text
 from ..lib.llm import Endpoint,Store
@@ -70,6 +70,9 @@ class Config(Reading):
     mul_epochs:float = 1. # Alpaca-Mul: epochs over five times the data
     tune_steps:int = 60 # Steps of every model that starts from Alpaca or from Tuna_p
     lrs:tuple = (1e-4, 3e-4, 1e-3) # Learning rates to choose from
+    prm_held:float = .2 # Part of the judge's rankings that the proxy ranking model is examined on, and part of the others to choose its learning rate
+    prm_lrs:tuple = (3e-4, 1e-3, 3e-3) # Learning rates to choose from, for a new head
+    prm_epochs:float = 2. # Epochs over the rest
     margin:float = .1 # m of Eq. 5
     mle_weight:float = 1. # λ of Eq. 6
     lambdas:tuple = (0., .1, 1., 5., 10.) # λ of the first ablation
@@ -80,7 +83,7 @@ class Config(Reading):
     def quick(cls):
         "The same stages in about a minute, too little for any claim"
         return cls(base_hidden=48, base_layers=2, base_texts=3000, base_steps=120, teacher_hidden=64, teacher_layers=2, teacher_texts=3000, teacher_steps=120,
-            vocab_texts=1000, n_train=96, n_val=24, n_ctx=48, max_new_tokens=32, tune_steps=12, lrs=(1e-3,), bench_size=.1, examples=2)
+            vocab_texts=1000, n_train=96, n_val=24, n_ctx=48, max_new_tokens=32, tune_steps=12, lrs=(1e-3,), prm_lrs=(1e-3,), bench_size=.1, examples=2)
 
 # %% ../../nbs/mini/paper.ipynb #540ea754
 def read_config(
@@ -309,13 +312,29 @@ def ablate(job, model, data, share=1., mle_weight=None):
     _train_one(job, 'alpaca', head(ds, round(share*len(ds))), 'ranking', job.part/'model', lr, max(1, round(share*job.cfg.tune_steps)), **kwargs)
     return dict(lr=lr)
 
+# %% ../../nbs/mini/paper.ipynb #704fffb4
+def train_proxy(job):
+    "Train a proxy ranking model with every learning rate, examine the one with the best pair accuracy on validation (§3.1)"
+    from tuna_nb.train import prm_accuracy,prm_rank,split_by_hash,train_prm
+    c,tried = job.cfg,{}
+    rest,test = split_by_hash(load_ranked(job.at('ctx', 'ranked.jsonl')), c.prm_held)
+    train,val = split_by_hash(rest, c.prm_held, 'val')
+    for lr in c.prm_lrs:
+        t = train_prm(job.at('base'), None, train, job.part/f'lr {lr:g}', **_training(job, learning_rate=lr, num_train_epochs=c.prm_epochs))
+        tried[lr] = prm_accuracy(val, t.model, t.processing_class)['accuracy']
+    lr = max(tried, key=tried.get)
+    prm = job.part/f'lr {lr:g}'
+    save_ranked(prm_rank(test, prm, name='prm'), job.part/'ranked.jsonl')
+    res = prm_accuracy(test, prm)
+    return dict(lr=lr, tried={f'{k:g}': v for k,v in tried.items()}, **{k: res[k] for k in ('accuracy','longer','pairs','records')})
+
 # %% ../../nbs/mini/paper.ipynb #882e8782
 def describe_rankings(job):
     "Length and truth of the responses by rank (Table 4)"
     from transformers import AutoTokenizer
     from tuna_nb.mini.world import is_right
     tok,res = AutoTokenizer.from_pretrained(job.at('base')),dict(length_by_rank={}, quality_by_rank={})
-    for name,stage in {'contextual ranking':'ctx', 'prob. ranking':'data'}.items():
+    for name,stage in {'contextual ranking':'ctx', 'prob. ranking':'data', 'PRM':'prm'}.items():
         ds,by = load_ranked(job.at(stage, 'ranked.jsonl')),[[] for _ in range(job.cfg.n)]
         for r in ds:
             for k,t in enumerate(r['responses']): by[k].append(is_right(r['instruction'], r['input'], t))
@@ -392,8 +411,9 @@ def stages(
     add('data', write_data, 'teacher', 'n_train n_val n temperature beta max_new_tokens', 40)
     add('alpaca', train_alpaca, 'base data', 'batch_size sft_lr sft_epochs max_new_tokens', 20)
     add('ctx', judge_samples, 'alpaca data', f'n_ctx n tau temperature max_new_tokens {_JUDGE}', 10, student='alpaca')
+    add('prm', train_proxy, 'base ctx', 'prm_lrs prm_held prm_epochs batch_size', 25)
+    add('ranks', describe_rankings, 'base data ctx prm', 'n', 2)
     _train_stages(add, cfg)
-    add('ranks', describe_rankings, 'base data ctx', 'n', 2)
     for s in trained(cfg):
         add(f'eval_{s}', examine, f'{s} data alpaca'+(' eval_alpaca' if s!='alpaca' else ''), f'bench_size max_new_tokens examples {_JUDGE}', 10, student=s)
     return g
@@ -534,7 +554,7 @@ def seed_results(
     for name,s in MODELS.items():
         for o,e in zip(shown, rec[f'eval_{s}']['examples'], strict=True): o['responses'][name] = e['response']
     sweeps = {k: {label: scores(s) for label,s in o.items()} for k,o in variants(cfg).items()}
-    return dict(seed=seed, models=models, **sweeps, **rec['ranks'], examples=shown, seconds=seconds)
+    return dict(seed=seed, models=models, **sweeps, prm=rec['prm'], **rec['ranks'], examples=shown, seconds=seconds)
 
 def _seed_results(sch, seed):
     rec = {n: r for (s,n),r in sch.done.items() if s==seed}
@@ -566,8 +586,10 @@ CLAIMS = [c for m in ('Tuna_p','Tuna_c','Tuna') for c in (
     Claim(f'{m} beats Alpaca on judged wins', m, 'Alpaca', ('vicuna_net',)),
     Claim(f'{m} beats Alpaca on another benchmark', m, 'Alpaca', _OTHERS, 'any'))] + [
     Claim('Tuna_p beats as many steps of SFT', 'Tuna_p', 'Alpaca, as many steps', ('vicuna_net', *_OTHERS)),
-    Claim('Tuna_c beats best-of-4 SFT', 'Tuna_c', 'best-of-4 SFT', ('vicuna_net', *_OTHERS))]
-TITLES = dict(vicuna_net='net wins over Alpaca', super_ni_0shot='Super NI 0-shot', super_ni_2shot='Super NI 2-shot', lmentry_score='LMentry score')
+    Claim('Tuna_c beats best-of-4 SFT', 'Tuna_c', 'best-of-4 SFT', ('vicuna_net', *_OTHERS)),
+    Claim('The PRM ranks held-out responses better than chance', 'PRM', 'chance', ('pair_accuracy',)),
+    Claim('The PRM ranks them better than their length', 'PRM', 'the longer is better', ('pair_accuracy',))]
+TITLES = dict(vicuna_net='net wins over Alpaca', super_ni_0shot='Super NI 0-shot', super_ni_2shot='Super NI 2-shot', lmentry_score='LMentry score', pair_accuracy='pairs in order')
 
 # %% ../../nbs/mini/paper.ipynb #5d0dfad8
 def metric(
@@ -577,14 +599,20 @@ def metric(
     "One number of a model"
     return scores['vicuna_win']-scores['vicuna_lose'] if name=='vicuna_net' else scores[name]
 
+def rankers(
+    s:dict, # A seed's entry
+)->dict: # pair_accuracy in percent, by name
+    "What puts the judge's held-out pairs in order, and how well"
+    return {k: dict(pair_accuracy=100*v) for k,v in {'PRM':s['prm']['accuracy'], 'the longer is better':s['prm']['longer'], 'chance':.5}.items()}
+
 def check_claims(
     seeds:list, # Entries as `seed_results` makes them
 )->list: # For each claim and metric: claim, metric, mean, lo, hi, holds; None where one seed gives no interval
     "Paired differences over seeds, and whether they exclude zero"
-    rows = []
+    rows,scores = [],[s['models']|rankers(s) for s in seeds]
     for c in CLAIMS:
         for m in c.metrics:
-            mean,lo,hi = mean_interval([metric(s['models'][c.model], m)-metric(s['models'][c.than], m) for s in seeds])
+            mean,lo,hi = mean_interval([metric(s[c.model], m)-metric(s[c.than], m) for s in scores])
             one = math.isnan(lo)
             rows.append(dict(claim=c.text, metric=m, mean=mean, lo=None if one else lo, hi=None if one else hi, holds=None if one else lo>0))
     return rows
@@ -715,6 +743,8 @@ def report_blocks(
         ('h2', 'Ablations'), ('figure', ('lambda', 'Tuna_c with other weights λ of the original response.')), ('table', outcomes(seeds, 'lambda')),
         ('figure', ('data_size', 'Tuna_p with a part of its rankings.')), ('table', outcomes(seeds, 'data_size')),
         ('figure', ('length_by_rank', 'Length and truth of the responses by rank.')), ('table', quality_table(seeds)),
+        ('p', "The proxy ranking model has learnt the judge's order from one part of the rankings; these are its pairs in another part, and those of the rule that the longer response is better."),
+        ('table', proxy_table(seeds)),
         ('h2', 'Answers'), ('p', f'Of the models of seed {seeds[0]["seed"]}. The questions are the first of the validation set and of the open ones.'), *_example_blocks(seeds[0]),
         ('h2', 'Learning rates and cost'), ('table', chosen_table(seeds)), ('table', cost_table(seeds)),
         ('h2', 'Settings'), ('table', plain_table('Setting', ['Value'], [[n, v] for n,v in res['config'].items()])),
@@ -728,6 +758,12 @@ def quality_table(seeds):
         per = zip(*[s['quality_by_rank'][name] for s in seeds])
         rows.append([name, *(f'{100*mean_interval(o)[0]:.0f} %' for o in per)])
     return plain_table('Ranking', [f'rank {i}' for i in range(1, max(map(len, rows)))], rows)
+
+def proxy_table(seeds):
+    "Held-out pair accuracy of the proxy ranking model and of length"
+    rows = {k: dict(pair_accuracy=mean_interval([rankers(s)[k]['pair_accuracy'] for s in seeds])) for k in ('PRM','the longer is better')}
+    t = results_table(rows, base=None, columns=[Column('pair_accuracy', "pairs in the judge's order", 'high', False, '%')])
+    return Table(t.head, t.body, 'Ranker')
 
 def chosen_table(seeds):
     "Learning rate and validation score of each model, by seed"
