@@ -9,11 +9,12 @@ Five parts, all over real HTTP:
 - killed: the same run killed by SIGKILL at five random moments and resumed: is the file the same, was anything stored asked again?
 - environment: cores and versions.
 """
-import argparse,hashlib,importlib.metadata,json,multiprocessing,os,platform,random,resource,signal,statistics,subprocess,sys,tempfile,time
+import argparse,http.client,importlib.metadata,json,multiprocessing,os,platform,random,signal,statistics,subprocess,sys,tempfile,time
 from pathlib import Path
 from tuna_nb.lib.core import read_json,write_jsonl,write_text
 from tuna_nb.lib.llm import Endpoint
 from tuna_nb.lib.store import Store
+from tuna_nb.mini.serve import request_digest,serve
 
 CONCURRENCY = 64
 
@@ -25,7 +26,6 @@ def verdict(prompt, seed=None):
 
 def run_server(conn):
     "A server that obeys commands from a pipe"
-    from tuna_nb.mini.serve import serve
     with serve(dict(judge=verdict)) as s:
         conn.send(s.url)
         while (cmd := conn.recv()) is not None:
@@ -45,6 +45,17 @@ class Server:
         return self
     def tell(self, what, arg=None): self.conn.send((what, arg)); return self.conn.recv()
     def __exit__(self, *exc): self.conn.send(None); self.process.join(10)
+
+def latency(server, n=40):
+    "Median seconds of one request after another, by the standard library alone"
+    port = int(server.url.split(':')[2].split('/')[0])
+    conn,took = http.client.HTTPConnection('127.0.0.1', port),[]
+    for i in range(n):
+        start = time.perf_counter()
+        conn.request('POST', '/v1/chat/completions', json.dumps(dict(model='judge', messages=[dict(role='user', content=str(i))])))
+        conn.getresponse().read()
+        took.append(time.perf_counter()-start)
+    return statistics.median(took)
 
 def throughput(server, seconds=3, repeats=3):
     "Requests a second at several concurrencies, beside the ceiling"
@@ -83,12 +94,10 @@ def finish(p):
     if p.returncode: raise SystemExit(f'a job ended with status {p.returncode}')
     return int(said.split('peak ')[1])
 
-def digest(body): return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(',',':')).encode()).hexdigest()
-
 def stored_digests(path):
     "Requests whose replies are in a store, as the server names them"
     store = Store(path)
-    try: return {digest(json.loads(r)['body']) for r, in store._sql('select request from reply')}
+    try: return {request_digest(json.loads(r)['body']) for r, in store._sql('select request from reply')}
     finally: store.close()
 
 def complete(server, tmp, data, n):
@@ -143,6 +152,7 @@ def main():
         write_jsonl(data, [dict(id=str(i), instruction=f'question {i}', input='', output='x', responses=[f'answer {i} {k}' for k in range(4)]) for i in range(a.requests)])
         res = dict(cores=os.cpu_count(), python=platform.python_version(), openai=importlib.metadata.version('openai'), concurrency=CONCURRENCY)
         server.tell('delay', .05)
+        res['latency_of_one_request_s'] = round(latency(server), 4)
         res['throughput'] = throughput(server)
         server.tell('delay', 0.)
         res['complete'] = complete(server, tmp, data, a.requests)

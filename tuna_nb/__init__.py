@@ -5,13 +5,17 @@ from importlib import import_module as _import_module
 # The main names can be imported from here. Each is looked up on first use, so that a user of the data alone never imports torch.
 _names = {
     'lib.core': 'TunaError',
-    'lib.llm': 'Endpoint Generation Store',
+    'lib.llm': 'Endpoint Generation',
+    'lib.batch': 'BatchEndpoint',
+    'lib.store': 'Store',
+    'lib.cost': 'load_prices write_prices',
     'lib.generate': 'LocalModel',
+    'lib.vllm': 'VLLMModel',
     'data': 'format_prompt load_instructions load_ranked save_ranked from_lmops_prob from_lmops_ctx from_lmops_train to_preference head tail peek',
     'prob_ranking': 'teacher_score rank_by_score prob_rank',
-    'contextual_ranking': 'rouge_l pairwise_rouge_l diverse_sample sample_responses judge_prompt Verdict parse_verdict contextual_rank rank_agreement',
+    'contextual_ranking': 'rouge_l pairwise_rouge_l diverse_sample sample_responses judge_prompt Verdict parse_verdict contextual_rank pairwise_rank length_report without_length rank_agreement',
     'loss': 'mean_logp rank_loss mle_loss tuna_loss',
-    'train': 'RankedCollator TunaConfig TunaTrainer sft tune train_prm prm_rank RECIPES',
+    'train': 'RankedCollator TunaConfig TunaTrainer sft tune train_prm prm_rank prm_accuracy RECIPES',
     'eval': 'evaluate results_table',
     'ablations': 'EXPERIMENTS run_experiments plot_lambda plot_data_size plot_length_bias',
 }

@@ -186,7 +186,7 @@ def _orders(row, seed, shuffle=True, votes=1):
         out.append(idx[k%len(idx):]+idx[:k%len(idx)] if shuffle else [*idx])
     return out
 
-# %% ../nbs/02_contextual_ranking.ipynb #1d600378
+# %% ../nbs/02_contextual_ranking.ipynb #53b73fa2
 @dataclass
 class _Ballot:
     "One vote on one record"
@@ -212,7 +212,7 @@ class _Ballot:
             else: out.append([k])
         return [[self.shown[k] for k in g] for g in out]
 
-# %% ../nbs/02_contextual_ranking.ipynb #8225064c
+# %% ../nbs/02_contextual_ranking.ipynb #fb129ed3
 def _ask(judge, todo, k, seed, temperature, max_new_tokens, structured):
     "The k-th asking of some ballots"
     settings = dict(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed+k if temperature or k else None)
@@ -313,7 +313,7 @@ def _finish(rows, good, bad, judge, out):
     if out: save_ranked(ranked, out)
     return ranked
 
-# %% ../nbs/02_contextual_ranking.ipynb #7f453693
+# %% ../nbs/02_contextual_ranking.ipynb #6373adcb
 def token_lengths(
     ds, # Ranked records
     tokenizer, # Anything that gives `input_ids`
@@ -329,7 +329,7 @@ def length_report(
     lengths = token_lengths(ds, tokenizer)
     return dict(by_rank=mean_by_place(lengths), **length_effect(ds['scores'], lengths))
 
-# %% ../nbs/02_contextual_ranking.ipynb #317fac7b
+# %% ../nbs/02_contextual_ranking.ipynb #7e56f2bc
 def without_length(
     ds, # Ranked records
     tokenizer, # Counts tokens
@@ -343,7 +343,7 @@ def without_length(
         rows.append({**r, **per, 'scores':[new[i] for i in order], 'raw_scores':per['scores']})
     return Dataset.from_list(rows)
 
-# %% ../nbs/02_contextual_ranking.ipynb #fcebed71
+# %% ../nbs/02_contextual_ranking.ipynb #b2b10203
 def pairwise_records(
     rows:list[dict], # Records with instruction, input and responses
     judge, # Backend with `sample`
@@ -377,7 +377,7 @@ def _by_wins(row, wins, source, model):
     per_response = {k: [row[k][idx[i]] for i in order] for k in ('responses','temperatures','similarities') if row.get(k)}
     return {**row, **per_response, 'scores':[points[k] for k in order], 'source':source, 'scored_by':'pairs', 'model':model, 'wins':w.tolist(), 'cycles':cycles(w)}
 
-# %% ../nbs/02_contextual_ranking.ipynb #b5dd4789
+# %% ../nbs/02_contextual_ranking.ipynb #a5b82eb6
 def pairwise_rank(
     ds, # Instruction records with responses: anything `load_instructions` reads
     judge, # Backend with `sample`
@@ -419,11 +419,16 @@ def tuna_sample(
     template:str='alpaca', # Prompt template
     limit:int=None, # Only the first so many records
     seed:int=0, # Same seed, same responses
+    dry_run:bool=False, # Only say what would be asked, without what is drawn again, and what it would cost
+    expect:int=60, # Tokens that a response usually has, for that estimate
     **kwargs
 ):
     "Sample diverse responses from an instruction-tuned model (§3.1)"
     ds = load_instructions(data)
     if limit: ds = head(ds, limit)
+    if dry_run:
+        prompts = [format_prompt(r['instruction'], r['input'], template) for r in ds]
+        return print(plan_of(open_backend(model, kind=kind, **kwargs), prompts, n=n, temperature=temp, max_new_tokens=max_new_tokens, expect=expect))
     with _resuming(out) as store:
         sampler = open_backend(model, kind=kind, store=store, **kwargs)
         got = sample_responses(ds, sampler, store, template, out=out, n=n, tau=tau, temp=temp,
@@ -465,7 +470,7 @@ def tuna_ctx_rank(
     _after(ranked, out, votes>1 and not pairwise, tokenizer, undo_length)
     print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
 
-# %% ../nbs/02_contextual_ranking.ipynb #3f92433a
+# %% ../nbs/02_contextual_ranking.ipynb #628b59eb
 def _dry_run(ds, judge, pairwise, args, temperature, max_new_tokens, expect):
     "The plan of a ranking"
     rows = ds.to_list()

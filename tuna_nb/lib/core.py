@@ -7,7 +7,7 @@ __all__ = ['TunaError', 'read_json', 'replacing', 'write_text', 'write_jsonl', '
            'real_data']
 
 # %% ../../nbs/lib/core.ipynb #0a71f40e
-import json,math,os,random,sys
+import json,math,os,random,re,sys
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -106,6 +106,7 @@ def _is_script(frame):
 def _run_command(f, argv=None):
     "Parse the command line, run `f`, turn known errors into a line and an exit status"
     parser = anno_parser(f, prog=f.__name__)
+    argv = [re.sub(r'^--[\w-]+', lambda m: '--'+m[0][2:].replace('-', '_'), o) for o in (sys.argv[1:] if argv is None else argv)]
     args = vars(parser.parse_args(argv))
     for k in ('pdb','xtra'): args.pop(k, None)
     try: f(**args)

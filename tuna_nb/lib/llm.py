@@ -139,17 +139,25 @@ def _http():
 # %% ../../nbs/lib/llm.ipynb #f039fb43
 class _Call:
     "One request over all of its attempts"
-    def __init__(self, ep, tokens): self.ep,self.tokens,self.lost,self.spent = ep,tokens,0,False
+    def __init__(self, ep, tokens, stopped): self.ep,self.tokens,self.stopped,self.lost = ep,tokens,stopped,0
     async def attempt(self, send):
-        "Send once, when the limits allow"
+        "Send once, when the limits allow and a place is free"
         await self.ep.pace.wait(self.tokens)
+        async with self.ep.places:
+            if self.stopped(): raise _Again("stopped before it was sent")
+            self.ep.flying += 1
+            try: return await self.fly(send)
+            finally: self.ep.flying -= 1
+    async def fly(self, send):
+        self.lost += 1 # until it is known what it cost
         try:
             async with asyncio.timeout(self.ep.timeout): r = await send()
         except Exception as e:
-            self.lost += type(e).__name__ not in ('ConnectError','ConnectTimeout') # never reached: cannot be billed
+            self.lost -= type(e).__name__ in ('ConnectError','ConnectTimeout') # never reached
             self.ep.breaker.failed(self)
             if isinstance(e, TimeoutError): raise _http().ReadTimeout('no reply in time') from None
             raise
+        self.lost -= r.status_code>=400
         self.see(r)
         return r
     def see(self, r):
@@ -216,6 +224,7 @@ class Endpoint:
         self.base_url,self.tries = str(self.client.base_url).rstrip('/'),1+max_retries
         self.price = find_price(model, prices)
         self.pace,self.breaker,self.budget = Pace(rpm, tpm),Breaker(),Budget(max_usd, self.price, model=model)
+        self.places,self.flying = asyncio.Semaphore(concurrency),0
         self.store = Store(store) if isinstance(store, (str,Path)) else store
 
     def __repr__(self): return f'Endpoint({self.name!r}, kind={self.kind!r})'
@@ -294,13 +303,12 @@ async def ask(self:Endpoint, body, repeat=0, stopped=lambda: False):
     "The usable choices of one request"
     key,usage = request_key(body, self.base_url, repeat),None
     if gens := stored(self, key): return gens
-    call = _Call(self, sum(request_estimate(body)))
+    call = _Call(self, sum(request_estimate(body)), stopped)
     amount = await self.budget.reserve(body, self.tries)
     try:
         await self.breaker.enter(call, stopped)
         if stopped(): raise _Again("stopped before it was sent")
         if self.breaker.given_up: raise _Stop(f"{self.breaker.run} failures in a row")
-        call.lost += 1 # until its cost is known
         reply = await self.post(body, call)
         if usage := reply.get('usage'): call.lost -= 1
         gens = parse_reply(reply, self.kind, body['n'], 'logprobs' in body)
@@ -312,9 +320,8 @@ async def ask(self:Endpoint, body, repeat=0, stopped=lambda: False):
 
 @patch
 def note(self:Endpoint, e, call):
-    "What an exception says about the server and the bill"
-    if hasattr(e, 'request'): call.lost -= 1 # the client's: its attempts are counted one by one
-    if isinstance(e, _Again): self.breaker.failed(call)
+    "What an exception says about the server"
+    if isinstance(e, _Again) and not call.stopped(): self.breaker.failed(call)
     elif 400<=getattr(e, 'status_code', 0)<500 and failure_kind(e, True) is _Refused: self.breaker.ok()
 
 @patch
@@ -413,14 +420,14 @@ def tick(self:_Run):
 @patch
 def interrupt(self:_Run):
     "Let what is under way end, and start nothing"
-    if self.active: self.bar.write(f"{self.ep.name}: waiting for {self.active} requests under way; Ctrl-C again to drop them", sys.stderr)
+    if self.ep.flying: self.bar.write(f"{self.ep.name}: waiting for {self.ep.flying} requests under way; Ctrl-C again to drop them", sys.stderr)
     self.stop = 'interrupted'
 
 @patch
 async def all(self:_Run):
     "Answer all prompts; returns those that the server refused"
     self.wake,self.bar = asyncio.Event(),progress(total=self.total, desc=self.ep.name)
-    with self.bar: await asyncio.gather(*[self.work() for _ in range(min(self.ep.concurrency, self.total))])
+    with self.bar: await asyncio.gather(*[self.work() for _ in range(min(2*self.ep.concurrency, self.total))])
     if self.error: raise self.error
     if self.stop or self.open: raise TunaError(f"{self.stop or self.open[0]}; {self.done} of {self.total} prompts answered{self.kept()}")
     return self.failures
