@@ -44,6 +44,13 @@ def rank_by_score(
     order = _best_first(scores)
     return [responses[i] for i in order],[scores[i] for i in order]
 
+# %% ../nbs/01_prob_ranking.ipynb #5a6c5139
+def _fate(g):
+    "What becomes of a reply: it is used, or dropped because it was cut, is empty or cannot be scored"
+    if g.finish_reason=='length': return 'cut'
+    if not g.text.strip(): return 'empty'
+    return 'used' if g.n_tok and math.isfinite(g.logp) else 'unscored'
+
 # %% ../nbs/01_prob_ranking.ipynb #a9f517bc
 def rank_generations(
     gens:list[Generation], # The teacher's replies to one instruction, with log-probabilities
@@ -52,7 +59,7 @@ def rank_generations(
 )->dict: # Lists responses, scores, logprobs, n_tokens; best first
     "Score and order the usable replies to one instruction (§2.2)"
     if any(g.logps is None for g in gens): raise TunaError("a reply has no log-probabilities")
-    gens = [g for g in gens if g.text.strip() and g.finish_reason!='length']
+    gens = [g for g in gens if _fate(g)=='used']
     scores = [teacher_score(g.logp, g.n_tok, beta) for g in gens]
     order = _best_first(scores)
     if distinct: order = [i for k,i in enumerate(order) if gens[i].text not in {gens[j].text for j in order[:k]}]
@@ -66,14 +73,10 @@ def _record(i, row, gens, beta, distinct, name):
     except TunaError as e: raise TunaError(f"record {i}, teacher {name}: {e}") from None
     return dict(row, **r, source='prob', model=name)
 
-def _tally(gens):
-    "How many responses were cut, are empty, or are of use"
-    return Counter('cut' if g.finish_reason=='length' else 'used' if g.text.strip() else 'empty' for g in gens)
-
 def _report(seen, rows):
     "One line on what was dropped"
     n,none = seen.total(),sum(not r['responses'] for r in rows)
-    what = f"{seen['cut']} cut by the length limit and {seen['empty']} empty"
+    what = f"{seen['cut']} cut by the length limit, {seen['empty']} empty and {seen['unscored']} without a score"
     if n and not seen['used']: raise TunaError(f"no usable response to any of {len(rows)} instructions: of {n}, {what}")
     if n>seen['used']: log.warning(f"of {n} responses, {what} were dropped; {none} of {len(rows)} instructions have none left")
 
@@ -113,7 +116,7 @@ def prob_rank(
     ranked,seen = {},Counter()
     def take(i, gens):
         ranked[i] = _record(i+1, rows[i], gens, beta, distinct, teacher.name)
-        seen.update(_tally(gens))
+        seen.update(map(_fate, gens))
     bad = sample_each(with_store(teacher, store), prompts, take, **settings)
     if out: write_failures(out, [dict(record=i+1, id=rows[i]['id'], instruction=rows[i]['instruction'], reason=f.reason) for i,f in sorted(bad.items())])
     if not ranked: raise TunaError(f"{teacher.name}: all {len(rows)} instructions were refused; the first: {bad[0].reason}")
@@ -138,12 +141,14 @@ def tuna_prob_rank(
     data:str, # Instructions: JSON, JSON lines, Parquet or Hub name
     model:str, # Teacher: folder or Hub name, or with --base_url the endpoint's name for it
     out:str, # Ranked data to write: .jsonl or .parquet
+    kind:str='completions', # API of the endpoint: completions, or chat
     n:int=4, # Responses per instruction
     temperature:float=1.0, # Of sampling
     beta:float=1.3, # Length penalty of Eq. 3
     max_new_tokens:int=512, # Length limit of a response
     seed:int=0, # Of sampling
     template:str='alpaca', # Prompt: alpaca, or none for the bare instruction
+    distinct:bool=False, # Keep one of several responses with equal text
     limit:int=None, # Only the first so many instructions
     dry_run:bool=False, # Only say what would be asked and what it would cost
     expect:int=60, # Tokens that a response usually has, for that estimate
@@ -151,11 +156,11 @@ def tuna_prob_rank(
 ):
     "Sample responses from a teacher and rank them by its own probabilities (§2.2)"
     check_out(out)
-    ds = load_instructions(data)
+    ds = load_instructions(data, blank_output='keep')
     if limit: ds = head(ds, limit)
-    teacher = open_backend(model, store=replies_of(out, dry_run), **kwargs)
+    teacher = open_backend(model, kind=kind, store=replies_of(out, dry_run), **kwargs)
     if dry_run:
         _,prompts,settings = _asking(ds, n, temperature, max_new_tokens, seed, template)
         return print(plan_of(teacher, prompts, expect=expect, **settings))
-    res = prob_rank(ds, teacher, n=n, temperature=temperature, beta=beta, max_new_tokens=max_new_tokens, seed=seed, template=template, out=out)
+    res = prob_rank(ds, teacher, n=n, temperature=temperature, beta=beta, max_new_tokens=max_new_tokens, seed=seed, template=template, out=out, distinct=distinct)
     print(f'{len(res)} of {len(ds)} instructions ranked: {out}')

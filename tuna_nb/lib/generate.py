@@ -9,7 +9,6 @@ __all__ = ['tiny_tokenizer', 'tiny_lm', 'pick_tokens', 'streams', 'left_pad', 'r
 
 # %% ../../nbs/lib/generate.ipynb #c0b099ef
 import inspect,random
-from collections import Counter
 from contextlib import contextmanager
 
 import torch,torch.nn.functional as F
@@ -19,7 +18,7 @@ from transformers import (AutoConfig,AutoModelForCausalLM,AutoModelForSeq2SeqLM,
     LlamaForCausalLM,PreTrainedTokenizerFast)
 
 from .core import TunaError,progress
-from .llm import Generation,prompt_seed
+from .llm import Generation,prompt_seeds
 
 # %% ../../nbs/lib/generate.ipynb #edf454fe
 def tiny_tokenizer(
@@ -76,12 +75,7 @@ def streams(
 )->list: # One list of n random generators per prompt
     "Random streams keyed by seed, prompt and sample number"
     if seed is None: seed = random.SystemRandom().getrandbits(64)
-    if not isinstance(seed, list):
-        seen,call,seed = Counter(),seed,[]
-        for p in prompts:
-            seed.append(prompt_seed(call, p)+seen[p]*n)
-            seen[p] += 1
-    return [[random.Random(f'{s}/{i}/{p}') for i in range(n)] for s,p in zip(seed, prompts, strict=True)]
+    return [[random.Random(f'{s}/{i}/{p}') for i in range(n)] for s,p in zip(prompt_seeds(prompts, n, seed), prompts, strict=True)]
 
 # %% ../../nbs/lib/generate.ipynb #e92eed1d
 def left_pad(

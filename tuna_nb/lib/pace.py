@@ -26,10 +26,12 @@ class Pace:
         start = max(now, self.held, *self.next.values(), 0.)
         for k in self.next: self.next[k] = start+(60/self.rpm if k=='rpm' else 60*tokens/self.tpm)
         return start
-    async def wait(self, tokens=0):
-        "Return when a request of so many tokens may leave"
+    async def wait(self, tokens=0, stopped=lambda: False):
+        "Return when a request of so many tokens may leave, or when nobody waits for it any more"
         start = self.move(time.monotonic(), tokens)
-        while (left := max(start, self.held)-time.monotonic())>0: await asyncio.sleep(left)
+        while not stopped() and (left := max(start, self.held)-(now := time.monotonic()))>0:
+            if start<self.held: start = self.move(now, tokens) # its time has passed while all were held
+            else: await asyncio.sleep(min(left, .25))
 
 # %% ../../nbs/lib/pace.ipynb #3ac0b668
 @patch
@@ -64,12 +66,13 @@ def hold(self:Pace,
 class Breaker:
     "Circuit breaker over all requests to one server"
     limit,pause,longest,patience = 20,1.,60.,6 # failures in a row; first and longest pause in seconds; failed probes before giving up
-    def __init__(self): self.run,self.trips,self.until,self.probe,self.worked = 0,0,0.,None,False
+    def __init__(self): self.reset(); self.worked = False
+    def reset(self): "Forget all failures"; self.run,self.trips,self.until,self.probe = 0,0,0.,None
     @property
     def open(self): "Is the server taken to be down?"; return self.trips>0
     def ok(self):
         "A request succeeded"
-        self.run,self.trips,self.probe,self.worked = 0,0,None,True
+        self.reset(); self.worked = True
     def failed(self, who=None):
         "A request failed; while the circuit is open only the probe counts"
         self.run += 1
@@ -90,4 +93,4 @@ async def enter(self:Breaker,
     while self.open and not self.given_up and not stopped():
         left = self.until-time.monotonic()
         if left<=0 and self.probe is None: self.probe = who; return
-        await asyncio.sleep(max(.01, min(left, .25)))
+        await asyncio.sleep(.25 if self.probe is not None else max(.01, min(left, .25)))

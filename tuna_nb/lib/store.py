@@ -7,6 +7,7 @@ __all__ = ['request_key', 'Store', 'tuna_export']
 
 # %% ../../nbs/lib/store.ipynb #5f6deffd
 import hashlib,json,sqlite3,threading
+from contextlib import contextmanager
 from pathlib import Path
 from fastcore.basics import patch
 from .core import TunaError,command,replacing
@@ -23,6 +24,10 @@ def request_key(
 
 # %% ../../nbs/lib/store.ipynb #11014f69
 _MAGIC,_VERSION = int.from_bytes(b'TUNA', 'big'),1
+_LAYOUT = ['begin immediate', f'pragma application_id={_MAGIC}', f'pragma user_version={_VERSION}',
+    'create table if not exists reply (key text primary key, value text not null, request text) without rowid',
+    'create table if not exists batch (id text primary key, value text not null) without rowid',
+    'create table if not exists server (id text primary key, value text not null) without rowid', 'commit']
 
 def _check_store(p):
     "Refuse a file that is no store, by its first bytes"
@@ -44,19 +49,20 @@ class Store:
         _check_store(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(self.path, timeout=30, check_same_thread=False, isolation_level=None)
-        if not self.path.stat().st_size: self._sql(f'pragma application_id={_MAGIC}'); self._sql(f'pragma user_version={_VERSION}')
-        self._sql('create table if not exists reply (key text primary key, value text not null, request text) without rowid')
-        self._sql('create table if not exists batch (id text primary key, value text not null) without rowid')
+        for q in _LAYOUT: self._sql(q)
         if self._sql('pragma quick_check(1)')!=[('ok',)]: raise self._bad('its pages are inconsistent')
         self._sql('pragma journal_mode=wal')
         self._sql('pragma synchronous=normal')
 
     def _bad(self, why): return TunaError(f"store {self.path} is damaged ({why}); it was left as it is")
-    def _sql(self, q, *args):
-        try:
-            with self._lock: return self._db.execute(q, args).fetchall()
+    @contextmanager
+    def _reading(self):
+        "Say in one line what SQLite has to say"
+        try: yield
         except sqlite3.OperationalError as e: raise TunaError(f"store {self.path}: {e}") from None
         except sqlite3.Error as e: raise self._bad(e) from None
+    def _sql(self, q, *args):
+        with self._reading(), self._lock: return self._db.execute(q, args).fetchall()
 
     def __len__(self): return self._sql('select count(*) from reply')[0][0]
     def close(self): "Close the file"; self._db.close()
@@ -77,7 +83,7 @@ def put(self:Store,
     request:dict=None, # What was asked, for whoever reads the store later
 ):
     "Store a reply for good"
-    value,request = (o and json.dumps(o, ensure_ascii=False) for o in (reply, request))
+    value,request = (None if o is None else json.dumps(o) for o in (reply, request))
     self._sql('insert or replace into reply values (?,?,?)', key, value, request)
 
 # %% ../../nbs/lib/store.ipynb #9b464caa
@@ -87,7 +93,7 @@ def export(self:Store,
 )->int: # Number of replies
     "Write all replies with their requests as JSON lines: key, request, reply"
     n = 0
-    with replacing(path) as part, part.open('w', encoding='utf-8') as f:
+    with self._reading(), replacing(path) as part, part.open('w', encoding='utf-8') as f:
         with self._lock: rows = self._db.execute('select key,request,value from reply order by key')
         for n,(key,request,value) in enumerate(rows, 1):
             f.write(f'{{"key": {json.dumps(key)}, "request": {request or "null"}, "reply": {value}}}\n')
@@ -120,3 +126,20 @@ def put_batch(self:Store,
 def batches(self:Store)->dict: # Records by name
     "The batches that are remembered"
     return {k: json.loads(v) for k,v in self._sql('select id,value from batch order by id')}
+
+# %% ../../nbs/lib/store.ipynb #318eb4d7
+@patch
+def put_server(self:Store,
+    id:str, # Address, API and model
+    facts:dict, # What was found out about it
+):
+    "Remember what a server can do"
+    self._sql('insert or replace into server values (?,?)', id, json.dumps(facts))
+
+@patch
+def server(self:Store,
+    id:str, # Address, API and model
+)->dict: # Empty if nothing is known
+    "What was found out about a server"
+    r = self._sql('select value from server where id=?', id)
+    return json.loads(r[0][0]) if r else {}

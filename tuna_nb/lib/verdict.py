@@ -422,10 +422,14 @@ def rank_format(
     return f"rank: [{', '.join(letters[:n+1])}{', …' if n>=len(letters) else ''}]"
 
 # %% ../../nbs/lib/verdict.ipynb #683f317d
+_LINE_OF_RANKS = "end with the ranking, best first, on one line with nothing after it:\n"
+_JSON = "give the one JSON object and nothing else."
+
 def retry_prompt(
     prompt:str, # The prompt that was answered
     reason:str, # Why the answer could not be read, from `Verdict.reason`
     n:int, # Number of responses in it
+    structured:bool=False, # Is the reply to be JSON?
 )->str: # Its last line is the format
     "The prompt once more, with the format repeated"
     why = ' '.join(re.sub("'[^']*'", 'a word', reason).split())
@@ -433,5 +437,4 @@ def retry_prompt(
 
 ### Once more:
 An earlier answer to all of this could not be read: {why}. Do the steps again. Name each response at most once, \
-by its number from 0 to {n-1}, your own as {n}, and end with the ranking, best first, on one line with nothing after it:
-{rank_format(n)}'''
+by its number from 0 to {n-1}, your own as {n}, and {_JSON if structured else _LINE_OF_RANKS+rank_format(n)}'''
