@@ -32,8 +32,8 @@ def run_server(conn):
             what,arg = cmd
             if what=='delay': s.delay = arg
             if what=='faults': s.faults(arg, seed=0)
-            if what=='clear': s.requests = 0; s.answered.clear(); s.served.clear()
-            conn.send(dict(requests=s.requests, answered=dict(s.answered), served=dict(s.served)) if what=='stats' else 'ok')
+            if what=='clear': s.requests = 0; s.answered.clear(); s.served.clear(); s.seen.clear()
+            conn.send(dict(requests=s.requests, seen=dict(s.seen), answered=dict(s.answered), served=dict(s.served)) if what=='stats' else 'ok')
 
 class Server:
     "The server's process, and a line to it"
@@ -124,11 +124,11 @@ def killed(server, tmp, data, n, seconds, kills=5):
         p.send_signal(signal.SIGKILL); p.communicate()
         if p.returncode!=-signal.SIGKILL: raise SystemExit('a job was over before it could be killed; use more requests')
         time.sleep(1)
-        held.append((stored_digests(db) if db.exists() else set(), server.tell('stats')['answered']))
+        held.append((stored_digests(db) if db.exists() else set(), server.tell('stats')['seen']))
     finish(job('rank', data, out, server.url, n))
-    last = server.tell('stats')['answered']
-    again = sum(last[d]>then[d] for stored,then in held for d in stored)
-    twice = sum(v-1 for v in last.values())
+    last = server.tell('stats')
+    again = sum(last['seen'][d]>then[d] for stored,then in held for d in stored)
+    twice = sum(v-1 for v in last['answered'].values())
     res = dict(kills=kills, killed_after_seconds=waits, stored_at_kill=[len(s) for s,_ in held], same_bytes=out.read_bytes()==(tmp/'whole.jsonl').read_bytes(),
         stored_requests_asked_again=again, answers_lost_in_flight=twice, most_in_flight=kills*CONCURRENCY)
     print(res, flush=True)

@@ -293,6 +293,15 @@ def book(self:Budget,
     self._spent += self._cost(usage.get('prompt_tokens') or 0, usage.get('completion_tokens') or 0)
     self._serve()
 
+@patch
+def carry(self:Budget,
+    worst:int, # The most that it can cost: `worst` of the `Hold` it left with
+)->Hold: # To be given to `settle`, whatever happens
+    "Set aside what left in an earlier run"
+    hold = Hold(worst, 1)
+    self._set_aside(hold)
+    return hold
+
 # %% ../../nbs/lib/cost.ipynb #ef6f8f84
 def human_cost(
     items:int=1000, # Instructions

@@ -103,18 +103,37 @@ def usage_of(
     return u if isinstance(u, dict) and all(type(u.get(k)) is int and u[k]>=0 for k in ('prompt_tokens','completion_tokens')) else None
 
 # %% ../../nbs/lib/llm.ipynb #4f96e20a
-@cache
+_first = threading.RLock()
+
+def _once(f):
+    "A function that is called at most once, however many threads come first"
+    f = cache(f)
+    @wraps(f)
+    def g():
+        with _first: return f()
+    return g
+
+@_once
 def _loop():
     "The event loop that all requests share"
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True, name='tuna_nb.lib.llm').start()
     return loop
 
+# %% ../../nbs/lib/llm.ipynb #f043e79d
+def _in_loop():
+    "Is this the thread that all requests run in?"
+    try: return asyncio.get_running_loop() is _loop()
+    except RuntimeError: return False
+
 def run_async(
     coro, # Coroutine to run to its end
     interrupt=None, # Called in the loop at the first Ctrl-C, to let the coroutine end early; without it Ctrl-C cancels
 ): # What the coroutine returns
     "Run a coroutine from plain code, whether or not a loop is running here"
+    if _in_loop():
+        coro.close()
+        raise TunaError("no request can be waited for in the function that takes the replies")
     over = threading.Event()
     async def run():
         try: return await coro
@@ -133,7 +152,7 @@ def run_async(
 # %% ../../nbs/lib/llm.ipynb #c01eb9b7
 _call = contextvars.ContextVar('call', default=None) # the request that this task has under way
 
-@cache
+@_once
 def _connections():
     "The connections that all endpoints share: only the loop may close a socket that it waits for"
     import openai
@@ -143,7 +162,7 @@ def _connections():
             return await (call.attempt(lambda: send(request, **kwargs)) if call else send(request, **kwargs))
     return Client()
 
-@cache
+@_once
 def _http():
     "The HTTP library that this version of the client is built on"
     return sys.modules[type(_connections()).__mro__[2].__module__.split('.')[0]]
@@ -212,6 +231,19 @@ def one_line(ep, e):
     if len(key)>7: why = why.replace(key, '***')
     return f"{ep.name} at {ep.base_url}: {why[:300]}"
 
+# %% ../../nbs/lib/llm.ipynb #dc5db3ec
+def _check_count(name, v, least):
+    "Refuse what is no whole number, or too small"
+    if not isinstance(v, int) or v<least: raise TunaError(f"{name} must be {f'at least {least}' if isinstance(v, int) else 'a whole number'}, got {v!r}")
+
+_OURS = set('model messages prompt n best_of max_tokens max_completion_tokens temperature seed logprobs top_logprobs response_format'
+    ' stream stream_options tools tool_choice functions function_call echo'.split())
+
+def _check_extra(extra):
+    "Refuse fields that keys, costs and replies depend on"
+    for k,v in extra.items():
+        if k in _OURS and not (v is None and k in ('temperature','seed')): raise TunaError(f"extra cannot set {k}; only temperature and seed can be left out, with None")
+
 # %% ../../nbs/lib/llm.ipynb #51e145b1
 class Endpoint:
     "Backend over any OpenAI-compatible server"
@@ -231,28 +263,45 @@ class Endpoint:
         max_usd:float=None, # Never spend more than this, over the life of this object
         prices:dict=None, # Price table, as from `load_prices`
         max_n:int=None, # Most choices that one request may ask for; found out by itself where a server refuses more than one
-        extra:dict=None, # Further fields of each request's body
+        extra:dict=None, # Further fields of each request's body; `dict(temperature=None)` leaves one out, likewise the seed
     ):
         if kind not in ('chat','completions'): raise TunaError(f'kind must be "chat" or "completions", got {kind!r}')
-        if concurrency<1: raise TunaError(f"concurrency must be at least 1, got {concurrency}")
+        for k,v,least in (('concurrency',concurrency,1), ('max_retries',max_retries,0), ('turns',turns,0), ('max_n',1 if max_n is None else max_n,1)): _check_count(k, v, least)
+        if not 0<timeout<math.inf: raise TunaError(f"timeout must be above 0, got {timeout}")
+        _check_extra(extra or {})
         self.name,self.kind,self.concurrency,self.timeout,self.turns,self.max_n,self.extra = model,kind,concurrency,timeout,turns,max_n,extra or {}
         self.client,self.limit_field = _client(model, base_url, api_key, timeout, max_retries),'max_tokens'
         self.base_url,self.tries = str(self.client.base_url).rstrip('/'),1+max_retries
         self.price = find_price(model, prices)
         self.pace,self.breaker,self.budget = Pace(rpm, tpm),Breaker(),Budget(max_usd, self.price, model=model)
         self.places,self.flying = asyncio.Semaphore(concurrency),0
-        self.store = Store(store) if isinstance(store, (str,Path)) else store
+        self.store = store
 
     def __repr__(self): return f'Endpoint({self.name!r}, kind={self.kind!r})'
+
+# %% ../../nbs/lib/llm.ipynb #6b847852
+@patch(as_prop=True)
+def id(self:Endpoint): "Address, API and model"; return f'{self.base_url} {self.kind} {self.name}'
+
+def _get_store(self): return self._store
+def _set_store(self, store):
+    "Take a store, and from it what was found out about the server"
+    self._store = Store(store) if isinstance(store, (str,Path)) else store
+    facts = {} if store is None else self._store.server(self.id)
+    self.limit_field = facts.get('limit_field', self.limit_field)
+    if facts.get('max_n'): self.max_n = min(self.max_n or math.inf, facts['max_n'])
+Endpoint.store = property(_get_store, _set_store, doc="`Store` that keeps the replies")
 
 # %% ../../nbs/lib/llm.ipynb #d86717ee
 def _client(model, base_url, api_key, timeout, max_retries):
     "The openai client of an endpoint"
     import openai
-    api_key = api_key or os.environ.get('OPENAI_API_KEY') or ('none' if base_url else None)
-    try: return openai.AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries, http_client=_connections())
-    except openai.OpenAIError: pass
-    raise TunaError(f"{model}: no API key; set OPENAI_API_KEY")
+    api_key = (api_key or os.environ.get('OPENAI_API_KEY') or '').strip() or ('none' if base_url else '')
+    if not api_key: raise TunaError(f"{model}: no API key; set OPENAI_API_KEY")
+    if not (api_key.isascii() and api_key.isprintable()): raise TunaError(f"{model}: the API key holds a character that no key has")
+    client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries, http_client=_connections())
+    if client.base_url.userinfo: raise TunaError(f"{model}: base_url holds a name or password, which would be kept with the replies; give a key instead")
+    return client
 
 # %% ../../nbs/lib/llm.ipynb #3cef46d2
 def prompt_seed(
@@ -283,21 +332,22 @@ def body(self:Endpoint,
     schema:dict|None=None, # JSON schema that the reply has to follow, for servers that can
 )->dict: # As it is sent
     "One request"
-    b = {'model':self.name, 'n':n, 'temperature':temperature, self.limit_field:max_new_tokens, **self.extra}
+    b = {'model':self.name, 'n':n, 'temperature':temperature, 'seed':seed, self.limit_field:max_new_tokens, **self.extra}
     b |= dict(messages=[dict(role='user', content=prompt)]) if self.kind=='chat' else dict(prompt=prompt)
-    if seed is not None: b['seed'] = seed
     if logprobs: b['logprobs'] = True if self.kind=='chat' else 1
     if schema is not None: b['response_format'] = dict(type='json_schema', json_schema=dict(name='reply', strict=True, schema=schema))
-    return b
+    return {k: v for k,v in b.items() if v is not None}
 
 # %% ../../nbs/lib/llm.ipynb #1312c32c
 @patch
 def adapt(self:Endpoint, e, body):
     "Learn from a refusal of `body`; returns whether the same request can be sent in another form"
     if getattr(e, 'status_code', None)!=400: return False
-    if body['n']>1 and (getattr(e, 'param', None)=='n' or 'n>1' in str(e).replace(' ', '')): self.max_n = 1; return True
-    if 'max_tokens' in body and 'max_completion_tokens' in str(e): self.limit_field = 'max_completion_tokens'; return True
-    return False
+    if body['n']>1 and (getattr(e, 'param', None)=='n' or 'n>1' in str(e).replace(' ', '')): self.max_n = 1
+    elif 'max_tokens' in body and 'max_completion_tokens' in str(e): self.limit_field = 'max_completion_tokens'
+    else: return False
+    if self.store is not None: self.store.put_server(self.id, dict(max_n=self.max_n, limit_field=self.limit_field))
+    return True
 
 # %% ../../nbs/lib/llm.ipynb #bb448a10
 @patch
@@ -468,9 +518,7 @@ async def all(self:_Run):
 def kept(self:_Run): return ' and kept' if self.ep.store is not None else ''
 
 # %% ../../nbs/lib/llm.ipynb #06ea929b
-def check_n(n):
-    "Refuse a number of generations that is none"
-    if n<1: raise TunaError(f"n must be at least 1, got {n}")
+def check_n(n): "Refuse a number of generations that is none"; _check_count('n', n, 1)
 
 @dataclass
 class Failure:

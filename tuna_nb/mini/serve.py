@@ -192,7 +192,7 @@ class Server:
         self.api_key,self.delay = api_key,0. # Key asked for, if any; seconds before each answer
         self.max_n,self.refuse_n = None,False # Most choices given; whether n > 1 is an error
         self.requests = 0 # Requests for completions so far, batches left out
-        self.answered,self.served = Counter(),Counter() # Whole and right answers by digest; faults by kind
+        self.seen,self.answered,self.served = Counter(),Counter(),Counter() # Requests, and whole and right answers, by digest; faults by kind
         self.batch_limit,self.batch_wait = 50_000,.05 # Most requests in a batch; seconds that it takes at least
         self.expire,self.batch_requests = None,0 # Answers after which the next batch expires; requests in batches so far
         self._start(models, port)
@@ -360,16 +360,17 @@ def faults(self:Server,
     kinds = list(FAULTS) if kinds is None else list(kinds)
     if not 0<=share<=1: raise TunaError(f"share must be between 0 and 1, got {share}")
     if not kinds or set(kinds)-set(FAULTS): raise TunaError(f"kinds must be from {', '.join(FAULTS)}, got {', '.join(kinds) or 'none'}")
-    self._share = dict(share=share, seed=seed, kinds=kinds, retry_after=retry_after, slow=slow, seen=Counter())
+    self._share = dict(share=share, seed=seed, kinds=kinds, retry_after=retry_after, slow=slow)
+    self.seen.clear()
 
 # %% ../../nbs/mini/serve.ipynb #2c95bc77
 @patch
 def _draw(self:Server, digest):
     "The kind of fault that a request draws, if any, and its settings"
     with self._lock:
+        self.seen[digest] += 1
         if not (o := self._share): return None,None
-        rng = random.Random(f"{o['seed']} {digest} {o['seen'][digest]}")
-        o['seen'][digest] += 1
+        rng = random.Random(f"{o['seed']} {digest} {self.seen[digest]}")
         if rng.random()>=o['share']: return None,None
         kind = rng.choice(o['kinds'])
         self.served[kind] += 1
