@@ -1,11 +1,11 @@
 """Contextual ranking under load, faults and kills, against a loopback server in a process of its own.
 
-    python benchmarks/load.py [--requests 20000] [--out benchmarks/load.json]
+    python benchmarks/load.py [--requests 20000] [--out benchmarks/load.json] [--memory]
 
 Five parts, all over real HTTP:
 - throughput: answers a second from a server that takes 50 ms, beside the ceiling that the number of concurrent requests sets;
 - complete: so many records judged while a fifth of the requests fail, each reply stored once;
-- memory: peak of the process for 1,000 and for all records, of the client alone and with the ranked dataset;
+- memory: peak of the process (Linux counts it) for 1,000 and for all records, of the client alone and with the ranked dataset;
 - killed: the same run killed by SIGKILL at five random moments and resumed: is the file the same, was anything stored asked again?
 - environment: cores and versions.
 """
@@ -71,8 +71,8 @@ def throughput(server, seconds=3, repeats=3):
         print(out[-1], flush=True)
     return out
 
-JOB = '''
-import resource,sys
+JOB = r'''
+import re,sys
 from tuna_nb.contextual_ranking import judge_prompt,tuna_ctx_rank
 from tuna_nb.lib.core import read_json
 from tuna_nb.lib.llm import Endpoint
@@ -81,7 +81,7 @@ if what=='rank': tuna_ctx_rank(data, 'judge', out, base_url=url, concurrency=%d,
 else:
     prompts = (judge_prompt(f'question {i}', '', [f'answer {i} {k}' for k in range(4)]) for i in range(int(limit)))
     Endpoint('judge', url, 'k', concurrency=%d, store=out+'.replies.db').each(prompts, lambda i, gens: None)
-print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss//1024)
+print('peak', int(re.search(r'VmHWM:\s+(\d+)', open('/proc/self/status').read())[1])//1024)
 ''' % (CONCURRENCY, CONCURRENCY)
 
 def job(what, data, out, url, limit):
@@ -104,11 +104,11 @@ def complete(server, tmp, data, n):
     "All records, once, with a fifth of the requests failing"
     server.tell('clear'); server.tell('faults', .2)
     start = time.perf_counter()
-    peak = finish(job('rank', data, tmp/'whole.jsonl', server.url, n))
+    finish(job('rank', data, tmp/'whole.jsonl', server.url, n))
     stats,seconds = server.tell('stats'),time.perf_counter()-start
     store = Store(tmp/'whole.jsonl.replies.db')
     res = dict(records=n, ranked=len(read_json(tmp/'whole.jsonl')), replies_stored=len(store), requests_seen=stats['requests'], faults=stats['served'],
-        answered_more_than_once=sum(v>1 for v in stats['answered'].values()), seconds=round(seconds, 1), peak_mb=peak)
+        answered_more_than_once=sum(v>1 for v in stats['answered'].values()), seconds=round(seconds, 1))
     store.close()
     print(res, flush=True)
     return res
@@ -141,22 +141,28 @@ def memory(server, tmp, data, n):
     print(res, flush=True)
     return res
 
+def faults(server, tmp, data, n):
+    "Everything but memory"
+    server.tell('delay', .05)
+    res = dict(latency_of_one_request_s=round(latency(server), 4), throughput=throughput(server))
+    server.tell('delay', 0.)
+    res['complete'] = complete(server, tmp, data, n)
+    res['killed'] = killed(server, tmp, data, n, res['complete']['seconds'])
+    return res
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     ap.add_argument('--requests', type=int, default=20000, help='records to judge (20000)')
     ap.add_argument('--out', default='benchmarks/load.json', help='file for the figures')
+    ap.add_argument('--memory', action='store_true', help='measure memory alone, and leave the other figures of the file as they are')
     a = ap.parse_args()
     os.environ.update(TUNA_PROGRESS='0', OPENAI_API_KEY='k', OMP_NUM_THREADS='1')
     with tempfile.TemporaryDirectory() as d, Server() as server:
         tmp,data = Path(d),Path(d)/'data.jsonl'
         write_jsonl(data, [dict(id=str(i), instruction=f'question {i}', input='', output='x', responses=[f'answer {i} {k}' for k in range(4)]) for i in range(a.requests)])
         res = dict(cores=os.cpu_count(), python=platform.python_version(), openai=importlib.metadata.version('openai'), concurrency=CONCURRENCY)
-        server.tell('delay', .05)
-        res['latency_of_one_request_s'] = round(latency(server), 4)
-        res['throughput'] = throughput(server)
-        server.tell('delay', 0.)
-        res['complete'] = complete(server, tmp, data, a.requests)
-        res['killed'] = killed(server, tmp, data, a.requests, res['complete']['seconds'])
+        if a.memory: res = json.loads(Path(a.out).read_text())
+        else: res |= faults(server, tmp, data, a.requests)
         res['memory_mb'] = memory(server, tmp, data, a.requests)
     write_text(a.out, json.dumps(res, indent=1)+'\n')
     print(f'figures: {a.out}')

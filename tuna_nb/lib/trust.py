@@ -145,7 +145,7 @@ def consistency_table(
     def show(key): return '{:.2f} [{:.2f}, {:.2f}]'.format(*report[key])
     places = ', '.join(f'{w:.2f} ({c:.2f})' for w,c in zip(report['wins'], report['chance']))
     return [('items', f"{report['items']}"), ('votes per item', f"{report['votes']:.1f}"), ("Kendall's tau between votes", show('kendall')),
-        ("Spearman's rho between votes", show('spearman')), ('items whose winner changed with the order', show('winner_changed')),
+        ("Spearman's rho between votes", show('spearman')), ('items whose winner changed between votes', show('winner_changed')),
         ('wins by shown place (by chance)', places), ('wins of the place shown first, less chance', show('first_bias'))]
 
 # %% ../../nbs/lib/trust.ipynb #0c322673
