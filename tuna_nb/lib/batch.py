@@ -155,7 +155,7 @@ def failed(self:_Batches, key, body, e):
 
 @patch
 def book(self:_Batches, key, usage):
-    "Book what a line has cost; what a batch of an earlier run cost was not set aside by this one"
+    "Book what a line has cost, from what was set aside for it if anything was"
     hold,b = self.holds.pop(key, None),self.ep.budget
     if hold: b.settle(hold, usage)
     elif usage: b.book(usage)
