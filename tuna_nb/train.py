@@ -7,7 +7,7 @@ __all__ = ['RECIPES', 'encode_records', 'fitting', 'RankedCollator', 'context_le
            'ranking_metrics', 'stack_scores', 'Bar', 'TunaTrainer', 'load_pretrained', 'add_lora', 'fit', 'sft', 'tune',
            'expand_responses', 'logistic_loss', 'PRMCollator', 'head_scores', 'PRMTrainer', 'load_prm', 'train_prm',
            'split_by_hash', 'score_records', 'prm_scores', 'ordered_shares', 'prm_accuracy', 'prm_rank', 'Recipe',
-           'get_recipe', 'tuna_sft', 'tuna_train', 'tuna_prm', 'tuna_prm_rank', 'stage', 'real_run']
+           'get_recipe', 'run_options', 'tuna_sft', 'tuna_train', 'tuna_prm', 'tuna_prm_rank', 'stage', 'real_run']
 
 # %% ../nbs/04_train.ipynb #757d85a1
 import copy,hashlib,json,math,os
@@ -19,6 +19,7 @@ import torch, torch.nn.functional as F
 from accelerate.utils import gather_object
 from datasets import Dataset
 from fastcore.basics import patch
+from fastcore.meta import delegates
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (AutoModelForCausalLM,AutoModelForSequenceClassification,AutoTokenizer,PrinterCallback,
@@ -333,6 +334,12 @@ def _get_grad_norm(self:TunaTrainer, *args, **kwargs):
     if not math.isfinite(x) and self.accelerator.scaler is None: self.stop(f"the norm of the gradient is {x}", self.step_ids)
     return norm
 
+def _last_checkpoint(out, resume):
+    "The checkpoint to go on from, if there is one"
+    if resume is not True: return resume or None
+    whole = [o.parent for o in Path(out).glob('checkpoint-*/trainer_state.json')] # written last
+    return str(max(whole, key=lambda o: int(o.name.split('-')[1]))) if whole else None
+
 @patch
 def stop(self:TunaTrainer, why, ids):
     "End a run that has gone wrong"
@@ -442,12 +449,6 @@ def finish(self:TunaTrainer,
     model.config.use_cache = self.use_cache
     if self.collator.mode=='packed': base_model(model).set_attn_implementation(self.attention)
     model.eval()
-
-def _last_checkpoint(out, resume):
-    "The checkpoint to go on from, if there is one"
-    if resume is not True: return resume or None
-    whole = [o.parent for o in Path(out).glob('checkpoint-*/trainer_state.json')] # written last
-    return str(max(whole, key=lambda o: int(o.name.split('-')[1]))) if whole else None
 
 # %% ../nbs/04_train.ipynb #1a8e96c5
 def fit(
@@ -764,50 +765,69 @@ def get_recipe(
     return found
 
 # %% ../nbs/04_train.ipynb #ae559b20
-def _settings(recipe, lr, epochs, batch_size, micro_batch, lora, bf16, restart, max_length, template, seed):
-    "Command-line options as arguments of `fit`"
+def run_options(
+    recipe:str, # Name of a model in `RECIPES`
+    lr:float=None, # Peak learning rate
+    epochs:float=None, # Times through the data
+    batch_size:int=None, # Instructions per optimizer step
+    micro_batch:int=8, # Instructions at once on one device
+    max_tokens:int=None, # Most tokens at once on one device; sets micro_batch to what fits
+    lora:int=0, # Rank of adapters; 0 trains all weights
+    bf16:bool=False, # Compute in bfloat16; weights stay in float32
+    activation_checkpointing:bool=False, # Make activations twice to save memory
+    packing:str='packed', # How batches are made: packed, rows or padded
+    max_length:int=None, # Longest prompt and response together, in tokens
+    template:str='alpaca', # Prompt template, alpaca or none
+    save_every:float=0.1, # Part of the run between checkpoints
+    report_to:str='none', # Where to send the log, such as tensorboard or wandb
+    seed:int=0, # Of order, new heads and adapters
+    restart:bool=False, # Begin anew even if there is a checkpoint
+)->dict: # Arguments of `fit`
+    "What the commands that train have in common"
     r = get_recipe(recipe)
     for k,v in dict(lr=lr, epochs=epochs, batch_size=batch_size).items():
         if v is not None: r = replace(r, **{k:v})
     if template not in ('alpaca','none'): raise TunaError(f"template must be 'alpaca' or 'none', got {template!r}")
-    d = r.settings(min(micro_batch, r.batch_size), int(os.environ.get('WORLD_SIZE', 1)))
-    return dict(d, lora=dict(r=lora, lora_alpha=2*lora) if lora else None, bf16=bf16, resume=not restart, max_length=max_length, template=template,
-        seed=seed, save_strategy='steps', save_steps=0.1, save_total_limit=1)
+    devices = int(os.environ.get('WORLD_SIZE', 1))
+    size = r.batch_size//devices if max_tokens else min(micro_batch, r.batch_size//devices or 1)
+    args = dict(lora=dict(r=lora, lora_alpha=2*lora) if lora else None, bf16=bf16, activation_checkpointing=activation_checkpointing, packing=packing,
+        max_tokens=max_tokens, max_length=max_length, template=template, save_strategy='steps', save_steps=save_every, save_total_limit=1,
+        report_to=report_to, seed=seed, resume=not restart)
+    return dict(r.settings(size, devices), **args)
 
 def _report(trainer, out):
     "What came of a run"
     last = [o for o in trainer.state.log_history if 'loss' in o][-1:]
-    for o in last: print('  '.join(f'{k} {o[k]:.4g}' for k in ('step','loss','rank_loss','mle_loss','pair_accuracy') if k in o))
-    print(f"saved: {out}")
+    keys = 'step','loss','rank_loss','mle_loss','pair_accuracy'
+    for o in last: trainer.say('  '.join(f'{k} {o[k]:.4g}' for k in keys if k in o))
+    trainer.say(f"saved: {out}")
+
+@patch
+def say(self:TunaTrainer, *what):
+    "Print, once on all processes"
+    if self.is_world_process_zero(): print(*what)
 
 # %% ../nbs/04_train.ipynb #81b11c2f
 @command
+@delegates(run_options)
 def tuna_sft(
     model:str, # Folder or Hub id of the model to start from
     data:str, # Instruction records: a JSON, JSON lines or Parquet file, a folder or Hub id
     output_dir:str, # Folder for the trained model
     recipe:str='Alpaca', # Settings of one of the paper's models; the options below change them
-    lr:float=None, # Peak learning rate
-    epochs:float=None, # Times through the data
-    batch_size:int=None, # Instructions per optimizer step
-    micro_batch:int=8, # Instructions at once on one device
     all_responses:bool=False, # Data are rankings: learn all responses alike (Alpaca-Mul)
     limit:int=None, # Only the first so many records
-    lora:int=0, # Rank of adapters; 0 trains all weights
-    bf16:bool=False, # Compute in bfloat16; weights stay in float32
-    max_length:int=None, # Longest prompt and response together, in tokens
-    template:str='alpaca', # Prompt template, alpaca or none
-    seed:int=0, # Of order and adapters
-    restart:bool=False, # Begin anew even if there is a checkpoint
+    **kwargs
 ):
     "Instruction tuning (Eq. 2)"
     ds = expand_responses(load_ranked(data)) if all_responses else load_instructions(data)
     if limit: ds = head(ds, limit)
-    args = _settings(recipe, lr, epochs, batch_size, micro_batch, lora, bf16, restart, max_length, template, seed)
+    args = run_options(recipe, **kwargs)
     _report(sft(model, None, ds, output_dir, **{k:v for k,v in args.items() if k not in ('margin','mle_weight')}), output_dir)
 
 # %% ../nbs/04_train.ipynb #b518127a
 @command
+@delegates(run_options)
 def tuna_train(
     model:str, # Folder or Hub id of the model to start from
     data:str, # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id
@@ -816,28 +836,19 @@ def tuna_train(
     margin:float=0.1, # Gap m asked for between neighbours in the ranking
     mle_weight:float=1.0, # Weight λ of the original response
     reduction:str='sum', # Ranking loss of the paper (sum) or of the released code (released)
-    lr:float=None, # Peak learning rate
-    epochs:float=None, # Times through the data
-    batch_size:int=None, # Instructions per optimizer step
-    micro_batch:int=8, # Instructions at once on one device
     limit:int=None, # Only the first so many records
     eval_data:str=None, # Held-out rankings, scored at the end
-    lora:int=0, # Rank of adapters; 0 trains all weights
-    bf16:bool=False, # Compute in bfloat16; weights stay in float32
-    max_length:int=None, # Longest prompt and response together, in tokens
-    template:str='alpaca', # Prompt template, alpaca or none
-    seed:int=0, # Of order and adapters
-    restart:bool=False, # Begin anew even if there is a checkpoint
+    **kwargs
 ):
     "Learn rankings (Eq. 6)"
     ds,held = load_ranked(data),load_ranked(eval_data) if eval_data else None
     if limit: ds = head(ds, limit)
-    args = _settings(recipe, lr, epochs, batch_size, micro_batch, lora, bf16, restart, max_length, template, seed)
+    args = run_options(recipe, **kwargs)
     args.update(margin=margin, mle_weight=mle_weight, reduction=reduction, eval_ds=held)
     trainer = tune(model, None, ds, output_dir, **args)
     _report(trainer, output_dir)
-    if held is not None: print('held out:', '  '.join(f'{k} {v:.4g}' for k,v in trainer.summary(*score_records(
-        trainer.model, trainer.processing_class, held, max_length=max_length, template=template)).items()))
+    if held is not None: trainer.say('held out:', '  '.join(f'{k} {v:.4g}' for k,v in trainer.summary(*score_records(
+        trainer.model, trainer.processing_class, held, max_length=args['max_length'], template=args['template'])).items()))
 
 # %% ../nbs/04_train.ipynb #817f80f4
 def _trained_on(out, train, restart):
@@ -849,23 +860,15 @@ def _trained_on(out, train, restart):
 
 # %% ../nbs/04_train.ipynb #1094f2f1
 @command
+@delegates(run_options, but=['packing','max_tokens'])
 def tuna_prm(
     model:str, # Folder or Hub id of the language model to start from
     data:str, # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id
     output_dir:str, # Folder for the proxy ranking model
     recipe:str='PRM-3B', # Settings of one of the paper's models; the options below change them
     held_out:float=0.1, # Share of the records, chosen by their ids, to measure pair accuracy on
-    lr:float=None, # Peak learning rate
-    epochs:float=None, # Times through the data
-    batch_size:int=None, # Instructions per optimizer step
-    micro_batch:int=8, # Instructions at once on one device
     limit:int=None, # Only the first so many records
-    lora:int=0, # Rank of adapters; 0 trains all weights
-    bf16:bool=False, # Compute in bfloat16; weights stay in float32
-    max_length:int=None, # Longest prompt and response together, in tokens
-    template:str='alpaca', # Prompt template, alpaca or none
-    seed:int=0, # Of order, head and adapters
-    restart:bool=False, # Begin anew even if there is a checkpoint
+    **kwargs
 ):
     "Train a proxy ranking model (§3.1)"
     if not 0<=held_out<1: raise TunaError(f"held_out must be at least 0 and below 1, got {held_out}")
@@ -874,12 +877,12 @@ def tuna_prm(
     train,held = split_by_hash(ds, held_out)
     if held_out and not ordered_shares(held, held['scores']): raise TunaError(f"{data}: nothing to measure on; a share of {held_out} "
         f"holds out {len(held)} of {len(ds)} records, none with two responses of different scores")
-    args = _settings(recipe, lr, epochs, batch_size, micro_batch, lora, bf16, restart, max_length, template, seed)
-    _trained_on(output_dir, train, restart)
+    args = run_options(recipe, **kwargs)
+    _trained_on(output_dir, train, not args['resume'])
     trainer = train_prm(model, None, train, output_dir, **args)
     _report(trainer, output_dir)
-    if held_out: print('held out: {accuracy:.3f} of pairs in the judge\'s order [{lo:.3f}, {hi:.3f}], {pairs} pairs of {records} records; '
-        'the longer first: {longer:.3f}'.format(**prm_accuracy(held, trainer.model, trainer.processing_class, max_length=max_length, template=template)))
+    if held_out: trainer.say('held out: {accuracy:.3f} of pairs in the judge\'s order [{lo:.3f}, {hi:.3f}], {pairs} pairs of {records} records; '
+        'the longer first: {longer:.3f}'.format(**prm_accuracy(held, trainer.model, trainer.processing_class, max_length=args['max_length'], template=args['template'])))
 
 # %% ../nbs/04_train.ipynb #28fde06b
 @command

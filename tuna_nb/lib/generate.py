@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['tiny_tokenizer', 'tiny_lm', 'pick_tokens', 'streams', 'left_pad', 'right_pad', 'CausalState', 'Seq2SeqState',
-           'start_token', 'Decoded', 'decode', 'LocalModel', 'prompt_ids', 'check_sampling', 'causal_logps',
+           'start_token', 'Decoded', 'extend', 'decode', 'LocalModel', 'prompt_ids', 'check_sampling', 'causal_logps',
            'seq2seq_logps']
 
 # %% ../../nbs/lib/generate.ipynb #c0b099ef
 import inspect,random
+from collections import deque
 from contextlib import contextmanager
 
 import torch,torch.nn.functional as F
@@ -16,6 +17,7 @@ from fastcore.basics import patch
 from tokenizers import Tokenizer,decoders,models,pre_tokenizers,processors,trainers
 from transformers import (AutoConfig,AutoModelForCausalLM,AutoModelForSeq2SeqLM,AutoTokenizer,LlamaConfig,
     LlamaForCausalLM,PreTrainedTokenizerFast)
+from transformers.cache_utils import DynamicLayer,DynamicSlidingWindowLayer
 
 from .core import TunaError,progress
 from .llm import Generation,prompt_seeds
@@ -101,27 +103,66 @@ def _takes(model, name):
 
 def _cache_name(model): "What transformers calls the cache, before and since 5.24"; return 'cache' if _takes(model, 'cache') else 'past_key_values'
 
+def _rows(idx, device): "Row numbers as a tensor, sent without waiting for the device"; return torch.tensor(idx, dtype=torch.long).to(device, non_blocking=True)
+
 class CausalState:
     "A batch of left-padded prompts under a decoder-only model"
     def __init__(self, model, rows, pad):
-        self.model,self.key,self.cache = model,_cache_name(model),None
+        self.model,self.key,self.cache,self.sizes = model,_cache_name(model),None,[len(r) for r in rows]
         self.ids,self.mask = left_pad(rows, pad, model.device)
         self.args = dict(logits_to_keep=1) if _takes(model, 'logits_to_keep') else {}
     def step(self, ids=None): # ids: the tokens chosen last, (rows,); None reads the prompts
         if ids is None: ids = self.ids
-        else: ids,self.mask = ids[:,None],torch.cat([self.mask, self.mask.new_ones(len(ids),1)], 1)
+        else:
+            ids,self.mask = ids[:,None],torch.cat([self.mask, self.mask.new_ones(len(ids),1)], 1)
+            self.sizes = [o+1 for o in self.sizes]
         pos = (self.mask.cumsum(-1)-1).clamp(min=0)[:,-ids.shape[1]:]
         if _takes(self.model, 'position_ids'): self.args['position_ids'] = pos
         out = self.model(input_ids=ids, attention_mask=self.mask, use_cache=True, **{self.key:self.cache}, **self.args)
         self.cache = out[self.key]
         return out.logits[:,-1].float()
-    def select(self, idx):
-        self.mask = self.mask[idx]
-        self.cache.batch_select_indices(idx)
+
+# %% ../../nbs/lib/generate.ipynb #4be48ae8
+def _columns(layer, width): "How many of a batch's columns the layer holds"; return min(width, layer.sliding_window-1) if layer.is_sliding else width
+
+def _left(x, columns): "Fill up with empty columns on the left"; return F.pad(x, (0,0,columns-x.shape[2],0))
+
+def _set(layer, keys, values, width):
+    layer.keys,layer.values = keys,values
+    if layer.is_sliding: layer.cumulative_length = width
+
+@patch(as_prop=True)
+def joins(self:CausalState):
+    "Can rows be added to the cache?"
+    return all(type(o) in (DynamicLayer,DynamicSlidingWindowLayer) for o in self.cache.layers)
+
+@patch
+def select(self:CausalState, idx): # idx: numbers of the rows to go on with
+    "Keep, repeat or reorder rows; columns that none of them uses go"
+    i,self.sizes = _rows(idx, self.mask.device),[self.sizes[o] for o in idx]
+    cut = self.mask.shape[1]-max(self.sizes) if self.joins else 0
+    self.mask = self.mask[i,cut:]
+    if not cut: return self.cache.reorder_cache(i)
+    width = self.mask.shape[1]
+    for o in self.cache.layers:
+        if o.keys is None: continue # it uses another layer's
+        k = _columns(o, width)
+        _set(o, o.keys[:,:,o.keys.shape[2]-k:][i], o.values[:,:,o.values.shape[2]-k:][i], width)
+
+@patch
+def join(self:CausalState, new): # new: a state of the same model
+    "Take the rows of another batch in"
+    width = max(self.mask.shape[1], new.mask.shape[1])
+    self.sizes,self.mask = self.sizes+new.sizes,torch.cat([F.pad(o.mask, (width-o.mask.shape[1],0)) for o in (self, new)])
+    for a,b in zip(self.cache.layers, new.cache.layers):
+        if a.keys is None: continue
+        k = _columns(a, width)
+        _set(a, *(torch.cat([_left(x, k), _left(y, k)]) for x,y in ((a.keys, b.keys), (a.values, b.values))), width)
 
 # %% ../../nbs/lib/generate.ipynb #859c60dc
 class Seq2SeqState:
     "A batch of prompts in the encoder, and what the decoder has said so far"
+    joins = False # the decoder counts its columns from the left, so all rows start together
     def __init__(self, model, rows, pad):
         self.model,self.key,self.cache = model,_cache_name(model),None
         ids,self.mask = right_pad(rows, pad, model.device) # absolute positions count from the first token
@@ -133,10 +174,11 @@ class Seq2SeqState:
             use_cache=True, **{self.key:self.cache})
         self.cache = out[self.key]
         return out.logits[:,-1].float()
-    def select(self, idx):
+    def select(self, idx): # idx: numbers of the rows to go on with
+        idx = _rows(idx, self.mask.device)
         self.mask = self.mask[idx]
         self.encoded.last_hidden_state = self.encoded.last_hidden_state[idx]
-        self.cache.batch_select_indices(idx)
+        self.cache.reorder_cache(idx)
 
 def start_token(model):
     "The id an encoder-decoder's decoder starts from"
@@ -154,27 +196,54 @@ class Decoded:
         self.logps.append(logp)
         if len(self.ids)>=self.limit: self.reason = 'length'
 
+# %% ../../nbs/lib/generate.ipynb #4a5eaeca
+def extend(
+    rows:list, # A `Decoded` for each row of the batch; those that are over stay as they are
+    logits:torch.Tensor, # Next-token logits in float32, (rows, vocab)
+    temperature:float, # 0 takes the likeliest token
+    ends, # Ids of end tokens
+)->torch.Tensor: # Token ids, (rows,)
+    "Pick the next token of every answer"
+    u = torch.tensor([min(o.rng.random(), 1-2**-24) for o in rows]).to(logits.device, non_blocking=True) if temperature else None
+    tokens = pick_tokens(logits, temperature, u)
+    logps = logits.log_softmax(-1).gather(1, tokens[:,None])
+    got = torch.cat([tokens[:,None].float(), logps], 1) # float32 holds ids up to 2^24
+    for o,(t,l) in zip(rows, got.tolist()):
+        if not o.reason: o.add(int(t), l, ends)
+    return tokens
+
 # %% ../../nbs/lib/generate.ipynb #602c7d0a
-def decode(state, answers, temperature, ends):
-    "Fill `answers`, an equal number per row of `state`"
-    rows,logits = list(answers),state.step()
-    if len(rows)>len(logits):
-        idx = torch.arange(len(logits), device=logits.device).repeat_interleave(len(rows)//len(logits))
-        logits = logits[idx]
-        state.select(idx)
-    while True:
-        u = torch.tensor([min(o.rng.random(), 1-2**-24) for o in rows], device=logits.device) if temperature else None
-        tokens = pick_tokens(logits, temperature, u)
-        logps = logits.log_softmax(-1).gather(1, tokens[:,None]).squeeze(1)
-        for o,t,l in zip(rows, tokens.tolist(), logps.tolist()):
-            if not o.reason: o.add(t, l, ends)
+def _admit(start, batch, temperature, ends):
+    "Read prompts, once each, and pick the first token of each of their answers"
+    n,state = len(batch[0][1]),start([ids for ids,_ in batch])
+    rows = [o for _,os in batch for o in os]
+    tokens = extend(rows, state.step().repeat_interleave(n, 0), temperature, ends)
+    if n>1: state.select([i//n for i in range(len(rows))])
+    return rows,state,tokens
+
+def decode(
+    start, # Makes a state of a list of prompts, each a list of token ids
+    jobs:list, # Prompts in the order of admission, each with its `Decoded`s, of which all have equally many
+    size:int, # Answers decoded at once; the first prompt of a batch gets in whatever its number of answers
+    temperature:float, # 0 takes the likeliest token
+    ends, # Ids of end tokens
+): # Yields each `Decoded` that is over
+    "Fill all answers, a token at a time"
+    todo,rows,n = deque(jobs),[],len(jobs[0][1]) if jobs else 1
+    while todo or rows:
         live = [i for i,o in enumerate(rows) if not o.reason]
-        if not live: return
-        if len(live)<=0.75*len(rows):
-            rows,idx = [rows[i] for i in live],torch.tensor(live, device=logits.device)
-            tokens = tokens[idx]
-            state.select(idx)
-        logits = state.step(tokens)
+        free = size-len(live)
+        more = todo and (not live or state.joins and free>=max(size//8, n))
+        if len(live)<=7/8*len(rows) or more and len(live)<len(rows):
+            yield from (o for o in rows if o.reason)
+            rows = [rows[i] for i in live]
+            if live: tokens = tokens[_rows(live, tokens.device)]; state.select(live)
+        if more:
+            batch = [todo.popleft() for _ in range(min(len(todo), max(1, free//n)))]
+            new = _admit(start, batch, temperature, ends)
+            if rows: state.join(new[1]); rows,tokens = rows+new[0],torch.cat([tokens, new[2]])
+            else: rows,state,tokens = new
+        elif rows: tokens = extend(rows, state.step(tokens), temperature, ends)
 
 # %% ../../nbs/lib/generate.ipynb #d5e03b74
 def _load(model, **args):
@@ -278,6 +347,12 @@ def _generation(self:LocalModel, ids, logps, reason, logprobs=True):
     g.ids = ids
     return g
 
+# %% ../../nbs/lib/generate.ipynb #cc261776
+@patch
+def _limit(self:LocalModel, ids, max_new_tokens):
+    "Tokens that the answer to a prompt may have"
+    return min(max_new_tokens, self.context-(1 if self.seq2seq else len(ids))) if self.context else max_new_tokens
+
 # %% ../../nbs/lib/generate.ipynb #2f6b38fb
 def check_sampling(
     n, # Answers per prompt
@@ -301,26 +376,14 @@ def sample(self:LocalModel,
     "Continue every prompt n times"
     check_sampling(n, max_new_tokens, temperature)
     rows,k = self._encode_all(prompts),n if temperature else 1
-    size,out = max(1, self.batch_size//k),[None]*len(rows)
     rngs = streams(prompts, k, seed) if temperature else [[None]]*len(rows)
-    order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
+    jobs = [(r, [Decoded(o, self._limit(r, max_new_tokens)) for o in rs]) for r,rs in zip(rows, rngs)]
+    def start(rows): return (Seq2SeqState if self.seq2seq else CausalState)(self.model, rows, self.pad)
     with _evaluating(self.model):
-        for i in progress(range(0, len(rows), size), desc=f'sampling {self.name}'):
-            idx = order[i:i+size]
-            gens = self._batch([rows[j] for j in idx], [rngs[j] for j in idx], temperature, max_new_tokens, logprobs)
-            for j,g in zip(idx, gens): out[j] = g*(n//k)
-    return out
-
-# %% ../../nbs/lib/generate.ipynb #42497942
-@patch
-def _batch(self:LocalModel, rows, rngs, temperature, max_new, logprobs):
-    "One batch of `sample`, in order"
-    left = lambda r: max_new if self.seq2seq or not self.context else min(max_new, self.context-len(r))
-    if self.seq2seq and self.context: max_new = min(max_new, self.context-1)
-    answers = [[Decoded(o, left(r)) for o in rs] for r,rs in zip(rows, rngs)]
-    state = (Seq2SeqState if self.seq2seq else CausalState)(self.model, rows, self.pad)
-    decode(state, [o for os in answers for o in os], temperature, self.ends)
-    return [[self._generation(o.ids, o.logps, o.reason, logprobs) for o in os] for os in answers]
+        todo = sorted(jobs, key=lambda o: len(o[0])) # late answers to short prompts leave a batch narrower than those to long ones
+        over = decode(start, todo, self.batch_size, temperature, self.ends)
+        for _ in progress(over, total=k*len(rows), desc=f'sampling {self.name}'): pass
+    return [[self._generation(o.ids, o.logps, o.reason, logprobs) for o in os]*(n//k) for _,os in jobs]
 
 # %% ../../nbs/lib/generate.ipynb #b972b47f
 def _select_logps(logits, ids):
