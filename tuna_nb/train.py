@@ -790,11 +790,11 @@ def run_options(
     if template not in ('alpaca','none'): raise TunaError(f"template must be 'alpaca' or 'none', got {template!r}")
     devices = int(os.environ.get('WORLD_SIZE', 1))
     size = r.batch_size//devices if max_tokens else min(micro_batch, r.batch_size//devices or 1)
-    args = dict(lora=dict(r=lora, lora_alpha=2*lora) if lora else None, bf16=bf16, activation_checkpointing=activation_checkpointing, packing=packing,
-        max_tokens=max_tokens, max_length=max_length, template=template, save_strategy='steps', save_steps=save_every, save_total_limit=1,
-        report_to=report_to, seed=seed, resume=not restart)
-    return dict(r.settings(size, devices), **args)
+    return dict(r.settings(size, devices), lora=dict(r=lora, lora_alpha=2*lora) if lora else None, bf16=bf16, activation_checkpointing=activation_checkpointing,
+        packing=packing, max_tokens=max_tokens, max_length=max_length, template=template, save_strategy='steps', save_steps=save_every,
+        save_total_limit=1, report_to=report_to, seed=seed, resume=not restart)
 
+# %% ../nbs/04_train.ipynb #48996d6c
 def _report(trainer, out):
     "What came of a run"
     last = [o for o in trainer.state.log_history if 'loss' in o][-1:]

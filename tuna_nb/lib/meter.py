@@ -112,14 +112,15 @@ def plot_training(
     logs = [o for o in (logs.state.log_history if hasattr(logs, 'state') else logs) if 'loss' in o]
     shown = [k for k in panels if any(c in o for c in PANELS[k][1] for o in logs)]
     if not shown: raise ValueError("the log has nothing to draw: no line with a loss")
-    rows = math.ceil(len(shown)/2)
-    fig,axs = plt.subplots(rows, min(2, len(shown)), figsize=(2.9*min(2, len(shown)), 2.3*rows), layout='constrained', squeeze=False)
-    for ax in axs.flat[len(shown):]: ax.remove()
-    for ax,name in zip(axs.flat, shown):
-        unit,curves = PANELS[name]
-        for k,label in curves.items():
-            at = [(o['step'],o[k]) for o in logs if k in o]
-            if at: ax.plot(*zip(*at), label=label, lw=1.3)
-        ax.set(title=name, xlabel='optimizer step', ylabel=unit, ylim=(0, None) if name=='Speed' else None)
-        ax.legend(frameon=False, fontsize=7)
+    rows,cols = math.ceil(len(shown)/2),min(2, len(shown))
+    with plt.rc_context({'font.size':7}):
+        fig,axs = plt.subplots(rows, cols, figsize=(2.4*cols, 1.4*rows if rows>1 else 2), layout='constrained', squeeze=False)
+        for ax in axs.flat[len(shown):]: ax.remove()
+        for ax,name in zip(axs.flat, shown):
+            unit,curves = PANELS[name]
+            for k,label in curves.items():
+                at = [(o['step'],o[k]) for o in logs if k in o]
+                if at: ax.plot(*zip(*at), label=label, lw=1.2)
+            ax.set(title=name, xlabel='optimizer step', ylabel=unit, ylim=(0, None) if name=='Speed' else None)
+            if len(curves)>1: ax.legend(frameon=False, fontsize=6)
     return fig
