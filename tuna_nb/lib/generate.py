@@ -122,7 +122,7 @@ class CausalState:
         self.cache = out[self.key]
         return out.logits[:,-1].float()
 
-# %% ../../nbs/lib/generate.ipynb #febb33a0
+# %% ../../nbs/lib/generate.ipynb #4be48ae8
 def _columns(layer, width): "How many of a batch's columns the layer holds"; return min(width, layer.sliding_window-1) if layer.is_sliding else width
 
 def _left(x, columns): "Fill up with empty columns on the left"; return F.pad(x, (0,0,columns-x.shape[2],0))
@@ -196,7 +196,7 @@ class Decoded:
         self.logps.append(logp)
         if len(self.ids)>=self.limit: self.reason = 'length'
 
-# %% ../../nbs/lib/generate.ipynb #9815e90c
+# %% ../../nbs/lib/generate.ipynb #4a5eaeca
 def extend(
     rows:list, # A `Decoded` for each row of the batch; those that are over stay as they are
     logits:torch.Tensor, # Next-token logits in float32, (rows, vocab)
@@ -347,7 +347,7 @@ def _generation(self:LocalModel, ids, logps, reason, logprobs=True):
     g.ids = ids
     return g
 
-# %% ../../nbs/lib/generate.ipynb #64385e88
+# %% ../../nbs/lib/generate.ipynb #cc261776
 @patch
 def _limit(self:LocalModel, ids, max_new_tokens):
     "Tokens that the answer to a prompt may have"

@@ -121,6 +121,8 @@ def plot_training(
             for k,label in curves.items():
                 at = [(o['step'],o[k]) for o in logs if k in o]
                 if at: ax.plot(*zip(*at), label=label, lw=1.2)
-            ax.set(title=name, xlabel='optimizer step', ylabel=unit, ylim=(0, None) if name=='Speed' else None)
-            if len(curves)>1: ax.legend(frameon=False, fontsize=6)
+            ax.set(ylabel=unit, ylim=(0, None) if name=='Speed' else None)
+            ax.set_title(name, pad=14 if len(curves)>1 else 6)
+            if len(curves)>1: ax.legend(frameon=False, fontsize=6, ncols=4, loc='lower center', bbox_to_anchor=(.5, .97), columnspacing=.8, handlelength=1)
+        fig.supxlabel('optimizer step', fontsize=7)
     return fig
