@@ -221,8 +221,9 @@ def use_packed(
     model, # Any transformers model, in adapters or not
 )->str: # The name of the attention that it had
     "Let a model read packed batches"
+    model = base_model(model)
     old = model.config._attn_implementation
-    if old!=PACKED: base_model(model).set_attn_implementation(PACKED)
+    if old!=PACKED: model.set_attn_implementation(PACKED)
     return old
 
 def base_model(model):
