@@ -22,6 +22,7 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import (AutoModelForCausalLM,AutoModelForSequenceClassification,AutoTokenizer,PrinterCallback,
     Trainer,TrainerCallback,TrainingArguments)
 
@@ -218,6 +219,7 @@ class TunaTrainer(Trainer):
         super().__init__(model, args, data_collator=self.collator, train_dataset=train_dataset,
             eval_dataset=self.encode(eval_dataset), processing_class=processing_class, **kwargs)
         self.model_accepts_loss_kwargs = True
+        self.shard_settings()
         if not args.disable_tqdm: return
         self.remove_callback(PrinterCallback)
         self.add_callback(Bar)
@@ -296,6 +298,15 @@ def _get_train_sampler(self:TunaTrainer, train_dataset=None):
 @patch
 def _get_eval_sampler(self:TunaTrainer, eval_dataset): return self._sampler(eval_dataset, self.args.eval_batch_size, 1, shuffle=False, drop_last=False)
 
+# %% ../nbs/04_train.ipynb #6c9a6368
+@patch
+def shard_settings(self:TunaTrainer):
+    "Under FSDP: gradients are cut up after each micro-batch and added in float32"
+    plugin = getattr(self.accelerator.state, 'fsdp_plugin', None)
+    if plugin is None: return
+    self.accelerator.gradient_state.plugin_kwargs['sync_each_batch'] = True
+    if self.args.bf16: plugin.mixed_precision_policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+
 # %% ../nbs/04_train.ipynb #c3e813f7
 @patch
 def ready(self:TunaTrainer, model, inputs):
@@ -310,7 +321,7 @@ def ready(self:TunaTrainer, model, inputs):
 def verify(self:TunaTrainer, model, items):
     "Compare packed with padded scores, and fall back if they differ"
     coll,n = self.collator,self.costs(items)
-    half = self.args.bf16 or self.args.fp16 or model.dtype in (torch.bfloat16, torch.float16)
+    half = self.args.bf16 or self.args.fp16 or base_model(model).dtype in (torch.bfloat16, torch.float16)
     pair = [items[f(range(len(n)), key=lambda i: n[i])] for f in (max, min)]
     reasons = [o for o in gather_object([why_not(model, pair, coll.mode, coll.pad, 2e-2 if half else 1e-4)]) if o]
     if not reasons: return
