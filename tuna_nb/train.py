@@ -453,10 +453,13 @@ def finish(self:TunaTrainer,
     "Write the trained model and the training log, and make the model fit for generation"
     out,model = Path(self.args.output_dir),self.accelerator.unwrap_model(self.model)
     if merge and hasattr(model, 'merge_and_unload'):
-        model.save_pretrained(out/'adapter')
+        state = self.accelerator.get_state_dict(self.model_wrapped)
+        if self.args.should_save: model.save_pretrained(out/'adapter', state_dict=state)
         self.model = self.model_wrapped = model = model.merge_and_unload()
+    if self.is_fsdp_enabled: self.accelerator.state.fsdp_plugin.set_state_dict_type('FULL_STATE_DICT') # checkpoints may be in shards, the model is not
     self.save_model(out)
     self.save_state()
+    self.accelerator.wait_for_everyone()
     model.config.use_cache = self.use_cache
     if self.collator.mode=='packed': base_model(model).set_attn_implementation(self.attention)
     model.eval()
