@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['RECIPES', 'encode_records', 'fitting', 'RankedCollator', 'context_length', 'sequence_logps', 'TunaConfig',
-           'ranking_metrics', 'stack_scores', 'Bar', 'TunaTrainer', 'load_pretrained', 'add_lora', 'fit', 'sft', 'tune',
-           'expand_responses', 'logistic_loss', 'PRMCollator', 'head_scores', 'PRMTrainer', 'load_prm', 'train_prm',
-           'split_by_hash', 'score_records', 'prm_scores', 'ordered_shares', 'prm_accuracy', 'prm_rank', 'Recipe',
-           'get_recipe', 'run_options', 'tuna_sft', 'tuna_train', 'tuna_prm', 'tuna_prm_rank', 'stage', 'real_run']
+           'ranking_metrics', 'stack_scores', 'Bar', 'TunaTrainer', 'packed_sizes', 'load_pretrained', 'add_lora',
+           'fit', 'sft', 'tune', 'expand_responses', 'logistic_loss', 'PRMCollator', 'head_scores', 'PRMTrainer',
+           'load_prm', 'train_prm', 'split_by_hash', 'score_records', 'prm_scores', 'ordered_shares', 'prm_accuracy',
+           'prm_rank', 'Recipe', 'get_recipe', 'run_options', 'show_plan', 'tuna_sft', 'tuna_train', 'tuna_prm',
+           'tuna_prm_rank', 'stage', 'real_run']
 
 # %% ../nbs/04_train.ipynb #757d85a1
 import copy,hashlib,json,math,os
@@ -30,6 +31,7 @@ from .contextual_ranking import _resuming,sample_responses
 from .data import format_prompt,head,load_instructions,load_ranked,log as logger,save_ranked,tail
 from .lib.balance import Items,TokenSampler,fit_budget
 from .lib.core import TunaError,command,mean_interval,progress,real_data,seed_all,write_text
+from .lib.footprint import Item,hours,plan as plan_memory
 from .lib.generate import LocalModel
 from .lib.meter import Meter,plot_training
 from .lib.packing import base_model,by_cell,lay_out,pack,seq_lengths,seq_means,target_logps,to_device,use_packed,why_not
@@ -158,6 +160,7 @@ class TunaConfig(TrainingArguments):
     dataloader_pin_memory: bool = field(default_factory=torch.cuda.is_available)
     seed: int = 0
     def __post_init__(self):
+        if not torch.accelerator.is_available(): self.use_cpu = True # transformers wants to be told before it computes in bfloat16
         super().__post_init__()
         if self.reduction not in ('sum','released'): raise TunaError(f'reduction must be "sum" or "released", got {self.reduction!r}')
         if self.mle_over not in ('original','all'): raise TunaError(f'mle_over must be "original" or "all", got {self.mle_over!r}')
@@ -268,11 +271,16 @@ def get_batch_samples(self:TunaTrainer, *args, **kwargs):
     return batches,n
 
 # %% ../nbs/04_train.ipynb #8c19ed61
+def packed_sizes(
+    items, # What `encode_records` returns
+)->list: # Tokens of each item when its prompt is written once
+    "How much a model reads of each item"
+    return [len(lay_out(o['rows'], [min(o['start'], len(r)-1) for r in o['rows']]).ids) for o in items]
+
 @patch
 def costs(self:TunaTrainer, items):
-    "Tokens of each item, as the model reads it"
-    if self.collator.mode=='padded': return [max(map(len, o['rows'])) for o in items]
-    return [len(lay_out(o['rows'], [min(o['start'], len(r)-1) for r in o['rows']]).ids) for o in items]
+    "What each item costs: its longest row where rows are padded, else its tokens"
+    return [max(map(len, o['rows'])) for o in items] if self.collator.mode=='padded' else packed_sizes(items)
 
 @patch
 def cut_steps(self:TunaTrainer, args, items):
@@ -787,7 +795,7 @@ def run_options(
     micro_batch:int=8, # Instructions at once on one device
     max_tokens:int=None, # Most tokens at once on one device; sets micro_batch to what fits
     lora:int=0, # Rank of adapters; 0 trains all weights
-    bf16:bool=False, # Compute in bfloat16; weights stay in float32
+    bf16:bool=False, # Compute in bfloat16; weights that learn stay in float32
     activation_checkpointing:bool=False, # Make activations twice to save memory
     packing:str='packed', # How batches are made: packed, rows or padded
     max_length:int=None, # Longest prompt and response together, in tokens
@@ -796,15 +804,17 @@ def run_options(
     report_to:str='none', # Where to send the log, such as tensorboard or wandb
     seed:int=0, # Of order, new heads and adapters
     restart:bool=False, # Begin anew even if there is a checkpoint
+    devices:int=None, # Devices that train together; default those of this launch
 )->dict: # Arguments of `fit`
     "What the commands that train have in common"
     r = get_recipe(recipe)
     for k,v in dict(lr=lr, epochs=epochs, batch_size=batch_size).items():
         if v is not None: r = replace(r, **{k:v})
     if template not in ('alpaca','none'): raise TunaError(f"template must be 'alpaca' or 'none', got {template!r}")
-    devices = int(os.environ.get('WORLD_SIZE', 1))
+    devices = devices or int(os.environ.get('WORLD_SIZE', 1))
     size = r.batch_size//devices if max_tokens else min(micro_batch, r.batch_size//devices or 1)
-    return dict(r.settings(size, devices), lora=dict(r=lora, lora_alpha=2*lora) if lora else None, bf16=bf16, activation_checkpointing=activation_checkpointing,
+    return dict(r.settings(size, devices), lora=dict(r=lora, lora_alpha=2*lora) if lora else None, bf16=bf16,
+        dtype=torch.bfloat16 if lora and bf16 else torch.float32, activation_checkpointing=activation_checkpointing,
         packing=packing, max_tokens=max_tokens, max_length=max_length, template=template, save_strategy='steps', save_steps=save_every,
         save_total_limit=1, report_to=report_to, seed=seed, resume=not restart)
 
@@ -821,9 +831,34 @@ def say(self:TunaTrainer, *what):
     "Print, once on all processes"
     if self.is_world_process_zero(): print(*what)
 
+# %% ../nbs/04_train.ipynb #e94afb19
+def show_plan(
+    model:str, # Folder or Hub id; only its configuration and tokenizer are read
+    ds, # Records to train on
+    args:dict, # From `run_options`
+    devices:int=1, # Devices that train together
+    sharding:str='none', # none, fsdp2 or zero3
+    memory:float=None, # GB of a device
+    card:str=None, # Name of the card, such as H100
+    tokens_per_second:float=None, # Measured speed of all devices, in place of a card's
+): # The `Plan`
+    "Print what a run needs on each device, and how long it takes"
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    items = encode_records(ds, tokenizer, args['max_length'], args['template'])
+    k,epochs = args['gradient_accumulation_steps'],args['num_train_epochs']
+    size,k,largest = fit_budget(packed_sizes(items), args['max_tokens'] or math.inf, args['per_device_train_batch_size'], k, devices, epochs, args['seed'], [o['id'] for o in items])
+    rows = [len(r)-o['start'] for o in items for r in o['rows']]
+    typical = Item(round(sum(o['start'] for o in items)/len(items)), (round(sum(rows)/len(rows)),)*round(len(rows)/len(items)))
+    lora = args['lora']['r'] if args['lora'] else 0
+    p = plan_memory(model, largest, typical, devices, sharding, lora, args['dtype'], args['bf16'], args['activation_checkpointing'], k, memory=memory)
+    print(p)
+    print(f"{len(items):,} instructions of {typical.tokens} tokens, {epochs:g} epochs, {k} micro-batches a step")
+    if card or tokens_per_second: print(f"{hours(p, len(items), epochs, tokens_per_second, card):.2g} hours"+('' if tokens_per_second else f' on {card}, as arithmetic'))
+    return p
+
 # %% ../nbs/04_train.ipynb #81b11c2f
 @command
-@delegates(run_options)
+@delegates(run_options, but=['devices'])
 def tuna_sft(
     model:str, # Folder or Hub id of the model to start from
     data:str, # Instruction records: a JSON, JSON lines or Parquet file, a folder or Hub id
@@ -841,7 +876,7 @@ def tuna_sft(
 
 # %% ../nbs/04_train.ipynb #b518127a
 @command
-@delegates(run_options)
+@delegates(run_options, but=['devices'])
 def tuna_train(
     model:str, # Folder or Hub id of the model to start from
     data:str, # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id
@@ -852,12 +887,19 @@ def tuna_train(
     reduction:str='sum', # Ranking loss of the paper (sum) or of the released code (released)
     limit:int=None, # Only the first so many records
     eval_data:str=None, # Held-out rankings, scored at the end
+    plan:bool=False, # Only print what the run would need on each device, and how long it would take
+    devices:int=1, # For the plan: devices that train together
+    sharding:str='none', # For the plan: none, fsdp2 or zero3
+    memory:float=None, # For the plan: GB of a device
+    card:str=None, # For the plan: name of the card, such as H100
+    tokens_per_second:float=None, # For the plan: measured speed of all devices, in place of a card's
     **kwargs
 ):
     "Learn rankings (Eq. 6)"
     ds,held = load_ranked(data),load_ranked(eval_data) if eval_data else None
     if limit: ds = head(ds, limit)
-    args = run_options(recipe, **kwargs)
+    args = run_options(recipe, **(kwargs if not plan else dict(kwargs, devices=devices)))
+    if plan: return show_plan(model, ds, args, devices, sharding, memory, card, tokens_per_second)
     args.update(margin=margin, mle_weight=mle_weight, reduction=reduction, eval_ds=held)
     trainer = tune(model, None, ds, output_dir, **args)
     _report(trainer, output_dir)
@@ -874,7 +916,7 @@ def _trained_on(out, train, restart):
 
 # %% ../nbs/04_train.ipynb #1094f2f1
 @command
-@delegates(run_options, but=['packing','max_tokens'])
+@delegates(run_options, but=['packing','max_tokens','devices'])
 def tuna_prm(
     model:str, # Folder or Hub id of the language model to start from
     data:str, # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id
