@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['RECIPES', 'encode_records', 'fitting', 'RankedCollator', 'context_length', 'sequence_logps', 'TunaConfig',
-           'ranking_metrics', 'stack_scores', 'Bar', 'TunaTrainer', 'packed_sizes', 'load_pretrained', 'add_lora',
-           'fit', 'sft', 'tune', 'expand_responses', 'logistic_loss', 'PRMCollator', 'head_scores', 'PRMTrainer',
-           'load_prm', 'train_prm', 'split_by_hash', 'score_records', 'prm_scores', 'ordered_shares', 'prm_accuracy',
-           'prm_rank', 'Recipe', 'get_recipe', 'run_options', 'show_plan', 'tuna_sft', 'tuna_train', 'tuna_prm',
-           'tuna_prm_rank', 'stage', 'real_run']
+           'ranking_metrics', 'stack_scores', 'Bar', 'Reshuffle', 'TunaTrainer', 'packed_sizes', 'load_pretrained',
+           'add_lora', 'fit', 'sft', 'tune', 'expand_responses', 'logistic_loss', 'PRMCollator', 'head_scores',
+           'PRMTrainer', 'load_prm', 'train_prm', 'split_by_hash', 'score_records', 'prm_scores', 'ordered_shares',
+           'prm_accuracy', 'prm_rank', 'Recipe', 'get_recipe', 'run_options', 'show_plan', 'tuna_sft', 'tuna_train',
+           'tuna_prm', 'tuna_prm_rank', 'stage', 'real_run']
 
 # %% ../nbs/04_train.ipynb #757d85a1
 import copy,hashlib,json,math,os
@@ -200,6 +200,13 @@ class Bar(TrainerCallback):
         if 'loss' in (logs or {}): self.bar.set_postfix(loss=f"{logs['loss']:.3g}")
     def on_train_end(self, args, state, control, **kwargs): self.bar.close()
 
+class Reshuffle(TrainerCallback):
+    "Tells the sampler its epoch, which gets lost where several processes go on from a checkpoint"
+    def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
+        s = train_dataloader
+        while hasattr(s, 'batch_sampler'): s = s.batch_sampler
+        if isinstance(s, TokenSampler): s.set_epoch(int(state.epoch))
+
 # %% ../nbs/04_train.ipynb #d9fb9ee5
 class TunaTrainer(Trainer):
     "`transformers.Trainer` with the loss of Eq. 6"
@@ -222,6 +229,7 @@ class TunaTrainer(Trainer):
         super().__init__(model, args, data_collator=self.collator, train_dataset=train_dataset,
             eval_dataset=self.encode(eval_dataset), processing_class=processing_class, **kwargs)
         self.model_accepts_loss_kwargs = True
+        self.add_callback(Reshuffle)
         self.shard_settings()
         if not args.disable_tqdm: return
         self.remove_callback(PrinterCallback)
