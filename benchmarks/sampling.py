@@ -7,9 +7,9 @@ most 256 tokens, and the same number of answers decoded at once:
 - ours: `diverse_sample` over `LocalModel`. A prompt is read once for its N answers, answers that are over leave the batch, waiting
   prompts take their places.
 - waves: the same without taking anyone in, so that each batch starts when the one before has ended.
-- continuous: `diverse_sample` over transformers' `generate_batch`, with pages, blocks and tokens a batch that suited a CPU best of those
-  tried. It knows no seed for each prompt: an answer depends on the other prompts.
-- continuous_default: the same as it configures itself, at the middle batch size only.
+- continuous: `diverse_sample` over transformers' `generate_batch`, on a CPU with pages, blocks and tokens a batch that were the fastest of
+  those tried. (As it configures itself there, its cache takes all of the memory.) It knows no seed for each prompt: an answer depends on
+  the other prompts.
 
 Model: a randomly initialised Llama, plus a bias on the end token's logit such that an answer ends after 54 tokens on average. The
 chance to end is about the same at every token, so lengths are geometric: median 37, 95 % below 162, which is close to what Alpaca-like
@@ -45,6 +45,7 @@ from tuna_nb.lib.generate import CausalState,LocalModel
 from tuna_nb.lib.llm import Generation
 
 PAD,START,END = range(3)
+WHO = 'authors','ours','waves','continuous'
 
 def make_tokenizer(size):
     "A word is a token"
@@ -160,7 +161,7 @@ def run(who, model, tok, prompts, args, batch, seed):
     sync()
     start = time.process_time(),time.perf_counter()
     if who=='authors': res = authors(model, tok, prompts, args, batch, counts)
-    elif who.startswith('continuous'): res = diverse_sample(Continuous(model, tok, batch, counts, **tuned if who=='continuous' else {}), prompts, **settings)
+    elif who=='continuous': res = diverse_sample(Continuous(model, tok, batch, counts, **tuned), prompts, **settings)
     else:
         lm = Ours(model, tok, batch_size=batch)
         lm.counts = counts
@@ -183,7 +184,7 @@ def row_of(who, runs, due, prompt_tokens):
     res['tokens_per_cpu_s'] = round(median(c.tokens/t[0] for t,c,_ in runs), 1)
     res['passes'] = round(median(c.passes for _,c,_ in runs))
     res['useful_share'] = round(median((prompt_tokens+c.tokens-c.answers)/(c.read+c.slots) for _,c,_ in runs), 3)
-    if not who.startswith('continuous'): # its steps are rows of many requests' tokens
+    if who!='continuous': # its steps are rows of many requests' tokens
         res['utilisation'] = round(median((c.tokens-c.answers)/c.slots for _,c,_ in runs), 3)
     if who=='authors': res['rouge_cpu_s'] = [round(c.rouge_s, 2) for _,c,_ in runs]
     return res
@@ -193,19 +194,18 @@ def spread(sizes):
     s = sorted(sizes)
     return dict(mean=round(mean(s), 1), median=s[len(s)//2], p95=s[len(s)*95//100], p99=s[len(s)*99//100], largest=s[-1])
 
-def compare(model, tok, prompts, args, batch, middle):
+def compare(model, tok, prompts, args, batch):
     "All contestants at one batch size, in turn"
-    who = [w for w in ('authors','ours','waves','continuous','continuous_default') if w!='continuous_default' or middle and not args.quick]
-    runs = {w: [] for w in who}
+    runs = {w: [] for w in WHO}
     for rep in range(args.repeats):
-        for w in who if rep%2==0 else who[::-1]:
+        for w in WHO if rep%2==0 else WHO[::-1]:
             runs[w].append(run(w, model, tok, prompts, args, batch, rep))
             (cpu,wall),c,_ = runs[w][-1]
             print(f"batch {batch}, repeat {rep+1}, {w}: {cpu:.1f} s CPU, {wall:.1f} s, {c.tokens} tokens", flush=True)
     read = sum(len(o) for o in tok(prompts).input_ids)
     rows = {w: row_of(w, r, range(args.n*len(prompts)), read) for w,r in runs.items()}
     base = rows['authors']
-    for w in who[1:]:
+    for w in WHO[1:]:
         for k in ('cpu','wall'): rows[w][f'ratio_{k}'] = round(rows[w][f'samples_per_{k}_s']/base[f'samples_per_{k}_s'], 2)
         rows[w]['ratio_tokens_cpu'] = round(rows[w]['tokens_per_cpu_s']/base['tokens_per_cpu_s'], 2) # answers differ in length by chance
     return rows,{w: spread([len(t.split()) for _,_,groups in r for g in groups for t in g]) for w,r in runs.items() if w in ('authors','ours')}
@@ -231,15 +231,15 @@ def main():
     keep_memory()
     model,tok,prompts = make_model(args),make_tokenizer(args.vocab),make_prompts(args.prompts, args.vocab)
     warm = argparse.Namespace(**{**vars(args), 'longest':8})
-    for w in ('authors','ours','waves','continuous'): run(w, model, tok, prompts[:4], warm, 4*args.n, 0)
+    for w in WHO: run(w, model, tok, prompts[:4], warm, 4*args.n, 0)
     res = dict(job=f"{args.n} answers to each of {args.prompts} prompts", settings={k:v for k,v in vars(args).items() if k!='out'},
         model=f"Llama with random weights, {round(model.num_parameters()/1e6, 1)} million of them, and a bias on the end token",
         prompt_tokens=spread([len(o) for o in tok(prompts).input_ids]), batches={})
     for b in args.batches:
-        rows,lengths = compare(model, tok, prompts, args, b, b==args.batches[len(args.batches)//2])
+        rows,lengths = compare(model, tok, prompts, args, b)
         res['batches'][str(b)] = rows
         res.setdefault('answer_tokens', lengths)
-    top = {w: max(r[w]['samples_per_cpu_s'] for r in res['batches'].values()) for w in ('authors','ours','waves','continuous')}
+    top = {w: max(r[w]['samples_per_cpu_s'] for r in res['batches'].values()) for w in WHO}
     res['best_samples_per_cpu_s'],res['best_to_best'] = top,round(top['ours']/top['authors'], 2)
     res |= dict(device=torch.cuda.get_device_name() if args.device=='cuda' else f"CPU, {torch.get_num_threads()} thread{'s'*(torch.get_num_threads()>1)}",
         machine=dict(cores=os.cpu_count(), system=platform.system(), processor=platform.machine(), python=platform.python_version()),

@@ -23,6 +23,7 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
 from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import (AutoModelForCausalLM,AutoModelForSequenceClassification,AutoTokenizer,PrinterCallback,
     Trainer,TrainerCallback,TrainingArguments)
@@ -321,7 +322,7 @@ def shard_settings(self:TunaTrainer):
     plugin = getattr(self.accelerator.state, 'fsdp_plugin', None)
     if plugin is None: return
     self.accelerator.gradient_state.plugin_kwargs['sync_each_batch'] = True
-    if self.args.bf16: plugin.mixed_precision_policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    if self.accelerator.mixed_precision=='bf16': plugin.mixed_precision_policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
 
 # %% ../nbs/04_train.ipynb #c3e813f7
 @patch
@@ -468,6 +469,8 @@ def finish(self:TunaTrainer,
 ):
     "Write the trained model and the training log, and make the model fit for generation"
     out,model = Path(self.args.output_dir),self.accelerator.unwrap_model(self.model)
+    for name,m in [*model.named_modules()]: # peft looks adapters up by the names of modules
+        if isinstance(m, CheckpointWrapper): model.set_submodule(name, m._checkpoint_wrapped_module)
     if merge and hasattr(model, 'merge_and_unload'):
         state = self.accelerator.get_state_dict(self.model_wrapped)
         if self.args.should_save: model.save_pretrained(out/'adapter', state_dict=state)

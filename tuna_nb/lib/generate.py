@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['tiny_tokenizer', 'tiny_lm', 'pick_tokens', 'streams', 'left_pad', 'right_pad', 'CausalState', 'Seq2SeqState',
-           'start_token', 'Decoded', 'extend', 'decode', 'LocalModel', 'prompt_ids', 'check_sampling', 'causal_logps',
-           'seq2seq_logps']
+           'start_token', 'Decoded', 'next_tokens', 'decode', 'LocalModel', 'prompt_ids', 'check_sampling',
+           'causal_logps', 'seq2seq_logps']
 
 # %% ../../nbs/lib/generate.ipynb #c0b099ef
 import inspect,random
@@ -197,7 +197,7 @@ class Decoded:
         if len(self.ids)>=self.limit: self.reason = 'length'
 
 # %% ../../nbs/lib/generate.ipynb #4a5eaeca
-def extend(
+def next_tokens(
     rows:list, # A `Decoded` for each row of the batch; those that are over stay as they are
     logits:torch.Tensor, # Next-token logits in float32, (rows, vocab)
     temperature:float, # 0 takes the likeliest token
@@ -217,7 +217,7 @@ def _admit(start, batch, temperature, ends):
     "Read prompts, once each, and pick the first token of each of their answers"
     n,state = len(batch[0][1]),start([ids for ids,_ in batch])
     rows = [o for _,os in batch for o in os]
-    tokens = extend(rows, state.step().repeat_interleave(n, 0), temperature, ends)
+    tokens = next_tokens(rows, state.step().repeat_interleave(n, 0), temperature, ends)
     if n>1: state.select([i//n for i in range(len(rows))])
     return rows,state,tokens
 
@@ -243,7 +243,7 @@ def decode(
             new = _admit(start, batch, temperature, ends)
             if rows: state.join(new[1]); rows,tokens = rows+new[0],torch.cat([tokens, new[2]])
             else: rows,state,tokens = new
-        elif rows: tokens = extend(rows, state.step(tokens), temperature, ends)
+        elif rows: tokens = next_tokens(rows, state.step(tokens), temperature, ends)
 
 # %% ../../nbs/lib/generate.ipynb #d5e03b74
 def _load(model, **args):
