@@ -27,7 +27,7 @@ gives large blocks back and gets them again page by page, which slows the author
 From the root of the repository; the defaults take a quarter of an hour and more on one thread:
 
     OMP_NUM_THREADS=1 python benchmarks/sampling.py
-    OMP_NUM_THREADS=1 python benchmarks/sampling.py --quick --out /tmp/q.json   # half a minute, to see that it runs
+    OMP_NUM_THREADS=1 python benchmarks/sampling.py --quick --out quick.json   # half a minute, to see that it runs
     python benchmarks/sampling.py --device cuda --dtype bfloat16 --hidden 2048 --layers 22 --batches 64 256 --out gpu.json
 """
 import argparse,ctypes,json,math,os,platform,random,time

@@ -22,12 +22,12 @@ From the root of the repository, alone on a machine with 24 GB:
 
     python benchmarks/training.py                       # all settings, about two hours on one thread
     python benchmarks/training.py --only v512_b16       # one setting; the others in the file stay
-    python benchmarks/training.py --quick --out /tmp/q  # half a minute, to see that it runs
+    python benchmarks/training.py --quick --out quick.json  # half a minute, to see that it runs
 
 On a GPU, one process: 1.1 billion random weights in the LLaMA architecture, AdamW and all:
 
     python benchmarks/training.py --gpu
-    python benchmarks/training.py --gpu --tiny --out /tmp/q  # the same path on a CPU
+    python benchmarks/training.py --gpu --tiny --out quick.json  # the same path on a CPU
 """
 import argparse,ctypes,gc,importlib.util,json,math,multiprocessing,os,platform,re,tempfile,time,warnings
 from importlib.metadata import version
