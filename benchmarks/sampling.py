@@ -8,7 +8,7 @@ most 256 tokens, and the same number of answers decoded at once:
   prompts take their places.
 - waves: the same without taking anyone in, so that each batch starts when the one before has ended.
 - continuous: `diverse_sample` over transformers' `generate_batch`, on a CPU with pages, blocks and tokens a batch that were the fastest of
-  those tried. (As it configures itself there, its cache takes all of the memory.) It knows no seed for each prompt: an answer depends on
+  those tried. (As it configures itself there, its cache took over 12 GB.) It knows no seed for each prompt: an answer depends on
   the other prompts.
 
 Model: a randomly initialised Llama, plus a bias on the end token's logit such that an answer ends after 54 tokens on average. The
