@@ -30,7 +30,7 @@ From the root of the repository; the defaults take a quarter of an hour and more
     OMP_NUM_THREADS=1 python benchmarks/sampling.py --quick --out quick.json   # half a minute, to see that it runs
     python benchmarks/sampling.py --device cuda --dtype bfloat16 --hidden 2048 --layers 22 --batches 64 256 --out gpu.json
 """
-import argparse,ctypes,json,math,os,platform,random,time
+import argparse,json,math,os,platform,random,time
 from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import combinations
@@ -39,6 +39,7 @@ import torch
 from rouge_score.rouge_scorer import RougeScorer
 from tokenizers import Tokenizer,models,pre_tokenizers,processors
 from transformers import ContinuousBatchingConfig,GenerationConfig,LlamaConfig,LlamaForCausalLM,PreTrainedTokenizerFast
+from machine import keep_memory
 from tuna_nb.contextual_ranking import diverse_sample
 from tuna_nb.lib.core import write_text
 from tuna_nb.lib.generate import CausalState,LocalModel
@@ -75,13 +76,6 @@ def make_prompts(n, vocab, seed=0):
     rng = random.Random(seed)
     def size(): return rng.choice((34,34,34,51,51))+max(1, round(rng.lognormvariate(math.log(19.2)-.32, .8)))
     return [' '.join(f'w{rng.randrange(3, vocab)}' for _ in range(min(size(), 256)-1)) for _ in range(n)]
-
-def keep_memory():
-    "Where C's library is glibc: no blocks outside its heap, which does not shrink"
-    if platform.libc_ver()[0]=='glibc':
-        libc = ctypes.CDLL(None)
-        libc.mallopt(-4, 0) # M_MMAP_MAX
-        libc.mallopt(-1, -1) # M_TRIM_THRESHOLD
 
 class Counts:
     "What went through the model: tokens read, rows times steps, passes, and tokens that answers got"

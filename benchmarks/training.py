@@ -29,7 +29,7 @@ On a GPU, one process: 1.1 billion random weights in the LLaMA architecture, Ada
     python benchmarks/training.py --gpu
     python benchmarks/training.py --gpu --tiny --out quick.json  # the same path on a CPU
 """
-import argparse,ctypes,gc,importlib.util,json,math,multiprocessing,os,platform,re,tempfile,time,warnings
+import argparse,ctypes,gc,importlib.util,json,math,multiprocessing,os,platform,tempfile,time,warnings
 from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
@@ -37,8 +37,10 @@ from statistics import median
 import numpy as np, torch, torch.nn.functional as F
 from tokenizers import Tokenizer,models,pre_tokenizers
 from transformers import LlamaConfig,LlamaForCausalLM,PreTrainedTokenizerFast,PrinterCallback,TrainerCallback
+from machine import keep_memory,status_mb
 from tuna_nb.lib.core import write_text
-from tuna_nb.lib.packing import to_device,use_packed
+from tuna_nb.lib.meter import Work,best_flops
+from tuna_nb.lib.packing import pack,to_device,use_packed
 from tuna_nb.loss import tuna_loss
 from tuna_nb.train import RankedCollator,sequence_logps
 
@@ -176,8 +178,6 @@ def trl_times(model, batches, warm, s, whole, clock, on_warm, folder, bf16=False
 
 # --- one contestant in a process ---
 
-def status_mb(key): return int(re.search(rf'{key}:\s+(\d+)', Path('/proc/self/status').read_text())[1])/1024
-
 class Memory:
     "Peak memory of this process above what it held at some moment"
     def mark(self, model):
@@ -187,17 +187,12 @@ class Memory:
         self.base = status_mb('VmRSS')+no_grad/2**20
     def peak(self): return round(status_mb('VmHWM')-self.base)
 
-def keep_memory(mb):
-    "Take memory from the system, and never give it back"
-    libc = ctypes.CDLL(None)
-    libc.mallopt(-4, 0) # M_MMAP_MAX: no block outside the heap
-    libc.mallopt(-1, -1) # M_TRIM_THRESHOLD: the heap does not shrink
-    torch.ones(int(mb*2**18))
-
 def contest(s, who, batches, threads, keep=0):
     "Times, peak memory and scores of one contestant"
     torch.set_num_threads(threads)
-    if keep: keep_memory(keep)
+    if keep:
+        keep_memory()
+        torch.ones(int(keep*2**18)) # MB taken from the system, and kept for the steps
     model,clock,mem = make_model(s),Clock(),Memory()
     tiny = make_items(np.array([8]*len(batches[0])), np.full((len(batches[0]),5), 3), s['vocab'], seed=1)
     if who in TRL:
@@ -310,19 +305,8 @@ def show(m):
 
 # --- on a GPU ---
 
-PEAK = {'H100 PCIe':756, 'H100 NVL':835, 'H100':989, 'H200':989, 'B200':2250, 'A100':312, 'L40S':362, 'L4':121, 'A10G':70, 'A10':125, 'RTX 4090':165, 'RTX 3090':71} # bf16 TFLOP/s, dense, as the maker states
 GPU = dict(setting('gpu', 22, 2048, 32000, 16, 1, True), intermediate=5632)
 TINY = dict(setting('tiny', 2, 64, 512, 4, 1, True, longest=128))
-
-def model_flops(s, prompt, resp):
-    "Floating-point operations of forward and backward on what the packed layout computes; nothing recomputed is counted"
-    h,d = s['hidden'],s['heads']*(s['hidden']//s['heads'])
-    linear = s['layers']*(4*h*d+3*h*s['intermediate'])*(prompt.sum()+resp.sum())
-    tri = lambda n: n*(n+1)/2
-    pairs = (tri(prompt)+(prompt[:,None]*resp+tri(resp)).sum(1)).sum()
-    return float(6*linear+3*4*s['layers']*d*pairs+6*h*s['vocab']*resp.sum())
-
-def peak_tflops(name): return next((o for k,o in PEAK.items() if k in name), None)
 
 def gpu_contest(s, who, batches, warm, device):
     "Seconds of the optimizer steps of one contestant, its peak memory, and the tokens it pushed through the model"
@@ -349,8 +333,9 @@ def on_gpu(s, whos, steps, warm, device, tflops):
     long,seed,lengths = typical_lengths(s['b'], steps, s['longest'])
     items = make_items(*lengths, s['vocab'])
     batches = [items[i:i+s['b']] for i in range(0, len(items), s['b'])]
-    flops,tok = model_flops(s, *lengths),sizes(*lengths, s['b'])
-    res = dict(s, parameters=sum(p.numel() for p in make_model(s, 'meta').parameters()), items=len(items), steps=steps, seed=seed, peak_tflops=tflops,
+    model,tok = make_model(s, 'meta'),sizes(*lengths, s['b'])
+    flops = sum(Work(model).flops(b['layout'], len(b['targets'])) for b in map(pack, batches)) # of what is needed; nothing made twice counts
+    res = dict(s, parameters=sum(p.numel() for p in model.parameters()), items=len(items), steps=steps, seed=seed, peak_tflops=tflops,
         compute='bfloat16 by autocast, weights in float32', optimizer='AdamW, fused', tokens_per_item={k: round(float(o), 1) for k,o in tok.items()},
         model_tflop_per_item=round(flops/len(items)/1e12, 4), contestants={})
     for who in whos:
@@ -389,7 +374,7 @@ def main():
     p.add_argument('--gpu', action='store_true', help="measure on the GPU, and leave the other figures of the file as they are")
     p.add_argument('--tiny', action='store_true', help="with --gpu: a small model on the CPU")
     p.add_argument('--steps', type=int, default=10, help="on the GPU (default: %(default)s)")
-    p.add_argument('--peak_tflops', type=float, help="of the GPU in bf16, dense; by default what its maker states")
+    p.add_argument('--peak_tflops', type=float, help="of the GPU in bf16, dense; by default what its maker states, or what it does at one product")
     p.add_argument('--out', default='benchmarks/training.json', help="where to record the figures (default: %(default)s)")
     args = p.parse_args()
     os.environ.update(TOKENIZERS_PARALLELISM='false', HF_HUB_OFFLINE='1', HF_DATASETS_DISABLE_PROGRESS_BARS='1', TQDM_DISABLE='1')
@@ -399,7 +384,7 @@ def main():
     if args.gpu:
         device = 'cpu' if args.tiny else 'cuda'
         if device=='cuda' and not torch.cuda.is_available(): raise SystemExit('there is no GPU here; --tiny runs the same path on the CPU')
-        tflops = args.peak_tflops or peak_tflops(torch.cuda.get_device_name() if device=='cuda' else '')
+        tflops = args.peak_tflops or (best_flops(device, torch.bfloat16)/1e12 if device=='cuda' else None)
         g = dict(environment=environment(device), **on_gpu(TINY if args.tiny else GPU, whos, 2 if args.tiny else args.steps, 1 if args.tiny else 3, device, tflops))
         record(out, lambda res: res.update(gpu=g))
     else:

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['RECIPES', 'encode_records', 'fitting', 'RankedCollator', 'context_length', 'sequence_logps', 'TunaConfig',
-           'ranking_metrics', 'stack_scores', 'Bar', 'Reshuffle', 'TunaTrainer', 'packed_sizes', 'load_pretrained',
-           'add_lora', 'fit', 'sft', 'tune', 'expand_responses', 'logistic_loss', 'PRMCollator', 'head_scores',
-           'PRMTrainer', 'load_prm', 'train_prm', 'split_by_hash', 'score_records', 'prm_scores', 'ordered_shares',
-           'prm_accuracy', 'prm_rank', 'Recipe', 'get_recipe', 'run_options', 'show_plan', 'tuna_sft', 'tuna_train',
-           'tuna_prm', 'tuna_prm_rank', 'stage', 'real_run']
+           'ranking_metrics', 'stack_scores', 'Bar', 'Reshuffle', 'TunaTrainer', 'load_pretrained', 'add_lora', 'fit',
+           'sft', 'tune', 'expand_responses', 'logistic_loss', 'PRMCollator', 'head_scores', 'PRMTrainer', 'load_prm',
+           'train_prm', 'split_by_hash', 'score_records', 'prm_scores', 'ordered_shares', 'prm_accuracy', 'prm_rank',
+           'Recipe', 'get_recipe', 'run_options', 'show_plan', 'tuna_sft', 'tuna_train', 'tuna_prm', 'tuna_prm_rank',
+           'stage', 'real_run']
 
 # %% ../nbs/04_train.ipynb #757d85a1
 import copy,hashlib,json,math,os
@@ -31,11 +31,11 @@ from transformers import (AutoModelForCausalLM,AutoModelForSequenceClassificatio
 from .contextual_ranking import _resuming,sample_responses
 from .data import format_prompt,head,load_instructions,load_ranked,log as logger,save_ranked,tail
 from .lib.balance import Items,TokenSampler,fit_budget
-from .lib.core import TunaError,command,mean_interval,progress,real_data,seed_all,write_text
+from .lib.core import TunaError,base_model,command,mean_interval,progress,real_data,seed_all,write_text
 from .lib.footprint import Item,hours,plan as plan_memory
 from .lib.generate import LocalModel
-from .lib.meter import Meter,plot_training
-from .lib.packing import base_model,by_cell,lay_out,pack,seq_lengths,seq_means,target_logps,to_device,use_packed,why_not
+from .lib.meter import Meter
+from .lib.packing import by_cell,pack,packed_size,seq_lengths,seq_means,target_logps,to_device,use_packed,why_not
 from .lib.store import Store,request_key
 from .loss import mle_loss,ordered_pairs,pair_accuracy,pair_losses,rank_loss,rank_pairs,token_mean_loss,tuna_loss,upcast
 from .prob_ranking import check_out
@@ -261,35 +261,29 @@ def loss_sum(self:TunaTrainer,
 @patch
 def compute_loss(self:TunaTrainer, model, inputs, return_outputs=False, num_items_in_batch=None):
     "This micro-batch's part of the mean over the instructions of an optimizer step"
-    counts = inputs['weight']>0
-    v = self.scores(model, inputs)
-    some = [o[counts] for o in (v, inputs['mask'], seq_lengths(inputs))]
-    loss = self.loss_sum(*some) if counts.any() else 0*v.sum()
+    v,counted = self.scores(model, inputs),inputs['layout'].counted
+    some = [v, inputs['mask'], seq_lengths(inputs)]
+    if len(counted)<len(v): some = [o[counted] for o in some]
+    loss = self.loss_sum(*some) if counted else 0*v.sum()
     if not model.training: self.eval_losses.append(loss.detach())
     self.seen['train' if model.training else 'eval'].append([o.detach() for o in some])
-    loss = loss/(num_items_in_batch or max(1, len(some[0])))*(self.accelerator.num_processes if num_items_in_batch else 1)
+    loss = loss/(num_items_in_batch or max(1, len(counted)))*(self.accelerator.num_processes if num_items_in_batch else 1)
     return (loss, dict(scores=v)) if return_outputs else loss
 
 @patch
 def get_batch_samples(self:TunaTrainer, *args, **kwargs):
     "The micro-batches of one optimizer step, and how many instructions they hold on all devices"
     batches,_ = super(TunaTrainer, self).get_batch_samples(*args, **kwargs)
-    n = sum(int(o['weight'].sum()) for o in batches)
+    n = sum(len(o['layout'].counted) for o in batches)
     self.step_ids = [i for o in batches for i in o['layout'].ids]
     if self.accelerator.num_processes>1: n = self.accelerator.reduce(torch.tensor(n, device=self.args.device)).item()
     return batches,n
 
 # %% ../nbs/04_train.ipynb #8c19ed61
-def packed_sizes(
-    items, # What `encode_records` returns
-)->list: # Tokens of each item when its prompt is written once
-    "How much a model reads of each item"
-    return [len(lay_out(o['rows'], [min(o['start'], len(r)-1) for r in o['rows']]).ids) for o in items]
-
 @patch
 def costs(self:TunaTrainer, items):
     "What each item costs: its longest row where rows are padded, else its tokens"
-    return [max(map(len, o['rows'])) for o in items] if self.collator.mode=='padded' else packed_sizes(items)
+    return [max(map(len, o['rows'])) if self.collator.mode=='padded' else packed_size(o) for o in items]
 
 @patch
 def cut_steps(self:TunaTrainer, args, items):
@@ -857,7 +851,7 @@ def show_plan(
     tokenizer = AutoTokenizer.from_pretrained(model)
     items = encode_records(ds, tokenizer, args['max_length'], args['template'])
     k,epochs = args['gradient_accumulation_steps'],args['num_train_epochs']
-    size,k,largest = fit_budget(packed_sizes(items), args['max_tokens'] or math.inf, args['per_device_train_batch_size'], k, devices, epochs, args['seed'], [o['id'] for o in items])
+    size,k,largest = fit_budget([packed_size(o) for o in items], args['max_tokens'] or math.inf, args['per_device_train_batch_size'], k, devices, epochs, args['seed'], [o['id'] for o in items])
     rows = [len(r)-o['start'] for o in items for r in o['rows']]
     typical = Item(round(sum(o['start'] for o in items)/len(items)), (round(sum(rows)/len(rows)),)*round(len(rows)/len(items)))
     lora = args['lora']['r'] if args['lora'] else 0

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['TunaError', 'read_json', 'replacing', 'write_text', 'write_jsonl', 'progress', 'command', 'mean_interval', 'seed_all',
-           'real_data']
+           'base_model', 'takes', 'evaluating', 'real_data']
 
 # %% ../../nbs/lib/core.ipynb #0a71f40e
-import json,math,os,random,re,sys
+import inspect,json,math,os,random,re,sys
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -170,6 +170,33 @@ def seed_all(
     random.seed(seed)
     np.random.seed(seed%2**32)
     torch.manual_seed(seed)
+
+# %% ../../nbs/lib/core.ipynb #13fbe410
+def base_model(
+    model, # A PyTorch module
+): # The one inside
+    "The model inside wrappers for adapters and several devices"
+    model = getattr(model, 'module', model)
+    return model.get_base_model() if hasattr(model, 'get_base_model') else model
+
+def takes(
+    model, # A PyTorch module, in wrappers or not
+    name:str, # Of an argument
+)->bool:
+    "Does the model's forward have an argument of that name?"
+    return name in inspect.signature(type(base_model(model)).forward).parameters
+
+@contextmanager
+def evaluating(
+    model, # A PyTorch module
+):
+    "Dropout off and no gradients, whatever mode the model is in"
+    import torch
+    was = model.training
+    model.eval()
+    try:
+        with torch.no_grad(): yield
+    finally: model.train(was)
 
 # %% ../../nbs/lib/core.ipynb #7c3db564
 def real_data(

@@ -19,9 +19,9 @@ from torch.utils._pytree import tree_leaves
 from transformers import AttentionInterface,AttentionMaskInterface,AutoConfig,AutoModelForCausalLM
 from transformers.masking_utils import sdpa_mask
 
-from .core import TunaError
+from .core import TunaError,base_model
 from .meter import CARDS,Work
-from .packing import BUDGET,base_model
+from .packing import BUDGET,attended
 
 # %% ../../nbs/lib/footprint.ipynb #2ab7304f
 STAND_IN = 'tuna_stand_in' # An attention that costs what the kernels cost, see below
@@ -109,7 +109,7 @@ class Item:
     @property
     def learnt(self): return sum(self.responses)
     @property
-    def pairs(self): return self.prompt*(self.prompt+1)/2+sum(b*self.prompt+b*(b+1)/2 for b in self.responses)
+    def pairs(self): return attended(self.prompt, self.responses)
     @property
     def keys(self): return self.prompt+sum(self.prompt+b for b in self.responses) # as a GPU's kernel has them
 

@@ -8,9 +8,8 @@ __all__ = ['tiny_tokenizer', 'tiny_lm', 'pick_tokens', 'streams', 'left_pad', 'r
            'causal_logps', 'seq2seq_logps']
 
 # %% ../../nbs/lib/generate.ipynb #c0b099ef
-import inspect,random
+import random
 from collections import deque
-from contextlib import contextmanager
 
 import torch,torch.nn.functional as F
 from fastcore.basics import patch
@@ -19,7 +18,7 @@ from transformers import (AutoConfig,AutoModelForCausalLM,AutoModelForSeq2SeqLM,
     LlamaForCausalLM,PreTrainedTokenizerFast)
 from transformers.cache_utils import DynamicLayer,DynamicSlidingWindowLayer
 
-from .core import TunaError,progress
+from .core import TunaError,evaluating,progress,takes
 from .llm import Generation,prompt_seeds
 
 # %% ../../nbs/lib/generate.ipynb #edf454fe
@@ -96,12 +95,7 @@ def right_pad(rows, pad, device=None):
     return tuple(o.flip(1) for o in left_pad([r[::-1] for r in rows], pad, device))
 
 # %% ../../nbs/lib/generate.ipynb #8b9844c3
-def _takes(model, name):
-    "Does the model's forward have a parameter of that name?"
-    base = model.get_base_model() if hasattr(model, 'get_base_model') else model
-    return name in inspect.signature(base.forward).parameters
-
-def _cache_name(model): "What transformers calls the cache, before and since 5.24"; return 'cache' if _takes(model, 'cache') else 'past_key_values'
+def _cache_name(model): "What transformers calls the cache, before and since 5.24"; return 'cache' if takes(model, 'cache') else 'past_key_values'
 
 def _rows(idx, device): "Row numbers as a tensor, sent without waiting for the device"; return torch.tensor(idx, dtype=torch.long).to(device, non_blocking=True)
 
@@ -110,14 +104,14 @@ class CausalState:
     def __init__(self, model, rows, pad):
         self.model,self.key,self.cache,self.sizes = model,_cache_name(model),None,[len(r) for r in rows]
         self.ids,self.mask = left_pad(rows, pad, model.device)
-        self.args = dict(logits_to_keep=1) if _takes(model, 'logits_to_keep') else {}
+        self.args = dict(logits_to_keep=1) if takes(model, 'logits_to_keep') else {}
     def step(self, ids=None): # ids: the tokens chosen last, (rows,); None reads the prompts
         if ids is None: ids = self.ids
         else:
             ids,self.mask = ids[:,None],torch.cat([self.mask, self.mask.new_ones(len(ids),1)], 1)
             self.sizes = [o+1 for o in self.sizes]
         pos = (self.mask.cumsum(-1)-1).clamp(min=0)[:,-ids.shape[1]:]
-        if _takes(self.model, 'position_ids'): self.args['position_ids'] = pos
+        if takes(self.model, 'position_ids'): self.args['position_ids'] = pos
         out = self.model(input_ids=ids, attention_mask=self.mask, use_cache=True, **{self.key:self.cache}, **self.args)
         self.cache = out[self.key]
         return out.logits[:,-1].float()
@@ -261,15 +255,6 @@ def _ends(model, tok):
         ids |= {*(e if isinstance(e, (list,tuple)) else [e])}
     return ids-{None}
 
-@contextmanager
-def _evaluating(model):
-    "Dropout off and no gradients, whatever mode the model is in"
-    was = model.training
-    model.eval()
-    try:
-        with torch.no_grad(): yield
-    finally: model.train(was)
-
 # %% ../../nbs/lib/generate.ipynb #174f4196
 class LocalModel:
     "A transformers model, causal or seq2seq, as a backend"
@@ -379,7 +364,7 @@ def sample(self:LocalModel,
     rngs = streams(prompts, k, seed) if temperature else [[None]]*len(rows)
     jobs = [(r, [Decoded(o, self._limit(r, max_new_tokens)) for o in rs]) for r,rs in zip(rows, rngs)]
     def start(rows): return (Seq2SeqState if self.seq2seq else CausalState)(self.model, rows, self.pad)
-    with _evaluating(self.model):
+    with evaluating(self.model):
         todo = sorted(jobs, key=lambda o: len(o[0])) # late answers to short prompts leave a batch narrower than those to long ones
         over = decode(start, todo, self.batch_size, temperature, self.ends)
         for _ in progress(over, total=k*len(rows), desc=f'sampling {self.name}'): pass
@@ -397,8 +382,8 @@ def causal_logps(
     "Teacher-forced log-probabilities under a decoder-only model"
     k,args = max(len(a) for _,a in pairs),{}
     ids,mask = left_pad([p+a for p,a in pairs], pad, model.device)
-    if _takes(model, 'position_ids'): args['position_ids'] = (mask.cumsum(-1)-1).clamp(min=0)
-    if _takes(model, 'logits_to_keep'): args['logits_to_keep'] = k+1
+    if takes(model, 'position_ids'): args['position_ids'] = (mask.cumsum(-1)-1).clamp(min=0)
+    if takes(model, 'logits_to_keep'): args['logits_to_keep'] = k+1
     logits = model(input_ids=ids, attention_mask=mask, **args).logits[:,-k-1:-1]
     return [l[k-len(a):] for l,(_,a) in zip(_select_logps(logits, ids[:,-k:]), pairs)]
 
@@ -445,7 +430,7 @@ def score(self:LocalModel,
     pairs = self._pairs(prompts, texts)
     logps,f = [[] for _ in pairs],seq2seq_logps if self.seq2seq else causal_logps
     order = sorted((i for i,(_,a) in enumerate(pairs) if a), key=lambda i: -len(pairs[i][0]+pairs[i][1]))
-    with _evaluating(self.model):
+    with evaluating(self.model):
         for i in progress(range(0, len(order), self.batch_size), desc=f'scoring {self.name}'):
             idx = order[i:i+self.batch_size]
             for j,l in zip(idx, f(self.model, [pairs[j] for j in idx], self.pad)): logps[j] = l

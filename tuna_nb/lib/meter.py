@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import torch
 
-from .packing import base_model
+from .core import base_model
 
 # %% ../../nbs/lib/meter.ipynb #4edf466d
 class Work:
@@ -34,7 +34,7 @@ class Work:
         return (4*self.body+2*self.body_learns)*layout.tokens+(4+2*self.head_learns)*self.head*targets+12*self.attention*layout.pairs
 
 # %% ../../nbs/lib/meter.ipynb #15939f16
-CARDS = {'H200': 989e12, 'H100 PCIe': 756e12, 'H100': 989e12, 'A100': 312e12, 'L40S': 362e12, 'L40': 181e12, 'A10G': 70e12, 'A10': 125e12, 'L4': 121e12,
+CARDS = {'B200': 2250e12, 'H200': 989e12, 'H100 PCIe': 756e12, 'H100 NVL': 835e12, 'H100': 989e12, 'A100': 312e12, 'L40S': 362e12, 'L40': 181e12, 'A10G': 70e12, 'A10': 125e12, 'L4': 121e12,
     'RTX 4090': 165e12, 'RTX 3090': 71e12, 'A6000': 155e12, 'V100': 125e12, 'T4': 65e12} # operations per second in 16 bits
 
 @lru_cache
