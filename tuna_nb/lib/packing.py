@@ -264,9 +264,12 @@ class HeadLogps(torch.autograd.Function):
         for i in range(0, len(targets), chunk):
             s = slice(i, i+chunk)
             z = _logits(hs[s], w, bias)
-            norms[s] = z.logsumexp(-1)
-            out[s] = z.gather(1, targets[s,None])[:,0]-norms[s]
-            if pull is not None: pull[s] = w[targets[s]]-z.sub_(norms[s,None]).exp_().to(kind)@w
+            most,hit = z.amax(-1),z.gather(1, targets[s,None])[:,0]
+            total = z.sub_(most[:,None]).exp_().sum(-1) # in place, as logsumexp is not
+            norms[s] = most+total.log()
+            out[s] = hit-norms[s]
+            if pull is not None: pull[s] = w[targets[s]]-z.div_(total[:,None]).to(kind)@w
+            del z
         ctx.save_for_backward(hs if pull is None else pull, weight, bias, sources, targets, norms)
         ctx.n,ctx.chunk,ctx.kind,ctx.into = len(h),chunk,kind,h.dtype
         return out
