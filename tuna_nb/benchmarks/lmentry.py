@@ -14,7 +14,7 @@ __all__ = ['TRUNCATED', 'YES', 'NO', 'UNSURE', 'MAYBE', 'SHARED', 'SCORERS', 'NO
            'word_not_containing', 'word_at_an_end', 'letter_at_an_end', 'words_from_category', 'associated_word',
            'compare_letters', 'first_alphabetically', 'compare_numbers', 'sound_alike', 'letter_of_word',
            'word_of_sentence', 'core_task', 'load_task', 'score_task', 'count_verdicts', 'figures', 'load_tasks',
-           'lmentry_score', 'score_intervals', 'load_predictions']
+           'lmentry_score', 'score_intervals', 'load_predictions', 'LMentry']
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #99b9184b
 import json,logging,re
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data import format_prompt
 from ..lib.core import TunaError,_parse,_read_text,read_json
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #72ab5f09
@@ -685,6 +686,16 @@ def score_task(
         res[i] = f(p, e['metadata'], e['input'], not official)
     return res
 
+# %% ../../nbs/benchmarks/lmentry.ipynb #5f63a1bd
+def _first(task, per_template):
+    "The first examples of each template"
+    seen,n = [0]*N_TEMPLATES,min(per_template or task['n'], task['n'])
+    for i,e in task['examples'].items():
+        t = e['metadata']['template_id']
+        seen[t] += 1
+        if seen[t]<=n: yield i,e
+    if min(seen)<n: raise TunaError(f"{task['name']}: a template has {min(seen)} examples, where {n} are needed")
+
 # %% ../../nbs/benchmarks/lmentry.ipynb #7656fbe8
 def count_verdicts(
     task:dict, # From `load_task`
@@ -692,16 +703,11 @@ def count_verdicts(
     per_template:int=None, # Only the first so many examples of each template
 )->tuple: # Counts (template, place of the answer, wrong/right/missing); of wrong and right, how many were certain
     "Count the verdicts on a task"
-    n = min(per_template or task['n'], task['n'])
-    c,sure,seen = np.zeros((N_TEMPLATES, 2, 3), int),np.zeros(2, int),[0]*N_TEMPLATES
-    for i,e in task['examples'].items():
-        t,place = e['metadata']['template_id'],int(e['metadata'].get('answer_index')==1)
-        seen[t] += 1
-        if seen[t]>n: continue
-        v = verdicts.get(i)
+    c,sure = np.zeros((N_TEMPLATES, 2, 3), int),np.zeros(2, int)
+    for i,e in _first(task, per_template):
+        t,place,v = e['metadata']['template_id'],int(e['metadata'].get('answer_index')==1),verdicts.get(i)
         c[t, place, 2 if v is None else v[0]] += 1
         if v is not None and v[1]: sure[v[0]] += 1
-    if min(seen)<n: raise TunaError(f"{task['name']}: a template has {min(seen)} examples, where {n} are needed")
     return c,sure
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #d5f80eee
@@ -820,3 +826,26 @@ def _by_task(path, rows, task=None):
         if str(r['id']) in o: raise TunaError(f"{path}, record {n}: id {r['id']!r} occurs twice in {task or r['task']}")
         o[str(r['id'])] = r['prediction']
     return res
+
+# %% ../../nbs/benchmarks/lmentry.ipynb #3a629497
+class LMentry:
+    "All questions of LMentry"
+    max_new_tokens = 50
+    def __init__(self,
+        data_dir, # Folder of the 41 task files
+        per_template:int=None, # Only the first so many examples of each template
+        template:str='alpaca', # For `format_prompt`: "alpaca" or "none"
+        official:bool=True, # With the official code's oddities
+        truncate:bool=False, # Cut predictions at the first line break and full stop
+    ):
+        if template not in ('alpaca','none'): raise TunaError(f"template must be alpaca or none, got {template!r}")
+        self.name = f"lmentry{'' if template=='alpaca' else '_plain'}"
+        self.data_dir,self.template,self.args = data_dir,template,dict(per_template=per_template, official=official, truncate=truncate)
+        self.rows = [(k, i, e['input']) for k,t in load_tasks(data_dir).items() for i,e in _first(t, per_template)]
+        self.groups,self.ids = [k for k,_,_ in self.rows],[f'{k}/{i}' for k,i,_ in self.rows]
+    def prompts(self): return [format_prompt(o, template=self.template) for _,_,o in self.rows]
+    def score(self, responses):
+        "As `lmentry_score`"
+        preds = {k: {} for k in TASKS}
+        for (k,i,_),r in zip(self.rows, responses, strict=True): preds[k][i] = r
+        return lmentry_score(self.data_dir, preds, **self.args)

@@ -190,12 +190,13 @@ class SuperNI:
         shots:int=0, # Examples in the prompt
         template:str='alpaca', # "alpaca" or "none"
         tokenizer=None, # Counts a prompt's tokens; None for no limit
+        max_source:int=1024, # Longest text in tokens, without the template
     ):
         if template not in ('alpaca','none'): raise TunaError(f"template must be alpaca or none, got {template!r}")
-        self.instances,self.shots,self.template,self.tokenizer = instances,shots,template,tokenizer
+        self.instances,self.shots,self.template,self.tokenizer,self.max_source = instances,shots,template,tokenizer,max_source
         self.name = f"super_ni_{shots}shot{'' if template=='alpaca' else '_plain'}"
         self.ids,self.groups = [r['id'] for r in instances],[r['task_id'] for r in instances]
-    def prompts(self): return [instance_prompt(r, self.shots, self.tokenizer, template=self.template) for r in self.instances]
+    def prompts(self): return [instance_prompt(r, self.shots, self.tokenizer, self.max_source, self.template) for r in self.instances]
     def score(self, responses): return score({i: r.strip() for i,r in zip(self.ids, responses, strict=True)}, self.instances)
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #a853fa5d

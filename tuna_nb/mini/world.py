@@ -483,7 +483,7 @@ class Judge:
         marks = [rng.randrange(6) if rng.random()<self.noise else m for m in grade(instruction, input, text)]
         return marks,self.length_bias*len(text.split())
     def __call__(self,
-        prompt:str, # From `judge_prompt` or `pairwise_prompt`
+        prompt:str, # From `judge_prompt`, or the user message of `review_prompt`
         seed=None, # Ignored: at temperature 0 a judge repeats itself
         schema=None, # If given, a ranking is answered in JSON
     )->str: # The verdict
