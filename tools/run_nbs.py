@@ -30,7 +30,7 @@ def undate(c):
 def run_nb(p, flags):
     nb = read_nb(p)
     sh = CaptureShell(p, mpl_format='svg')
-    sh._run("import matplotlib; matplotlib.rcParams['svg.hashsalt'] = 'tuna_nb'; del matplotlib")
+    sh._run("import matplotlib; matplotlib.rcdefaults(); matplotlib.rcParams['svg.hashsalt'] = 'tuna_nb'; del matplotlib") # settings of the notebook before do not stay
     for c in nb.cells:
         if not is_skipped(c, flags): c.outputs = []
     with working_directory(p.parent): sh.run_all(nb, exc_stop=True, preproc=lambda c: is_skipped(c, flags))

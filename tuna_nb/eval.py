@@ -86,7 +86,9 @@ def _saved(path, keys):
     rows = {}
     for line,r in enumerate(read_json(path), 1):
         if not {'id','key','prediction'}<=r.keys(): raise TunaError(f"{path}, record {line}: not a prediction (needs id, key, prediction)")
-        if keys.get(r['id'])!=r['key']:
+        if r['id'] in rows: raise TunaError(f"{path}, record {line}: id {r['id']} occurs twice")
+        if r['id'] not in keys: raise TunaError(f"{path}, record {line}: {r['id']} is no prompt of this run, which may be of a smaller part; choose another folder or name, or resume=False")
+        if keys[r['id']]!=r['key']:
             raise TunaError(f"{path}, record {line}: made with other prompts, settings or weights; choose another folder or name, or resume=False")
         rows[r['id']] = r
     return rows
@@ -182,6 +184,7 @@ def load_benchmarks(
     shots=(0,2), # Examples in Super-NI's prompts
     tasks=None, # Names of Super-NI tasks; None for all
     limit:int=None, # Only so many instances of a Super-NI task, examples of an LMentry template, questions of Vicuna QA
+    truncate:bool=False, # LMentry: cut answers at the first line break and full stop
 )->list:
     "The paper's benchmarks (§3.2)"
     if odd := [o for o in names if o not in BENCHES]: raise TunaError(f"unknown benchmark {odd[0]!r}; there are {', '.join(BENCHES)}")
@@ -190,7 +193,7 @@ def load_benchmarks(
     if 'super_ni' in names:
         rows = super_ni.load_instances(data/'super_ni', tasks, min(limit or 100, 100))
         res += [super_ni.SuperNI(rows, k, t, tokenizer, _room(context, t, tokenizer)) for t in templates for k in shots]
-    if 'lmentry' in names: res.append(lmentry.LMentry(data/'lmentry'/'data', limit, templates[0]))
+    if 'lmentry' in names: res.append(lmentry.LMentry(data/'lmentry'/'data', limit, templates[0], truncate=truncate))
     if 'vicuna' in names: res.append(VicunaQA(vicuna.load_questions(data/'vicuna'/'question.jsonl')[:limit], templates[0]))
     return res
 
@@ -209,7 +212,8 @@ def compare(
     questions:list, # What both models were asked
     answers_a:list, # Our model's answers
     answers_b:list, # The base model's answers
-    categories:list=None, # Category of each question; None: all are general
+    categories:list=None, # Category of each question, which picks its reviewer; None: all are general
+    reviewers:dict=None, # Other reviewers than ours, as from `vicuna.load_reviewers`
     rule:str='sum_of_signs', # one_order asks once, our answer first; sum_of_signs and both_agree ask in both orders
     read:str='strict', # FastChat's way to read a reply, or lenient
     temperature:float=0., # Of the judge; FastChat's protocol has 0.2
@@ -220,11 +224,11 @@ def compare(
     "Win, lose and tie of model A against model B (§3.2, Vicuna QA)"
     sizes = len(questions),len(answers_a),len(answers_b)
     if len(set(sizes))>1 or not sizes[0]: raise TunaError(f"{sizes[0]} questions, {sizes[1]} and {sizes[2]} answers: need equally many, at least one")
-    who = [vicuna.reviewer_of(c) for c in categories or ['generic']*len(questions)]
+    who = [vicuna.reviewer_of(c, reviewers) for c in categories or ['generic']*len(questions)]
     if len(who)!=len(questions): raise TunaError(f"{len(questions)} questions and {len(who)} categories: need equally many")
-    if rule not in vicuna.RULES or read not in READERS: raise TunaError(f"rule must be one of {', '.join(vicuna.RULES)} and read one of {', '.join(READERS)}, got {rule!r} and {read!r}")
+    _check_rule(rule, read)
     shown = [(answers_a, answers_b)] if rule=='one_order' else [(answers_a, answers_b), (answers_b, answers_a)]
-    asked = [(w, vicuna.review_prompt(q, x, y, w)[1]) for xs,ys in shown for w,q,x,y in zip(who, questions, xs, ys)]
+    asked = [(w, _as_one(vicuna.review_prompt(q, x, y, (reviewers or vicuna.REVIEWERS)[w]))) for xs,ys in shown for w,q,x,y in zip(who, questions, xs, ys)]
     judge = load_generator(judge)
     replies,scores = _judged(judge, asked, read, tries, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
     if not any(scores): raise TunaError(f"none of the {len(scores)} reviews of {judge.name} could be read; the first begins {replies[0][:40]!r}")
@@ -235,6 +239,11 @@ def compare(
         length_controlled=_at_equal_length(v, answers_a, answers_b), judge=judge.name, read=read)
 
 # %% ../nbs/05_eval.ipynb #e9e333f6
+def _check_rule(rule, read):
+    if rule not in vicuna.RULES or read not in READERS: raise TunaError(f"rule must be one of {', '.join(vicuna.RULES)} and read one of {', '.join(READERS)}, got {rule!r} and {read!r}")
+
+def _as_one(messages): return '\n\n'.join(filter(None, messages)) # a backend has one message, so the system's stands first in it
+
 def _judged(judge, asked, read, tries, seed, **settings):
     "Replies and scores; what cannot be read is asked again"
     replies,scores,todo = ['']*len(asked),[None]*len(asked),range(len(asked))
@@ -357,15 +366,14 @@ COLUMNS = dict(table1=TABLE1, table3=TABLE1, table8=TABLE1, table10=TABLE10, tab
 
 # %% ../nbs/05_eval.ipynb #28a4eebc
 def _number(x, where):
-    "(value, half width of the interval) of a cell; None where there is no number"
+    "(value, ends of the interval) of a cell; None where there is no number"
     if x is None: return None,None
-    try: v,lo,hi = (x if isinstance(x, (list,tuple)) else (x, math.nan, math.nan))
+    try: v,lo,hi = map(float, x if isinstance(x, (list,tuple)) else (x, math.nan, math.nan))
     except ValueError: raise TunaError(f"{where}: expected a number or (mean, lower, upper), got {x}") from None
-    v,half = float(v),(float(hi)-float(lo))/2
-    return (None if math.isnan(v) else v),(None if math.isnan(half) else half)
+    return (None if math.isnan(v) else v),(None if math.isnan(lo+hi) else (lo, hi))
 
 def _cells(rows, columns):
-    "Every row as a list of (value, half width)"
+    "Every row as a list of (value, ends of the interval)"
     res = {}
     for name,r in rows.items():
         if not isinstance(r, dict):
@@ -382,10 +390,17 @@ def _top_two(values, best):
     top = {v for v in given if sum(o>v for o in given)<2} if len(set(given))>2 else set()
     return {v if best=='high' else -v for v in top}
 
-def _show(c, v, half, base, bold):
+def _spread(c, v, ends):
+    "An interval, as a half width if its two sides are alike"
+    if ends is None: return ''
+    lo,hi = ends
+    if abs(v-lo-(hi-v))>max(.1*(hi-lo), 2*10**-c.digits): return f' [{lo:.{c.digits}f}, {hi:.{c.digits}f}]'
+    return f' ± {(hi-lo)/2:.{c.digits}f}'
+
+def _show(c, v, ends, base, bold):
     "One cell: (text, is it bold)"
     if v is None: return '-',False
-    s = f'{v:.{c.digits}f}{c.unit}' + ('' if half is None else f' ± {half:.{c.digits}f}')
+    s = f'{v:.{c.digits}f}{c.unit}{_spread(c, v, ends)}'
     if base is not None and c.delta: s += f' ({round(v-base, c.digits)+0.:+.{c.digits}f})'
     return s,v in bold
 
@@ -417,7 +432,7 @@ def results_table(
     base:str='Alpaca', # Row that differences refer to; None for no differences
     columns:list=TABLE1, # `Column`s
     published:dict=None, # Published rows; below each row of the same name stands what was published
-    published_base:str='Alpaca', # Among them, the row that their differences refer to
+    published_names:dict=None, # For rows whose name is another than the published one, that one
 )->ResultsTable: # Shows itself in a notebook; `.markdown()` and `.html()` give text
     "A table in the layout of Table 1"
     if base is not None and base not in rows: raise TunaError(f"no row {base!r} to compare with; rows are {', '.join(rows)}")
@@ -428,27 +443,34 @@ def results_table(
     for k,n in enumerate(names):
         ref = [cells[base][i][0] if base and k>start else None for i in range(len(columns))]
         body.append((n, [_show(c, *x, r, t if k>=start else ()) for c,x,r,t in zip(columns, cells[n], ref, top)]))
-    return ResultsTable([c.title for c in columns], _beside(body, published or {}, published_base, columns))
+    return ResultsTable([c.title for c in columns], _beside(body, published or {}, published_names or {}, columns))
 
-def _beside(body, published, base, columns):
+def _beside(body, published, names, columns):
     "Rows, each followed by the published one of its name"
     if not published: return body
-    theirs = dict(results_table(published, base if base in published else None, columns).body)
-    return [o for n,cells in body for o in [(n, cells), *([(f'{n}, published', [(t, False) for t,_ in theirs[n]])] if n in theirs else [])]]
+    theirs = dict(results_table(published, 'Alpaca' if 'Alpaca' in published else None, columns).body)
+    below = lambda n: [(f'{n}, published', [(t, False) for t,_ in theirs[n]])] if n in theirs else []
+    return [o for n,cells in body for o in [(n, cells), *below(names.get(n, n))]]
 
 # %% ../nbs/05_eval.ipynb #ce735cff
 def evaluation_record(
     model:str, # Its name
     scores:dict, # What `evaluate` returned
     versus:dict=None, # What `compare` returned
-    partial:str='', # What part of the benchmarks this is, if not all
+    part:dict=None, # What part of the benchmarks this is, if not all: limit, tasks, new_tokens
     main:str='alpaca', # Template that the tables show
     **settings, # What else the figures depend on
 )->dict: # For JSON
     "All that a table or a reader of the figures needs"
-    rec = dict(model=model, partial=partial, settings=dict(settings, main=main), versions={k: version(k) for k in ('tuna_nb','transformers')},
+    part = {k: v for k,v in (part or {}).items() if v}
+    rec = dict(model=model, part=part, partial=_say_part(part), settings=dict(settings, main=main), versions={k: version(k) for k in ('tuna_nb','transformers')},
         cells=result_cells(scores, versus, main), scores=_for_json(scores))
     return rec if versus is None else dict(rec, vicuna={k: v for k,v in versus.items() if k!='replies'})
+
+def _say_part(part):
+    "What part of the benchmarks was run, in words"
+    say = dict(limit='first {} of each'.format, tasks=lambda o: f'{len(o)} Super-NI tasks', new_tokens='at most {} new tokens'.format)
+    return ', '.join(say[k](v) for k,v in part.items())
 
 def _for_json(o):
     "Scores without what the predictions give again; pairs as keys become texts"
@@ -463,7 +485,7 @@ def read_results(
     res = {}
     for p in sorted(Path(folder).glob('*--scores.json')):
         d = _parse(p, _read_text(p))
-        if not isinstance(d, dict) or not {'model','partial','cells'}<=d.keys(): raise TunaError(f"{p}: no result of tuna_eval")
+        if not isinstance(d, dict) or not {'model','part','partial','cells','scores','settings'}<=d.keys(): raise TunaError(f"{p}: no result of tuna_eval")
         res[d['model']] = d
     if not res: raise TunaError(f"{folder}: no results here (NAME--scores.json)")
     return res
@@ -476,12 +498,11 @@ def paper_table(
 )->ResultsTable:
     "One of the paper's tables from result files, each row above the published one"
     if table not in COLUMNS: raise TunaError(f"unknown table {table!r}; there are {', '.join(COLUMNS)}")
-    got,theirs = results if isinstance(results, dict) else read_results(results),PAPER_TABLES[table]
-    order = {k: i for i,k in enumerate(theirs)}
-    label = {k: k+(f" ({d['partial']})" if d['partial'] else '') for k,d in sorted(got.items(), key=lambda o: order.get(o[0], len(order)))}
-    same = base in got and len({d['partial'] for d in got.values()})==1
-    published = {label.get(k, k): v for k,v in theirs.items()}
-    return results_table({v: got[k]['cells'] for k,v in label.items()}, label[base] if same else None, COLUMNS[table], published, label.get(base, base))
+    got,order = results if isinstance(results, dict) else read_results(results),[*PAPER_TABLES[table]]
+    got = dict(sorted(got.items(), key=lambda o: order.index(o[0]) if o[0] in order else len(order)))
+    label = {k: k+(f" ({d['partial']})" if d['partial'] else '') for k,d in got.items()}
+    same = base in got and all(d['part']==got[base]['part'] for d in got.values())
+    return results_table({label[k]: d['cells'] for k,d in got.items()}, label[base] if same else None, COLUMNS[table], PAPER_TABLES[table], {v: k for k,v in label.items()})
 
 # %% ../nbs/05_eval.ipynb #a69ae209
 def _super_ni_notes(scores):
@@ -493,7 +514,7 @@ def _super_ni_notes(scores):
 def _vicuna_note(v, base):
     lc = v['length_controlled']
     even = f"at equal lengths {lc['lc']:.1f}" if lc['lc'] is not None else f"none at equal lengths: {lc['why']}"
-    return f"Vicuna QA against {base}: judge {v['judge']}, rule {v['rule']}, replies read by the {v['read']} rule, {v['failed_reviews']} unreadable; win rate with ties as half {v['adjusted']:.1f}, {even}"
+    return f"Vicuna QA against {base}: judge {v['judge']}, rule {v['rule']}, replies read by the {v['read']} rule, {v['failed_reviews']} unreadable{' and taken for ties of their order' if v['rule']=='sum_of_signs' and v['failed_reviews'] else ''}; win rate with ties as half {v['adjusted']:.1f}, {even}"
 
 def result_notes(
     results, # Folder where `tuna_eval` has been at work, or what `read_results` returned
@@ -502,8 +523,9 @@ def result_notes(
     lines = []
     for name,d in (results if isinstance(results, dict) else read_results(results)).items():
         notes = [*_super_ni_notes(d['scores'])]
-        notes += [f"LMentry: score {r['score']:.1f}, accuracy {r['accuracy']:.1f}, robustness {r['robustness']:.1f}" for k,r in d['scores'].items() if k.startswith('lmentry')]
-        if 'vicuna' in d: notes.append(_vicuna_note(d['vicuna'], d['settings']['base']))
+        notes += [f"LMentry, {'prompt as it stands' if k.endswith('_plain') else 'in the Alpaca template'}{', answers cut' if r['truncate'] else ''}: score {r['score']:.1f}, accuracy {r['accuracy']:.1f}, robustness {r['robustness']:.1f}"
+            for k,r in d['scores'].items() if k.startswith('lmentry')]
+        if 'vicuna' in d: notes.append(_vicuna_note(d['vicuna'], d['vicuna']['base']))
         lines += [f'{name}, {o}' for o in notes]
     return lines
 
@@ -529,11 +551,13 @@ def tuna_eval(
     shots:str='0,2', # Examples in Super-NI's prompts
     tasks:str='', # Super-NI tasks, with commas between; all by default
     limit:int=None, # Only so many instances of a Super-NI task, examples of an LMentry template, Vicuna questions
+    truncate:bool=False, # LMentry: cut answers at the first line break and full stop, as the official code does for some model names, which are cut here in any case
     tokenizer:str='', # For a server: folder or Hub id of the tokenizer that cuts Super-NI's prompts, or none for prompts of any length
     base:str='', # Model in OUT whose Vicuna answers these are compared with, such as Alpaca
     judge:str='', # Judge of Vicuna QA, named like a model; needs --base
+    reviewers:str='', # FastChat's file of prompts and file of reviewers, with a comma between; ours by default
     rule:str='sum_of_signs', # one_order, sum_of_signs or both_agree
-    read:str='strict', # How replies of the judge are read: strict or lenient
+    read:str='lenient', # How replies of the judge are read: lenient or, as in FastChat's code, strict, which reads no review of a mathematical question
     bertscore:str='', # Encoder for BERTScore, a folder or Hub id
     layer:int=None, # Its layer, for an encoder that bert-score does not know
     batch_size:int=32, # For a model that runs here with transformers: answers at a time
@@ -542,26 +566,53 @@ def tuna_eval(
     new_tokens:int=None, # Never longer answers than this
 ):
     "Evaluate a model on Super-NI, LMentry and Vicuna QA"
-    data,names = data or real_data(),bench.split(',')
-    if not data: raise TunaError("where is the data? Give --data, or set TUNA_REAL_DATA")
-    if judge and not (base and 'vicuna' in names): raise TunaError("--judge needs --base, the model to compare with, and vicuna among --bench")
+    names,data = bench.split(','),_checked(data or real_data(), bench, judge, base, rule, read, batch_size=batch_size, limit=limit, new_tokens=new_tokens)
     gen = _named_generator(model, name, batch_size, chat, kind)
-    benches = load_benchmarks(names, data, _tokenizer_for(gen, tokenizer, names), getattr(gen, 'context', None), templates.split(','), [int(o) for o in shots.split(',')], _listed(tasks), limit)
+    benches = load_benchmarks(names, data, _tokenizer_for(gen, tokenizer, names), getattr(gen, 'context', None), templates.split(','), _counts(shots), _listed(tasks), limit,
+        truncate or gen.name in lmentry.TRUNCATED)
     for b in benches: b.max_new_tokens = _longest(b, gen, new_tokens)
+    main,part = templates.split(',')[0],dict(limit=limit, tasks=sorted(_listed(tasks) or []), new_tokens=new_tokens)
+    old = _earlier(out, gen, main, {k: v for k,v in part.items() if v}, {b.name for b in benches})
     theirs = judge and _answers_of(out, base, benches[-1].questions)
-    scores = evaluate(gen, benches, out)
-    if bertscore: _add_bertscore(scores, benches, out, gen.name, bertscore, layer)
-    versus = _against(gen, out, base, theirs, judge, benches[-1].questions, rule, read) if judge else None
-    used = dict(templates=templates, base=base, judge=judge, rule=rule, read=read, **{b.name: {k: getattr(b, k) for k in ('max_new_tokens','max_source') if hasattr(b, k)} for b in benches})
-    partial = ', '.join([f'first {limit} of each']*bool(limit)+[f"{len(_listed(tasks) or [])} Super-NI tasks"]*bool(tasks))
-    _finish(out, evaluation_record(gen.name, scores, versus, partial, templates.split(',')[0], **used))
+    scores = _add_bertscore(evaluate(gen, benches, out), benches, out, gen.name, bertscore, layer)
+    versus = _against(gen, out, base, theirs, judge, benches[-1].questions, reviewers, rule, read) if judge else None
+    _finish(out, old, evaluation_record(gen.name, scores, versus, part, main, weights=getattr(gen, 'weights', None), **_used(benches)))
 
 # %% ../nbs/05_eval.ipynb #fc164dab
 def _listed(s): return s.split(',') if s else None
 
-def _finish(out, rec):
-    "Write the scores of a model, and the table of all"
+def _used(benches): return {b.name: {k: getattr(b, k) for k in ('max_new_tokens','max_source') if hasattr(b, k)} for b in benches}
+
+def _counts(s):
+    "Whole numbers from 0, with commas between"
+    if not all(o.isdigit() for o in s.split(',')): raise TunaError(f"--shots must be whole numbers from 0 with commas between, got {s!r}")
+    return [int(o) for o in s.split(',')]
+
+def _checked(data, bench, judge, base, rule, read, **numbers):
+    "The folder of the data, if the options make sense"
+    if not data: raise TunaError("where is the data? Give --data, or set TUNA_REAL_DATA")
+    _check_rule(rule, read)
+    for k,v in numbers.items():
+        if v is not None and v<1: raise TunaError(f"--{k} must be at least 1, got {v}")
+    if judge and not (base and 'vicuna' in bench.split(',')): raise TunaError("--judge needs --base, the model to compare with, and vicuna among --bench")
+    return data
+
+# %% ../nbs/05_eval.ipynb #26244234
+def _earlier(out, gen, main, part, benches):
+    "What this model's results already hold; the run must agree with them in weights, template and part of the data"
+    path = _file(out, gen.name, 'scores', '.json')
+    if not path.exists(): return {}
+    old = read_results(out)[gen.name]
+    if old['settings'].get('weights')!=getattr(gen, 'weights', None): raise TunaError(f"{path}: results of other weights under the name {gen.name}; choose another name or folder")
+    rest = old['scores'].keys()-benches
+    if rest and old['part']!=part: raise TunaError(f"{path}: {', '.join(sorted(rest))} there is for {_say_part(old['part']) or 'all data'}, this run for {_say_part(part) or 'all data'}; choose another folder")
+    if rest and old['settings']['main']!=main: raise TunaError(f"{path}: the results there are with template {old['settings']['main']}, this run has {main} first; choose another folder")
+    return old if rest else {}
+
+def _finish(out, old, rec):
+    "Write the scores of a model beside those it had, and the table of all"
     path = _file(out, rec['model'], 'scores', '.json')
+    rec = {**old, **rec, **{k: {**old.get(k, {}), **rec[k]} for k in ('settings','cells','scores')}} # a benchmark that was not run again keeps its results
     write_text(path, json.dumps(rec, indent=1)+'\n')
     results = read_results(out)
     text = '\n'.join([paper_table(results).markdown(), '', *(f'- {o}' for o in result_notes(results))])
@@ -569,9 +620,10 @@ def _finish(out, rec):
     print(f'{text}\n\nscores: {path}')
 
 def _add_bertscore(scores, benches, out, name, model, layer):
-    "BERTScore of the answers to Super-NI"
-    for b in benches:
+    "Scores, with BERTScore of the answers to Super-NI if an encoder is given"
+    for b in benches if model else []:
         if b.name.startswith('super_ni'): scores[b.name]['bert_score'] = super_ni.bert_score(_predictions(out, name, b.name), b.instances, model, layer)
+    return scores
 
 # %% ../nbs/05_eval.ipynb #6a852108
 def _named_generator(spec, name, batch_size, chat, kind):
@@ -621,16 +673,18 @@ def _answers_of(out, base, questions):
     if missing: raise TunaError(f"{path}: no answer to question {missing[0]}")
     return [got[str(q['question_id'])] for q in questions]
 
-def _against(gen, out, base, theirs, judge, questions, rule, read):
+# %% ../nbs/05_eval.ipynb #054b4b9f
+def _against(gen, out, base, theirs, judge, questions, reviewers, rule, read):
     "Ask the judge, keep its replies, write the reviews"
     ours = _answers_of(out, gen.name, questions)
     j = with_store(load_generator(judge), Path(out)/'judge.replies.db')
-    try: res = compare(j, [q['text'] for q in questions], ours, theirs, [q['category'] for q in questions], rule, read)
+    who = vicuna.load_reviewers(*reviewers.split(',', 1)) if reviewers else None
+    try: res = compare(j, [q['text'] for q in questions], ours, theirs, [q['category'] for q in questions], who, rule, read)
     finally: j.store.close()
     n = len(questions)
     ids = lambda texts, who: {q['question_id']: dict(question_id=q['question_id'], text=t, model_id=who) for q,t in zip(questions, texts)}
     a,b = ids(ours, gen.name),ids(theirs, base)
     turned = None if res['order2'] is None else [s and s[::-1] for s in res['order2']]
     for end,x,y,replies,scores in [('reviews',a,b,res['replies'][:n],res['order1']), ('reviews-swapped',b,a,res['replies'][n:],turned)]:
-        if scores: write_jsonl(_file(out, gen.name, f'{end}-{base}'), vicuna.review_records(questions, x, y, replies, scores))
-    return res
+        if scores: write_jsonl(_file(out, gen.name, f'{end}-{base}'), vicuna.review_records(questions, x, y, replies, scores, who, dict(judge=res['judge'], temperature=0., max_tokens=1024, read=read)))
+    return vicuna.WinRate(res, base=base)

@@ -244,8 +244,13 @@ def derive(
     res = []
     for t,holes in bases:
         if old not in t and (fix or not any(old in holes[k].pattern for k in _pieces(t)[1::2])): continue
-        swapped = re.sub(r'\{(\w+)\}', lambda m: '{%s}'%{a: b, b: a}.get(m[1], m[1]), t)
-        res.append((swapped.replace(old, new), holes if fix else {k: h.replace(old, new) for k,h in holes.items()}))
+        swapped = re.sub(r'\{(\w+)\}', lambda m: '{%s}'%{a: b, b: a}.get(m[1], m[1]), t).replace(old, new)
+        after = {} if fix else {k: h.replace(old, new) for k,h in holes.items()}
+        changed = {k for k,h in after.items() if h is not holes[k]}
+        if changed: # no longer what a further exchange looks for, so they get names of their own
+            swapped = re.sub(r'\{(\w+)\}', lambda m: '{%s_}'%m[1] if m[1] in changed else m[0], swapped)
+            holes = {**holes, **{f'{k}_': after[k] for k in changed}}
+        res.append((swapped, holes))
     return res
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #9b99e46d
@@ -678,8 +683,10 @@ def score_task(
     "Score predictions for one LMentry task (§3.2)"
     t = task if isinstance(task, dict) and 'n' in task else load_task(task)
     f = SCORERS[core_task(t['name'])]
+    if not isinstance(preds, dict): raise TunaError(f"{t['name']}: predictions must be a dict of texts by example id, got {type(preds).__name__}")
     res = {}
     for i,text in preds.items():
+        if isinstance(i, int) and str(i) in preds: raise TunaError(f"{t['name']}: example {i} has two predictions")
         if (e := t['examples'].get(str(i))) is None: raise TunaError(f"{t['name']}: there is no example {i!r} to predict")
         if not isinstance(text, str): raise TunaError(f"{t['name']}, example {i}: a prediction must be a text, got {text!r:.40}")
         p = Prediction(read_prediction(text, truncate), skip)
@@ -790,11 +797,10 @@ def score_intervals(
     seed:int=0, # Of the resampling
 )->dict: # (lower, upper) of accuracy, robustness and score
     "Percentile intervals by bootstrap over examples"
-    rng,rows = np.random.default_rng(seed),[]
-    for _ in range(n):
-        drawn = {k: np.stack([rng.multinomial(o.sum(), o.ravel()/o.sum()).reshape(o.shape) for o in c]) for k,c in counts.items()}
-        rows.append([figures(drawn, official)[k] for k in ('accuracy','robustness','score')])
-    ends = np.quantile(rows, [(1-level)/2, (1+level)/2], axis=0)
+    rng = np.random.default_rng(seed)
+    drawn = {k: np.stack([rng.multinomial(o.sum(), o.ravel()/o.sum(), size=n).reshape(n, *o.shape) for o in c], 1) for k,c in counts.items()}
+    rows = [figures({k: c[i] for k,c in drawn.items()}, official) for i in range(n)]
+    ends = np.quantile([[r[k] for k in ('accuracy','robustness','score')] for r in rows], [(1-level)/2, (1+level)/2], axis=0)
     return {k: tuple(map(float, o)) for k,o in zip(('accuracy','robustness','score'), ends.T)}
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #3045616a

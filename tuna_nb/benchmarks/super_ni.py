@@ -27,7 +27,9 @@ def normalise(
 
 def _rouge1(a, b):
     both = sum((Counter(a)&Counter(b)).values())
-    return 2*both/(len(a)+len(b)) if both else 0.
+    if not both: return 0.
+    p,r = both/len(a),both/len(b)
+    return 2*p*r/(p+r)
 
 def score_answer(
     answer:str, # What a model said
@@ -81,8 +83,10 @@ def load_references(
     where,rows = (refs,read_json(refs)) if isinstance(refs, (str,Path)) else ('references',list(refs))
     seen = {}
     for n,r in enumerate(rows, 1):
+        if not isinstance(r, dict): raise TunaError(f"{where}, record {n}: expected an object, got {type(r).__name__}")
         for k in ('id','references','task_id','task_category'):
             if k not in r: raise TunaError(f"{where}, record {n}: no {k}")
+            if k!='references' and not isinstance(r[k], str): raise TunaError(f"{where}, record {n}: {k} should be text, got {str(r[k])[:40]!r}")
         if not isinstance(r['references'], list) or not r['references'] or not all(isinstance(o, str) for o in r['references']): raise TunaError(f"{where}, record {n} ({r['id']}): references must be a list of texts")
         if r['id'] in seen: raise TunaError(f"{where}, record {n}: id {r['id']} occurs in record {seen[r['id']]} too")
         seen[r['id']] = n
@@ -129,13 +133,14 @@ def _task_instances(path, name, per_task):
     t = _parse(path, _read_text(path))
     for k in ('Categories','Definition','Positive Examples','Instances'):
         if not isinstance(t, dict) or not t.get(k) and k!='Positive Examples' or k not in t: raise TunaError(f"{path}: no {k}")
-    definition = t['Definition'] if isinstance(t['Definition'], str) else t['Definition'][0]
+    first = lambda o: o if isinstance(o, str) else o[0]
+    definition,category = first(t['Definition']),first(t['Categories'])
     examples = [_fields(e, f"{path}, positive example {n}", 'input', 'output') for n,e in enumerate(t['Positive Examples'], 1)]
     rows = []
     for n,e in enumerate(t['Instances'][:per_task], 1):
         o = _fields(e, f"{path}, instance {n}", 'id', 'input')
         outs = [e['output']] if isinstance(e.get('output'), str) else e.get('output')
-        rows.append(dict(o, references=outs, task_id=name, task_category=t['Categories'][0], definition=definition, examples=examples))
+        rows.append(dict(o, references=outs, task_id=name, task_category=category, definition=definition, examples=examples))
     return rows
 
 def _fields(e, where, *keys):
@@ -152,7 +157,7 @@ def _parts(r, shots):
     return _stopped(f"Definition: {r['definition'].strip()}")+'\n\n',examples,_stopped(f"Now complete the following example -\nInput: {r['input'].strip()}")+'\nOutput: '
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #5b4b0010
-def _length(s, tokenizer): return len(tokenizer(s).input_ids)
+def _length(s, tokenizer): return len(tokenizer(s, verbose=False).input_ids) # no warning that it is too long for the model: it is to be cut
 
 def cut_to(
     s:str, # A text

@@ -431,6 +431,7 @@ def review_records(
     replies:list, # The judge's reply to each question
     scores:list, # (first, second) or None for each question
     reviewers:dict=None, # A `Reviewer` by category; None for `REVIEWERS`
+    metadata:dict=None, # Stored with each review, such as the judge and how it was sampled; by default what its reviewer asks for
 )->list: # Records for `write_jsonl`
     "Reviews in FastChat's layout (§3.2, Vicuna QA)"
     sizes = [len(o) for o in (questions,replies,scores)]
@@ -440,7 +441,7 @@ def review_records(
         ids = [_answer_id(a, q['question_id'], k) for k,a in dict(answers1=answers1, answers2=answers2).items()]
         who = (reviewers or REVIEWERS)[reviewer_of(q['category'], reviewers)]
         row = dict(question_id=q['question_id'], answer1_id=ids[0], answer2_id=ids[1], reviewer_id=who.id,
-            metadata=dict(temperature=who.temperature, max_tokens=who.max_tokens), text=reply, score=list(score))
+            metadata=metadata or dict(temperature=who.temperature, max_tokens=who.max_tokens), text=reply, score=list(score))
         res.append(dict(review_id=_digest(row), **row))
     return res
 
