@@ -7,11 +7,12 @@ __all__ = ['RECIPES', 'encode_records', 'fitting', 'RankedCollator', 'context_le
            'ranking_metrics', 'stack_scores', 'Bar', 'Reshuffle', 'TunaTrainer', 'load_pretrained', 'add_lora', 'fit',
            'sft', 'tune', 'expand_responses', 'logistic_loss', 'PRMCollator', 'head_scores', 'PRMTrainer', 'load_prm',
            'train_prm', 'split_by_hash', 'score_records', 'prm_scores', 'ordered_shares', 'prm_accuracy', 'prm_rank',
-           'Recipe', 'get_recipe', 'run_options', 'show_plan', 'tuna_sft', 'tuna_train', 'tuna_prm', 'tuna_prm_rank',
-           'stage', 'real_run']
+           'Recipe', 'get_recipe', 'run_options', 'show_plan', 'WriteDown', 'tuna_sft', 'tuna_train', 'tuna_prm',
+           'tuna_prm_rank', 'stage', 'real_run']
 
 # %% ../nbs/04_train.ipynb #757d85a1
-import copy,hashlib,json,math,os
+import copy,hashlib,json,math,os,shutil
+from contextlib import contextmanager
 from dataclasses import dataclass,field,replace
 from itertools import combinations
 from pathlib import Path
@@ -25,8 +26,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
 from torch.distributed.fsdp import MixedPrecisionPolicy
-from transformers import (AutoModelForCausalLM,AutoModelForSequenceClassification,AutoTokenizer,PrinterCallback,
+from transformers import (AutoConfig,AutoModelForCausalLM,AutoModelForSequenceClassification,AutoTokenizer,PrinterCallback,
     Trainer,TrainerCallback,TrainingArguments)
+from transformers.integrations import get_available_reporting_integrations
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from .contextual_ranking import _resuming,sample_responses
 from .data import format_prompt,head,load_instructions,load_ranked,log as logger,save_ranked,tail
@@ -121,10 +124,10 @@ class RankedCollator:
 
 # %% ../nbs/04_train.ipynb #78f18a00
 def context_length(
-    model, # Any transformers model
+    model, # Any transformers model, or its configuration
 ): # Number of tokens, or None if its configuration has no such limit
     "Longest text a model can read"
-    return getattr(model.config.get_text_config(), 'max_position_embeddings', None)
+    return getattr(getattr(model, 'config', model).get_text_config(), 'max_position_embeddings', None)
 
 # %% ../nbs/04_train.ipynb #0ea516e6
 def sequence_logps(
@@ -166,6 +169,13 @@ class TunaConfig(TrainingArguments):
         if self.reduction not in ('sum','released'): raise TunaError(f'reduction must be "sum" or "released", got {self.reduction!r}')
         if self.mle_over not in ('original','all'): raise TunaError(f'mle_over must be "original" or "all", got {self.mle_over!r}')
         if self.max_tokens and self.packing!='packed': raise TunaError(f'max_tokens counts tokens without padding, so packing must be "packed", got {self.packing!r}')
+        if self.max_tokens and self.train_sampling_strategy!='batch_rebalance': raise TunaError(
+            f'max_tokens needs train_sampling_strategy "batch_rebalance", which deals items by their tokens, got {self.train_sampling_strategy!r}')
+        if self.label_smoothing_factor: raise TunaError(f"label_smoothing_factor has no place in these losses and must be 0, got {self.label_smoothing_factor}")
+        if self.neftune_noise_alpha and self.packing!='padded': raise TunaError(
+            f'neftune_noise_alpha goes by the length of a row, which must be one text: packing must be "padded", got {self.packing!r}')
+    @property
+    def order_seed(self): return self.seed if self.data_seed is None else self.data_seed # of which items make a step
 
 # %% ../nbs/04_train.ipynb #bc057f5f
 def ranking_metrics(
@@ -209,6 +219,9 @@ class Reshuffle(TrainerCallback):
         if isinstance(s, TokenSampler): s.set_epoch(int(state.epoch))
 
 # %% ../nbs/04_train.ipynb #d9fb9ee5
+def _plain(items): return not any(o['cols'][-1] for o in items) # are there no responses to rank?
+
+# %% ../nbs/04_train.ipynb #a11bae02
 class TunaTrainer(Trainer):
     "`transformers.Trainer` with the loss of Eq. 6"
     loss_is_scaled_for_ga,collator_class,verified = True,RankedCollator,False
@@ -224,11 +237,13 @@ class TunaTrainer(Trainer):
         self.collator = self.collator_class(processing_class, min(lengths, default=None), args.template, args.packing)
         self.seen,self.eval_losses,self.use_cache = dict(train=[], eval=[]),[],getattr(model.config, 'use_cache', True)
         if args.n_gpu>1: args._n_gpu = 1 # one process per device (torchrun), never DataParallel
-        train_dataset = self.encode(train_dataset)
+        train_dataset,eval_dataset = self.encode(train_dataset),self.encode(eval_dataset)
+        self.plain = next((_plain(o) for o in (train_dataset, eval_dataset) if isinstance(o, Items)), False)
+        if args.max_tokens and self.collator.mode!='packed': raise TunaError("max_tokens counts tokens without padding, and this trainer's batches are padded")
         if args.max_tokens and train_dataset: self.cut_steps(args, train_dataset)
         self.meter,self.attention = Meter(model, args.device, torch.bfloat16 if args.bf16 else model.dtype),model.config._attn_implementation
         super().__init__(model, args, data_collator=self.collator, train_dataset=train_dataset,
-            eval_dataset=self.encode(eval_dataset), processing_class=processing_class, **kwargs)
+            eval_dataset=eval_dataset, processing_class=processing_class, **kwargs)
         self.model_accepts_loss_kwargs = True
         self.add_callback(Reshuffle)
         self.shard_settings()
@@ -251,7 +266,7 @@ def loss_sum(self:TunaTrainer,
 ): # Scalar
     "Eq. 6, summed over the instructions of a micro-batch"
     a = self.args
-    if v.shape[1]==1 and a.mle_over=='original': return mle_loss(v[:,0]).sum()
+    if (self.plain or v.shape[1]==1) and a.mle_over=='original': return mle_loss(v[:,0]).sum()*(1 if self.plain else a.mle_weight)
     orig = a.mle_weight if a.mle_over=='original' else 0
     loss = tuna_loss(v[:,1:], v[:,0], a.margin, orig, mask[:,1:], a.reduction)
     loss = loss.sum() if a.reduction=='sum' else loss*len(v)
@@ -289,14 +304,14 @@ def costs(self:TunaTrainer, items):
 def cut_steps(self:TunaTrainer, args, items):
     "As many micro-batches in a step as `max_tokens` asks for"
     size,k,largest = fit_budget(self.costs(items), args.max_tokens, args.per_device_train_batch_size, args.gradient_accumulation_steps,
-        args.world_size, args.num_train_epochs, args.seed, [o['id'] for o in items])
+        args.world_size, args.num_train_epochs, args.order_seed, [o['id'] for o in items])
     args.per_device_train_batch_size,args.gradient_accumulation_steps = size,k
     logger.info("%d micro-batches a step, of %d instructions on average and at most %d tokens", k, size, largest)
 
 @patch
 def _sampler(self:TunaTrainer, items, size, accumulation, **kwargs):
     s = TokenSampler(self.costs(items), size*accumulation*self.args.world_size, self.args.world_size, accumulation,
-        seed=self.args.seed if self.args.data_seed is None else self.args.data_seed, rank=self.args.process_index, **kwargs)
+        seed=self.args.order_seed, rank=self.args.process_index, **kwargs)
     s.padded = self.collator.mode!='packed'
     return s
 
@@ -336,7 +351,8 @@ def verify(self:TunaTrainer, model, items):
     pair = [items[f(range(len(n)), key=lambda i: n[i])] for f in (max, min)]
     reasons = [o for o in gather_object([why_not(model, pair, coll.mode, coll.pad, 2e-2 if half else 1e-4)]) if o]
     if not reasons: return
-    logger.warning('packing="%s" does not suit this model (%s); going on with padded batches', coll.mode, reasons[0])
+    logger.warning('packing="%s" does not suit this model (%s); going on with padded batches%s', coll.mode, reasons[0],
+        f", which may have more than the {self.args.max_tokens} tokens of max_tokens" if self.args.max_tokens else '')
     coll.mode = 'padded'
     base_model(model).set_attn_implementation(self.attention)
 
@@ -405,10 +421,20 @@ def evaluation_loop(self:TunaTrainer, *args, metric_key_prefix='eval', **kwargs)
 
 @patch
 def evaluate(self:TunaTrainer, eval_dataset=None, *args, **kwargs):
-    return super(TunaTrainer, self).evaluate(self.encode(eval_dataset), *args, **kwargs)
+    ds = self.encode(eval_dataset)
+    if self.train_dataset is None and isinstance(ds, Items): self.plain = _plain(ds)
+    return super(TunaTrainer, self).evaluate(ds, *args, **kwargs)
 
 # %% ../nbs/04_train.ipynb #41db5497
 def _looks_local(s): return s.startswith(('/','.','~')) or s.count('/')>1 or '\\' in s
+
+@contextmanager
+def _loading(name, *places):
+    "One line if something cannot be loaded"
+    for o in places:
+        if _looks_local(str(o)) and not Path(o).exists(): raise TunaError(f"cannot load model {o}: no such folder")
+    try: yield
+    except (OSError, ValueError, KeyError, SafetensorError) as e: raise TunaError(f"cannot load model {name}: {str(e).strip().splitlines()[0]}") from e
 
 def load_pretrained(
     model, # Folder, Hub id, or a loaded model
@@ -420,13 +446,9 @@ def load_pretrained(
     "A model to train, and its tokenizer"
     loaded,source = hasattr(model, 'forward'),tokenizer or model
     if loaded and tokenizer is None: raise TunaError("a loaded model needs its tokenizer too")
-    for o in (model, tokenizer):
-        if not callable(o) and o is not None and _looks_local(str(o)) and not Path(o).exists(): raise TunaError(f"cannot load model {o}: no such folder")
-    try:
+    with _loading(source if loaded else model, *(o for o in (model, tokenizer) if not callable(o) and o is not None)):
         if not loaded: model = cls.from_pretrained(str(model), dtype=dtype, **args)
         if not callable(source): tokenizer = AutoTokenizer.from_pretrained(str(source))
-    except (OSError, ValueError, KeyError, SafetensorError) as e:
-        raise TunaError(f"cannot load model {source if loaded else model}: {str(e).strip().splitlines()[0]}") from e
     return model,tokenizer
 
 # %% ../nbs/04_train.ipynb #6954494d
@@ -463,12 +485,13 @@ def finish(self:TunaTrainer,
 ):
     "Write the trained model and the training log, and make the model fit for generation"
     out,model = Path(self.args.output_dir),self.accelerator.unwrap_model(self.model)
+    home = base_model(model).device
     for name,m in [*model.named_modules()]: # peft looks adapters up by the names of modules
         if isinstance(m, CheckpointWrapper): model.set_submodule(name, m._checkpoint_wrapped_module)
     if merge and hasattr(model, 'merge_and_unload'):
         state = self.accelerator.get_state_dict(self.model_wrapped)
         if self.args.should_save: model.save_pretrained(out/'adapter', state_dict=state)
-        self.model = self.model_wrapped = model = model.merge_and_unload()
+        self.model = self.model_wrapped = model = self.widen(model).merge_and_unload()
     if self.is_fsdp_enabled: self.accelerator.state.fsdp_plugin.set_state_dict_type('FULL_STATE_DICT') # checkpoints may be in shards, the model is not
     self.save_model(out)
     self.save_state()
@@ -476,6 +499,15 @@ def finish(self:TunaTrainer,
     model.config.use_cache = self.use_cache
     if self.collator.mode=='packed': base_model(model).set_attn_implementation(self.attention)
     model.eval()
+    if base_model(model).device==home: return
+    try: model.to(home) # back from where it was widened
+    except torch.OutOfMemoryError: logger.warning("the merged model is too large for %s in float32 and stays on the CPU", home)
+
+@patch
+def widen(self:TunaTrainer, model):
+    "The model with weights that lose nothing when small updates are added, made where there is room; it is saved by one process, so for that one"
+    if self.is_fsdp_enabled or self.is_deepspeed_enabled or not self.args.should_save or base_model(model).dtype==torch.float32: return model
+    return model.cpu().float()
 
 # %% ../nbs/04_train.ipynb #1a8e96c5
 def fit(
@@ -792,6 +824,20 @@ def get_recipe(
     return found
 
 # %% ../nbs/04_train.ipynb #ae559b20
+def _check_options(values, report_to):
+    "One line for numbers that make no sense and for a log that has nowhere to go"
+    for k,v in values.items():
+        if v is None: continue
+        if k in ('lr','epochs','save_every'): least,ok = 'above 0',0<v<math.inf
+        else: n = int(k not in ('lora','seed')); least,ok = f'at least {n}',v>=n
+        if not ok: raise TunaError(f"{k} must be {least}, got {v}")
+    if values['save_every']>1: raise TunaError(f"save_every is a part of the run, so at most 1; got {values['save_every']}")
+    if values['seed']>=2**32: raise TunaError(f"seed must be below 2**32, got {values['seed']}")
+    if report_to in ('none','all'): return
+    if report_to not in INTEGRATION_TO_CALLBACK: raise TunaError(f"report_to must be none, all or one of {', '.join(INTEGRATION_TO_CALLBACK)}; got {report_to!r}")
+    if report_to not in (*get_available_reporting_integrations(), 'azure_ml', 'flyte'): raise TunaError(f"report_to {report_to}: it is not installed")
+
+# %% ../nbs/04_train.ipynb #d62efbe3
 def run_options(
     recipe:str, # Name of a model in `RECIPES`
     lr:float=None, # Peak learning rate
@@ -812,6 +858,8 @@ def run_options(
     devices:int=None, # Devices that train together; default those of this launch
 )->dict: # Arguments of `fit`
     "What the commands that train have in common"
+    _check_options(dict(lr=lr, epochs=epochs, batch_size=batch_size, micro_batch=micro_batch, max_tokens=max_tokens, lora=lora, max_length=max_length,
+        save_every=save_every, seed=seed), report_to)
     r = get_recipe(recipe)
     for k,v in dict(lr=lr, epochs=epochs, batch_size=batch_size).items():
         if v is not None: r = replace(r, **{k:v})
@@ -820,7 +868,7 @@ def run_options(
     size = r.batch_size//devices if max_tokens else min(micro_batch, r.batch_size//devices or 1)
     return dict(r.settings(size, devices), lora=dict(r=lora, lora_alpha=2*lora) if lora else None, bf16=bf16,
         dtype=torch.bfloat16 if lora and bf16 else torch.float32, activation_checkpointing=activation_checkpointing,
-        packing=packing, max_tokens=max_tokens, max_length=max_length, template=template, save_strategy='steps', save_steps=save_every,
+        packing=packing, max_tokens=max_tokens, max_length=max_length, template=template, save_strategy='steps', save_steps=min(save_every, 1-1e-6), # 1 would be every step
         save_total_limit=1, report_to=report_to, seed=seed, resume=not restart)
 
 # %% ../nbs/04_train.ipynb #48996d6c
@@ -848,8 +896,9 @@ def show_plan(
     tokens_per_second:float=None, # Measured speed of all devices, in place of a card's
 ): # The `Plan`
     "Print what a run needs on each device, and how long it takes"
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    items = encode_records(ds, tokenizer, args['max_length'], args['template'])
+    with _loading(model, model): tokenizer,config = AutoTokenizer.from_pretrained(model),AutoConfig.from_pretrained(model)
+    lengths = [o for o in (args['max_length'], context_length(config)) if o]
+    items = encode_records(ds, tokenizer, min(lengths, default=None), args['template'])
     k,epochs = args['gradient_accumulation_steps'],args['num_train_epochs']
     size,k,largest = fit_budget([packed_size(o) for o in items], args['max_tokens'] or math.inf, args['per_device_train_batch_size'], k, devices, epochs, args['seed'], [o['id'] for o in items])
     rows = [len(r)-o['start'] for o in items for r in o['rows']]
@@ -860,6 +909,35 @@ def show_plan(
     print(f"{len(items):,} instructions of {typical.tokens} tokens, {epochs:g} epochs, {k} micro-batches a step")
     if card or tokens_per_second: print(f"{hours(p, len(items), epochs, tokens_per_second, card):.2g} hours"+('' if tokens_per_second else f' on {card}, as arithmetic'))
     return p
+
+# %% ../nbs/04_train.ipynb #817f80f4
+_HOW = {'per_device_train_batch_size','gradient_accumulation_steps','max_tokens','activation_checkpointing','packing','dtype','save_strategy','save_steps','save_total_limit',
+    'report_to','resume','eval_ds'} # settings that do not change what is learnt
+
+def _made_of(command, model, ds, args):
+    "What makes a run the same"
+    texts = [[o['id'], o['instruction'], o.get('input') or '', o.get('output') or '', *(o.get('responses') or [])] for o in ds]
+    size = args['per_device_train_batch_size']*args['gradient_accumulation_steps']*int(os.environ.get('WORLD_SIZE', 1))
+    d = dict(command=command, model=os.path.normpath(str(model)), records=request_key(dict(texts=texts), ''), batch_size=size)
+    return json.loads(json.dumps({**d, **{k:v for k,v in args.items() if k not in _HOW}}))
+
+def _trained_on(out, *run):
+    "Refuse to go on with the model of another run"
+    out,key,restart = Path(out),_made_of(*run),not run[-1]['resume']
+    was = json.loads((out/'trained_on.json').read_text()) if (out/'trained_on.json').exists() else key
+    other = [k for k in {**key, **was} if was.get(k)!=key.get(k)]
+    if other and not restart and [*out.glob('checkpoint-*'), *out.glob('*.safetensors')]: raise TunaError(
+        f"{out}: the model there was trained with other {', '.join(other)}; --restart begins anew, another folder keeps it")
+    return [WriteDown(key, restart)]
+
+class WriteDown(TrainerCallback):
+    "Keeps what a run is made of, from its first step on, when the checkpoints of another one are removed"
+    def __init__(self, key, restart): self.key,self.restart = key,restart
+    def on_train_begin(self, args, state, control, **kwargs):
+        if not state.is_world_process_zero: return
+        out = Path(args.output_dir)
+        for o in [*out.glob('checkpoint-*')] if self.restart else []: shutil.rmtree(o)
+        write_text(out/'trained_on.json', json.dumps(self.key, indent=1))
 
 # %% ../nbs/04_train.ipynb #81b11c2f
 @command
@@ -876,8 +954,9 @@ def tuna_sft(
     "Instruction tuning (Eq. 2)"
     ds = expand_responses(load_ranked(data)) if all_responses else load_instructions(data)
     if limit: ds = head(ds, limit)
-    args = run_options(recipe, **kwargs)
-    _report(sft(model, None, ds, output_dir, **{k:v for k,v in args.items() if k not in ('margin','mle_weight')}), output_dir)
+    args = {k:v for k,v in run_options(recipe, **kwargs).items() if k not in ('margin','mle_weight')}
+    callbacks = _trained_on(output_dir, 'tuna_sft', model, [dict(o, responses=[]) for o in ds], args)
+    _report(sft(model, None, ds, output_dir, callbacks=callbacks, **args), output_dir)
 
 # %% ../nbs/04_train.ipynb #b518127a
 @command
@@ -906,18 +985,10 @@ def tuna_train(
     args = run_options(recipe, **(kwargs if not plan else dict(kwargs, devices=devices)))
     if plan: return show_plan(model, ds, args, devices, sharding, memory, card, tokens_per_second)
     args.update(margin=margin, mle_weight=mle_weight, reduction=reduction, eval_ds=held)
-    trainer = tune(model, None, ds, output_dir, **args)
+    trainer = tune(model, None, ds, output_dir, callbacks=_trained_on(output_dir, 'tuna_train', model, ds, args), **args)
     _report(trainer, output_dir)
     if held is not None: trainer.say('held out:', '  '.join(f'{k} {v:.4g}' for k,v in trainer.summary(*score_records(
         trainer.model, trainer.processing_class, held, max_length=args['max_length'], template=args['template'])).items()))
-
-# %% ../nbs/04_train.ipynb #817f80f4
-def _trained_on(out, train, restart):
-    "Refuse to go on with a model that has seen other records, since what is held out now may be among them"
-    p,key = Path(out)/'trained_on.txt',request_key(dict(train=[[o['id'], o['instruction'], *o['responses']] for o in train]), '')
-    if p.exists() and not restart and p.read_text()!=key:
-        raise TunaError(f"{out}: the model there was trained on other records; --restart begins anew")
-    write_text(p, key)
 
 # %% ../nbs/04_train.ipynb #1094f2f1
 @command
@@ -939,8 +1010,7 @@ def tuna_prm(
     if held_out and not ordered_shares(held, held['scores']): raise TunaError(f"{data}: nothing to measure on; a share of {held_out} "
         f"holds out {len(held)} of {len(ds)} records, none with two responses of different scores")
     args = run_options(recipe, **kwargs)
-    _trained_on(output_dir, train, not args['resume'])
-    trainer = train_prm(model, None, train, output_dir, **args)
+    trainer = train_prm(model, None, train, output_dir, callbacks=_trained_on(output_dir, 'tuna_prm', model, train, args), **args)
     _report(trainer, output_dir)
     if held_out: trainer.say('held out: {accuracy:.3f} of pairs in the judge\'s order [{lo:.3f}, {hi:.3f}], {pairs} pairs of {records} records; '
         'the longer first: {longer:.3f}'.format(**prm_accuracy(held, trainer.model, trainer.processing_class, max_length=args['max_length'], template=args['template'])))

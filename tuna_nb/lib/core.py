@@ -103,13 +103,21 @@ def _is_script(frame):
     return g.get('__name__')=='__main__' and g.get('__file__')==frame.f_code.co_filename
 
 # %% ../../nbs/lib/core.ipynb #6a632f50
+def _leave_group():
+    "Part from the other processes of a launch, if there are any: who leaves the door open may be killed on the way out"
+    dist = getattr(sys.modules.get('torch'), 'distributed', None)
+    if dist and dist.is_available() and dist.is_initialized(): dist.destroy_process_group()
+
+# %% ../../nbs/lib/core.ipynb #3ac3ac8e
 def _run_command(f, argv=None):
     "Parse the command line, run `f`, turn known errors into a line and an exit status"
     parser = anno_parser(f, prog=f.__name__)
     argv = [re.sub(r'^--[\w-]+', lambda m: '--'+m[0][2:].replace('-', '_'), o) for o in (sys.argv[1:] if argv is None else argv)]
     args = vars(parser.parse_args(argv))
     for k in ('pdb','xtra'): args.pop(k, None)
-    try: f(**args)
+    try:
+        f(**args)
+        _leave_group()
     except TunaError as e: sys.exit(f"{f.__name__}: {e}")
     except KeyboardInterrupt:
         print(f"{f.__name__}: interrupted", file=sys.stderr)

@@ -184,7 +184,7 @@ def head_bytes(
     c = min(learnt, chunk or max(1, BUDGET//words))
     rest,b,z = min(c, learnt-c),2 if low else 4,6 if low else 4
     states,copy = 2*b*learnt*width,2*words*width if low and weight>2 else 0
-    forward = states+words*max(8*c, 4*c+z*rest)+copy
+    forward = states+words*z*c+copy
     backward = states+words*max(z*c, b*c+z*rest)+2*copy+weight*words*width
     return max(forward, backward) if trained else forward
 

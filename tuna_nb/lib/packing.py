@@ -8,7 +8,7 @@ __all__ = ['MODES', 'PACKED', 'BUDGET', 'common_prefix', 'Line', 'lay_out', 'Lay
            'PickLogps', 'target_logps', 'seq_means', 'seq_lengths', 'by_cell', 'packing_error', 'why_not']
 
 # %% ../../nbs/lib/packing.ipynb #e814ae3b
-import weakref
+import math,weakref
 from contextlib import contextmanager
 from dataclasses import dataclass,field
 from itertools import accumulate
@@ -247,7 +247,6 @@ def use_packed(
     if old!=PACKED: model.set_attn_implementation(PACKED)
     return old
 
-
 # %% ../../nbs/lib/packing.ipynb #58172668
 BUDGET = 2**25 # Logits that may exist at one time
 
@@ -260,7 +259,7 @@ class HeadLogps(torch.autograd.Function):
         kind = torch.get_autocast_dtype(h.device.type) if torch.is_autocast_enabled(h.device.type) else weight.dtype
         hs,w = h.index_select(0, sources).to(kind),weight.to(kind)
         out = torch.empty(len(targets), dtype=torch.promote_types(kind, torch.float32), device=h.device)
-        norms,pull = torch.empty_like(out),None if weight.requires_grad else torch.empty_like(hs)
+        norms,pull = torch.empty_like(out),None if _learns(weight, bias) else torch.empty_like(hs)
         for i in range(0, len(targets), chunk):
             s = slice(i, i+chunk)
             z = _logits(hs[s], w, bias)
@@ -268,7 +267,7 @@ class HeadLogps(torch.autograd.Function):
             total = z.sub_(most[:,None]).exp_().sum(-1) # in place, as logsumexp is not
             norms[s] = most+total.log()
             out[s] = hit-norms[s]
-            if pull is not None: pull[s] = w[targets[s]]-z.div_(total[:,None]).to(kind)@w
+            if pull is not None: pull[s] = z.div_(-total[:,None]).scatter_add_(1, targets[s,None], torch.ones_like(z[:,:1])).to(kind)@w
             del z
         ctx.save_for_backward(hs if pull is None else pull, weight, bias, sources, targets, norms)
         ctx.n,ctx.chunk,ctx.kind,ctx.into = len(h),chunk,kind,h.dtype
@@ -282,12 +281,14 @@ def _logits(h, w, bias):
     z = _wide(h@w.T)
     return z if bias is None else z.add_(bias)
 
+def _learns(*weights): return any(o is not None and o.requires_grad for o in weights)
+
 def _head_grads(ctx, grad):
     "Gradients of hidden states, weight and bias"
     hs,weight,bias,sources,targets,norms = ctx.saved_tensors
     back = lambda g: g.new_zeros(ctx.n, g.shape[1]).index_add_(0, sources, g).to(ctx.into)
-    if not weight.requires_grad: return back(hs*grad[:,None].to(hs.dtype)),None,None
-    w,dh,dw,db = weight.to(ctx.kind),torch.empty_like(hs),torch.zeros_like(weight),None if bias is None else torch.zeros_like(bias)
+    if not _learns(weight, bias): return back(hs*grad[:,None].to(hs.dtype)),None,None
+    w,dh,(dw,db) = weight.to(ctx.kind),torch.empty_like(hs),(torch.zeros_like(o) if _learns(o) else None for o in (weight, bias))
     for i in range(0, len(targets), ctx.chunk):
         s = slice(i, i+ctx.chunk)
         g = grad[s,None]
@@ -295,6 +296,7 @@ def _head_grads(ctx, grad):
         if db is not None: db += z.sum(0)
         z = z.to(ctx.kind)
         dh[s] = z@w
+        if dw is None: continue
         if w.dtype==weight.dtype: dw.addmm_(z.T, hs[s])
         else: dw += z.T@hs[s]
     return back(dh),dw,db
@@ -418,7 +420,8 @@ def packing_error(
     def score(items, mode):
         b = to_device(pack(items, mode, pad), to)
         return seq_means(target_logps(model, b), b)[b['mask']].tolist()
-    with evaluating(model): return max(abs(a-b) for a,b in zip(score(items, mode), [v for o in items for v in score([o], 'padded')], strict=True))
+    with evaluating(model): return max((abs(a-b) for a,b in zip(score(items, mode), [v for o in items for v in score([o], 'padded')], strict=True)),
+        key=lambda d: math.inf if math.isnan(d) else d) # Python's max would pass over nan
 
 # %% ../../nbs/lib/packing.ipynb #fa0f0d9c
 def why_not(
