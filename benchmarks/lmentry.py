@@ -26,7 +26,7 @@ def timed(task, preds, skip):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--real', metavar='FOLDER', required=True, help="folder with lmentry/data and lmentry/oracle")
-    p.add_argument('--every', type=int, default=5, help="score every so manieth prediction (default: %(default)s)")
+    p.add_argument('--every', type=int, default=5, help="score only each N-th prediction (default: %(default)s)")
     p.add_argument('--repeats', type=int, default=3, help="of either side; medians are compared (default: %(default)s)")
     p.add_argument('--out', default='benchmarks/lmentry.json', help="where to record the figures (default: %(default)s)")
     args = p.parse_args()
