@@ -349,7 +349,7 @@ def verify(self:TunaTrainer, model, items):
     coll,n = self.collator,self.costs(items)
     half = self.args.bf16 or self.args.fp16 or base_model(model).dtype in (torch.bfloat16, torch.float16)
     pair = [items[f(range(len(n)), key=lambda i: n[i])] for f in (max, min)]
-    reasons = [o for o in gather_object([why_not(model, pair, coll.mode, coll.pad, 2e-2 if half else 1e-4)]) if o]
+    reasons = [o for o in gather_object([why_not(model, pair, coll.mode, coll.pad, half)]) if o]
     if not reasons: return
     logger.warning('packing="%s" does not suit this model (%s); going on with padded batches%s', coll.mode, reasons[0],
         f", which may have more than the {self.args.max_tokens} tokens of max_tokens" if self.args.max_tokens else '')
