@@ -9,7 +9,7 @@ __all__ = ['BENCHES', 'READERS', 'PAPER_TABLES', 'TABLE1', 'TABLE10', 'TABLE11',
            'read_results', 'paper_table', 'result_notes', 'tuna_table', 'tuna_eval']
 
 # %% ../nbs/05_eval.ipynb #a1ff25bf
-import hashlib,html,json,logging,math
+import hashlib,html,json,math
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 from .benchmarks import lmentry,super_ni,vicuna
 from .data import format_prompt
 from .lib.backend import with_store
-from .lib.core import TunaError,_parse,_read_text,command,progress,read_json,real_data,write_jsonl,write_text
+from .lib.core import TunaError,command,progress,read_document,read_json,real_data,write_jsonl,write_text
 from .lib.llm import Endpoint,sample_each
 from .lib.rouge import rouge_l
 from .lib.vllm import VLLMModel
@@ -197,7 +197,7 @@ def load_benchmarks(
     if 'vicuna' in names: res.append(VicunaQA(vicuna.load_questions(data/'vicuna'/'question.jsonl')[:limit], templates[0]))
     return res
 
-def _room(context, template, tokenizer, most=1024, answer=128):
+def _room(context, template, tokenizer, most=1024, answer=super_ni.SuperNI.max_new_tokens):
     "Tokens of a Super-NI text that a model has room for"
     if not context or not tokenizer: return most
     room = context-answer-len(tokenizer(format_prompt('', template=template)).input_ids)-1
@@ -205,7 +205,7 @@ def _room(context, template, tokenizer, most=1024, answer=128):
     return min(most, room)
 
 # %% ../nbs/05_eval.ipynb #bae5b734
-READERS = dict(strict=vicuna.parse_scores, lenient=vicuna.read_scores)
+READERS = dict(strict=lambda reply, reviewer: vicuna.parse_scores(reply), lenient=vicuna.read_scores)
 
 def compare(
     judge, # Generator, or a string for `load_generator`
@@ -248,13 +248,15 @@ def _judged(judge, asked, read, tries, seed, **settings):
     "Replies and scores; what cannot be read is asked again"
     replies,scores,todo = ['']*len(asked),[None]*len(asked),range(len(asked))
     for t in range(tries):
-        def take(k, gens): replies[todo[k]] = gens[0].text
         with progress(total=len(todo), desc='judge') as bar:
-            failed = sample_each(judge, [asked[i][1] for i in todo], lambda k, gens: (take(k, gens), bar.update(1)), seed=seed+t, **settings)
+            def take(k, gens):
+                replies[todo[k]] = gens[0].text
+                bar.update(1)
+            failed = sample_each(judge, [asked[i][1] for i in todo], take, seed=seed+t, **settings)
         if failed:
             k,why = next(iter(failed.items()))
             raise TunaError(f"{judge.name} gave no reply to {len(failed)} of {len(todo)} reviews; the first, {todo[k]}: {why.reason}")
-        for i in todo: scores[i] = READERS[read](replies[i]) if read=='strict' else vicuna.read_scores(replies[i], asked[i][0])
+        for i in todo: scores[i] = READERS[read](replies[i], asked[i][0])
         todo = [i for i in todo if scores[i] is None]
         if not todo: break
     return replies,scores
@@ -462,7 +464,7 @@ def evaluation_record(
     **settings, # What else the figures depend on
 )->dict: # For JSON
     "All that a table or a reader of the figures needs"
-    part = {k: v for k,v in (part or {}).items() if v}
+    part = part or {}
     rec = dict(model=model, part=part, partial=_say_part(part), settings=dict(settings, main=main), versions={k: version(k) for k in ('tuna_nb','transformers')},
         cells=result_cells(scores, versus, main), scores=_for_json(scores))
     return rec if versus is None else dict(rec, vicuna={k: v for k,v in versus.items() if k!='replies'})
@@ -484,7 +486,7 @@ def read_results(
     "Results of all models in a folder"
     res = {}
     for p in sorted(Path(folder).glob('*--scores.json')):
-        d = _parse(p, _read_text(p))
+        d = read_document(p)
         if not isinstance(d, dict) or not {'model','part','partial','cells','scores','settings'}<=d.keys(): raise TunaError(f"{p}: no result of tuna_eval")
         res[d['model']] = d
     if not res: raise TunaError(f"{folder}: no results here (NAME--scores.json)")
@@ -571,8 +573,8 @@ def tuna_eval(
     benches = load_benchmarks(names, data, _tokenizer_for(gen, tokenizer, names), getattr(gen, 'context', None), templates.split(','), _counts(shots), _listed(tasks), limit,
         truncate or gen.name in lmentry.TRUNCATED)
     for b in benches: b.max_new_tokens = _longest(b, gen, new_tokens)
-    main,part = templates.split(',')[0],dict(limit=limit, tasks=sorted(_listed(tasks) or []), new_tokens=new_tokens)
-    old = _earlier(out, gen, main, {k: v for k,v in part.items() if v}, {b.name for b in benches})
+    main,part = templates.split(',')[0],{k: v for k,v in dict(limit=limit, tasks=sorted(_listed(tasks) or []), new_tokens=new_tokens).items() if v}
+    old = _earlier(out, gen, main, part, {b.name for b in benches})
     theirs = judge and _answers_of(out, base, benches[-1].questions)
     scores = _add_bertscore(evaluate(gen, benches, out), benches, out, gen.name, bertscore, layer)
     versus = _against(gen, out, base, theirs, judge, benches[-1].questions, reviewers, rule, read) if judge else None

@@ -17,7 +17,7 @@ __all__ = ['TRUNCATED', 'YES', 'NO', 'UNSURE', 'MAYBE', 'SHARED', 'SCORERS', 'NO
            'lmentry_score', 'score_intervals', 'load_predictions', 'LMentry']
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #99b9184b
-import json,logging,re
+import logging,re
 from functools import lru_cache,partial
 from itertools import product
 from pathlib import Path
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data import format_prompt
-from ..lib.core import TunaError,_parse,_read_text,read_json
+from ..lib.core import TunaError,read_document,read_json
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #72ab5f09
 TRUNCATED = 'davinci','curie','babbage','ada','google-t5-xxl-lm-adapt' # model names whose answers the official code cuts
@@ -658,7 +658,7 @@ def load_task(
 )->dict: # `name`, `n` examples per template, `examples` by id
     "Read and check an LMentry task"
     where = str(task) if isinstance(task, (str,Path)) else f"task {name}".strip()
-    d = _parse(task, _read_text(task)) if isinstance(task, (str,Path)) else task
+    d = read_document(task) if isinstance(task, (str,Path)) else task
     if not isinstance(d, dict) or not isinstance(d.get('settings'), dict) or not isinstance(d.get('examples'), dict): raise TunaError(f"{where}: no LMentry task (needs settings and examples)")
     name = d['settings'].get('name') or name or (Path(task).stem if isinstance(task, (str,Path)) else '')
     n = d['settings'].get('num_examples_per_template')
@@ -756,7 +756,7 @@ def load_tasks(
     return tasks
 
 def lmentry_score(
-    data_dir, # Folder of the 41 task files
+    data_dir, # Folder of the 41 task files, or what `load_tasks` returned
     preds_by_task:dict, # For each task, text by example id
     per_template:int=None, # Only the first so many examples of each template
     official:bool=True, # With the official code's oddities; False mends them and reports in `changed` what that changed
@@ -764,7 +764,7 @@ def lmentry_score(
 )->dict: # accuracy, robustness, score in percent, aspects; `missing` predictions by task; `verdicts` and `counts`; more from `figures`
     "LMentry score of a model's predictions (§3.2, Table 1)"
     if per_template is not None and per_template<1: raise TunaError(f"per_template must be at least 1, got {per_template}")
-    tasks = load_tasks(str(data_dir))
+    tasks = data_dir if isinstance(data_dir, dict) else load_tasks(data_dir)
     odd,absent = [o for o in preds_by_task if o not in tasks],[o for o in TASKS if o not in preds_by_task]
     if odd: raise TunaError(f"{odd[0]!r} is no LMentry task; there are {', '.join(TASKS)}")
     if absent: raise TunaError(f"no predictions for {len(absent)} of {len(TASKS)} tasks: {', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
@@ -819,7 +819,7 @@ def load_predictions(
     return res
 
 def _official(f):
-    d = _parse(f, _read_text(f))
+    d = read_document(f)
     if not isinstance(d, dict) or not all(isinstance(o, dict) and 'prediction' in o for o in d.values()): raise TunaError(f"{f}: not in the official layout (an object by id with a prediction in each entry)")
     return {i: o['prediction'] for i,o in d.items()}
 
@@ -846,12 +846,12 @@ class LMentry:
     ):
         if template not in ('alpaca','none'): raise TunaError(f"template must be alpaca or none, got {template!r}")
         self.name = f"lmentry{'' if template=='alpaca' else '_plain'}"
-        self.data_dir,self.template,self.args = data_dir,template,dict(per_template=per_template, official=official, truncate=truncate)
-        self.rows = [(k, i, e['input']) for k,t in load_tasks(data_dir).items() for i,e in _first(t, per_template)]
+        self.tasks,self.template,self.args = load_tasks(data_dir),template,dict(per_template=per_template, official=official, truncate=truncate)
+        self.rows = [(k, i, e['input']) for k,t in self.tasks.items() for i,e in _first(t, per_template)]
         self.groups,self.ids = [k for k,_,_ in self.rows],[f'{k}/{i}' for k,i,_ in self.rows]
     def prompts(self): return [format_prompt(o, template=self.template) for _,_,o in self.rows]
     def score(self, responses):
         "As `lmentry_score`"
         preds = {k: {} for k in TASKS}
         for (k,i,_),r in zip(self.rows, responses, strict=True): preds[k][i] = r
-        return lmentry_score(self.data_dir, preds, **self.args)
+        return lmentry_score(self.tasks, preds, **self.args)

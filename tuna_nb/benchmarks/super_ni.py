@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 from ..data import format_prompt
-from ..lib.core import TunaError,_parse,_read_text,read_json
+from ..lib.core import TunaError,_read_text,read_document,read_json
 from ..lib.rouge import lcs_f,rouge_tokens
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #97f56fdc
@@ -130,7 +130,7 @@ def load_instances(
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #ae5152cf
 def _task_instances(path, name, per_task):
-    t = _parse(path, _read_text(path))
+    t = read_document(path)
     for k in ('Categories','Definition','Positive Examples','Instances'):
         if not isinstance(t, dict) or not t.get(k) and k!='Positive Examples' or k not in t: raise TunaError(f"{path}: no {k}")
     first = lambda o: o if isinstance(o, str) else o[0]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..lib.core import TunaError,_parse,_read_text,read_json
+from ..lib.core import TunaError,read_document,read_json
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #f3ddc994
 CATEGORIES = dict(zip(['generic','knowledge','roleplay','common-sense','fermi','counterfactual','coding','math','writing'],
@@ -363,7 +363,7 @@ def swap_reviews(
     path, # Cherry_LLM's file of reviews
 )->SwapReviews: # order1, order2, lengths1, lengths2
     "Read reviews in both orders (§3.2, Vicuna QA)"
-    d = _parse(path, _read_text(path))
+    d = read_document(path)
     if not isinstance(d, dict) or not isinstance(d.get('data'), list): raise TunaError(f"{path}: expected an object with a list called data")
     rows = _records(path, d['data'], Answer1=str, Answer2=str, scores=str, scores_reverse=str)
     def pairs(k): return [_listed(path, i, k, r[k]) for i,r in enumerate(rows, 1)]

@@ -11,7 +11,7 @@ import asyncio,json,math,os,re
 from collections import deque
 from dataclasses import dataclass
 from fastcore.basics import patch
-from .core import TunaError,_parse,_read_text,write_text
+from .core import TunaError,read_document,write_text
 
 # %% ../../nbs/lib/cost.ipynb #c093d156
 PRICES = dict(date='2026-10',
@@ -53,7 +53,7 @@ def load_prices(
     "The built-in prices, with those of your file laid over them"
     path = path or os.environ.get('TUNA_PRICES')
     tables = [('the built-in prices', PRICES)]
-    if path: tables.append((path, _parse(path, _read_text(path))))
+    if path: tables.append((path, read_document(path)))
     out = dict(models={})
     for p,t in tables:
         if not isinstance(t, dict) or not isinstance(t.get('models'), dict): raise TunaError(f"{p}: expected an object with a field models, itself an object")

@@ -205,12 +205,10 @@ def _by_item(query, key, value, layout, scaling, dropout, window):
 
 def _cut(q, k, v, p, bs):
     "Queries of a prefix and of each branch, with the keys and values that they see, and what these are as a line"
-    if p: yield q[:,:,:p],k[:,:,:p],v[:,:,:p],(p, [])
-    at = p
-    for b in filter(None, bs):
-        own = slice(at, at+b)
-        yield q[:,:,own],*(torch.cat([o[:,:,:p], o[:,:,own]], 2) if p else o[:,:,own] for o in (k, v)),(p, [b])
-        at += b
+    places,qs,ks = segments([(p, bs)])
+    at = torch.tensor(places, device=k.device)
+    kv = (o.index_select(2, at).split(ks, 2) for o in (k, v))
+    for a,b,q,k,v in zip(qs, ks, q.split(qs, 2), *kv): yield q,k,v,(b-a, [a])
 
 def _made(layout, key, f):
     "Make something once for all layers of a model"
