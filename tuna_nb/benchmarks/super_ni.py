@@ -236,5 +236,6 @@ def bert_score(
     scorer = b.BERTScorer(model_type=str(model), num_layers=layer, batch_size=batch_size, device=device, lang='en', rescale_with_baseline=baseline)
     tok,longest = scorer._tokenizer,getattr(scorer._model.config, 'max_position_embeddings', 512)
     if tok.model_max_length>longest: tok.model_max_length = longest-_length('', tok) # unknown to the tokenizer, and its default is larger than it takes
+    if not hasattr(tok, 'build_inputs_with_special_tokens'): tok.build_inputs_with_special_tokens = lambda ids: tok('').input_ids # asked for where an answer is empty, and gone from transformers 5
     p,r,f = scorer.score([preds.get(o['id'], '') for o in refs], [o['references'] for o in refs])
     return dict(f1=float(f.mean()), precision=float(p.mean()), recall=float(r.mean()), n=len(refs), instances={o['id']: float(x) for o,x in zip(refs, f)})

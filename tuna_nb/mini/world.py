@@ -6,7 +6,7 @@
 __all__ = ['THINGS', 'FACTS', 'OPPOSITES', 'PEOPLE', 'WORDS', 'TIPS', 'HELD_OUT', 'FAMILIES', 'GUESS', 'TRAINING', 'Family',
            'ask', 'understand', 'grade', 'rating', 'is_right', 'respond', 'base_reading', 'teacher_reading',
            'instructions', 'splits', 'template_parts', 'train_tokenizer', 'pretrain', 'Judge', 'SuperNI', 'LMentry',
-           'VicunaQA', 'benchmarks']
+           'VicunaQA', 'benchmarks', 'experts']
 
 # %% ../../nbs/mini/world.ipynb #7390d1d2
 import json,random,re
@@ -551,10 +551,11 @@ class SuperNI:
         held = [f for f in FAMILIES.values() if f.held]
         self.rows = [ask(f, rng, rng.random()<.5) for f in held for _ in range(n)]
         self.examples = [[ask(FAMILIES[r['family']], rng) for _ in range(2)][:shots] for r in self.rows]
+        self.instances = [dict(id=str(i), references=_answers(r), task_id=r['family'], task_category=r['family']) for i,r in enumerate(self.rows)]
     def prompts(self): return [format_prompt(_with_examples(r, e) if e else r['instruction'], r['input']) for r,e in zip(self.rows, self.examples)]
     def score(self, responses):
         "Mean ROUGE-L in percent"
-        best = [max(rouge_l(t, a) for a in _answers(r)) for r,t in zip(self.rows, responses, strict=True)]
+        best = [max(rouge_l(t, a) for a in o['references']) for o,t in zip(self.instances, responses, strict=True)]
         return {self.name: 100*sum(best)/len(best)}
 
 # %% ../../nbs/mini/world.ipynb #6ba90277
@@ -623,3 +624,14 @@ def benchmarks(
     "The three benchmarks of §3.2 in miniature"
     n = lambda k: max(2, round(k*size))
     return [SuperNI(n(60), seed), SuperNI(n(60), seed, 2), LMentry(n(12), seed), VicunaQA(n(120), seed)]
+
+# %% ../../nbs/mini/world.ipynb #a1c82751
+def experts(
+    n:int, # How many
+    seed:int, # Same seed, same records
+)->list: # Records with an output
+    "Instructions answered by an expert"
+    def answer(r):
+        f,a = understand(r['instruction'], r['input'])
+        return ' '.join(f.clauses(a)) if f.clauses else _answers(r)[-1]
+    return [dict(r, output=answer(r)) for r in instructions(n, random.Random(f'experts{seed}'), new=True)]
