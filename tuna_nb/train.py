@@ -969,6 +969,7 @@ def tuna_train(
     margin:float=0.1, # Gap m asked for between neighbours in the ranking
     mle_weight:float=1.0, # Weight λ of the original response
     reduction:str='sum', # Ranking loss of the paper (sum) or of the released code (released)
+    mle_over:str='original', # Likelihood of the original response (original) or, as in the released code, of all responses (all)
     limit:int=None, # Only the first so many records
     eval_data:str=None, # Held-out rankings, scored at the end
     plan:bool=False, # Only print what the run would need on each device, and how long it would take
@@ -984,7 +985,7 @@ def tuna_train(
     if limit: ds = head(ds, limit)
     args = run_options(recipe, **(kwargs if not plan else dict(kwargs, devices=devices)))
     if plan: return show_plan(model, ds, args, devices, sharding, memory, card, tokens_per_second)
-    args.update(margin=margin, mle_weight=mle_weight, reduction=reduction, eval_ds=held)
+    args.update(margin=margin, mle_weight=mle_weight, reduction=reduction, mle_over=mle_over, eval_ds=held)
     trainer = tune(model, None, ds, output_dir, callbacks=_trained_on(output_dir, 'tuna_train', model, ds, args), **args)
     _report(trainer, output_dir)
     if held is not None: trainer.say('held out:', '  '.join(f'{k} {v:.4g}' for k,v in trainer.summary(*score_records(

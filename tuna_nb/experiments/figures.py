@@ -315,6 +315,9 @@ class Table(ResultsTable):
         head,*body = super()._rows(bold)
         yield [html.escape(self.first), *head[1:]]
         yield from [[_literal(o) for o in r] for r in body] if self.text and bold.startswith('*') else body
+    def markdown(self):
+        head,rule,*body = super().markdown().splitlines()
+        return '\n'.join([head, rule.replace('---:', '---') if self.text else rule, *body])
 
 def plain_table(
     first:str, # First heading
@@ -370,9 +373,10 @@ def sweep_table(
     first:str, # Heading of the first column
     show:Callable=_say, # From a value of the knob to the name of its row
     columns:list=TABLE1, # `Column`s of `tuna_nb.eval`
-)->Table: # With Alpaca in the first row
+)->Table: # With Alpaca in the first row, which is the value 0 of some knobs
     "Benchmarks at each value of a knob"
-    rows = dict(Alpaca=_per_seed(_entries(seeds), 'Alpaca', 'Alpaca', columns))|{show(v): d for v,d in collect(seeds, key).items()}
+    grid = {v: d for v,d in collect(seeds, key).items() if v!=0 or key not in _FROM_ALPACA}
+    rows = dict(Alpaca=_per_seed(_entries(seeds), 'Alpaca', 'Alpaca', columns))|{show(v): d for v,d in grid.items()}
     return Table([c.title for c in columns], _seeds_table(rows, 'Alpaca', columns), first)
 
 # %% ../../nbs/experiments/figures.ipynb #408c7ec8

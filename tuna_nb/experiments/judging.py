@@ -15,9 +15,10 @@ from zlib import crc32
 
 import numpy as np
 
-from ..benchmarks.human import Annotations,TABLE2,annotator_agreement,human_scores,simulate_annotators,_Markdown,_md_rows
+from ..benchmarks.human import Annotations,TABLE2,annotator_agreement,human_scores,simulate_annotators
 from ..contextual_ranking import judge_prompt,judge_records,pairwise_records,token_lengths
 from ..data import load_instructions
+from .figures import Table,plain_table
 from ..lib.core import TunaError,mean_interval,read_document
 from ..lib.cost import PRICES,find_price,human_cost,token_bound
 from ..lib.llm import sample_each
@@ -273,12 +274,11 @@ def api_costs(
 
 def cost_table(
     costs:dict, # What `api_costs` returns
-): # Shows itself as a table
+)->Table:
     "Published sums beside estimates (Table 6)"
-    rows = [['What','Model','Instructions','Total','Per 1,000','Price of']]
-    for o in costs['published']: rows.append([o['what'], o['model'], f"{o['instructions']:,}", f"${o['usd']:,.0f}", f"${o['usd_per_1k']:,.2f}", 'published'])
-    for o in costs['estimates']: rows.append([o['what'], o['model'], f"{o['instructions']:,}", f"${o['usd']:,.0f}", f"${o['usd_per_1k']:,.2f}", o['price_of']])
-    return _Markdown(_md_rows(rows))
+    row = lambda o, of: [o['what'], o['model'], f"{o['instructions']:,}", f"${o['usd']:,.0f}", f"${o['usd_per_1k']:,.2f}", of]
+    rows = [row(o, 'published') for o in costs['published']]+[row(o, o['price_of']) for o in costs['estimates']]
+    return plain_table('What', ['Model','Instructions','Total','Per 1,000','Price of'], rows)
 
 # %% ../../nbs/experiments/judging.ipynb #ec8888cb
 class _Counted:

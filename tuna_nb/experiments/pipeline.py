@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['FIELDS', 'PEERS', 'MODELS', 'METHODS', 'REDUCTIONS', 'BERT', 'SYSTEMS', 'Method', 'Knobs', 'write_data', 'first_ids',
            'ranked', 'sample_student', 'judge_samples', 'rescore', 'greedy', 'question', 'train_alpaca', 'judged_wins',
-           'fit_model', 'search', 'vary', 'train_proxy', 'proxy_rank', 'examine', 'describe_rankings', 'token_nll',
+           'fit_model', 'search', 'train_proxy', 'proxy_rank', 'examine', 'describe_rankings', 'token_nll',
            'score_experts', 'score_bert', 'truth_of', 'study_judges', 'rank_systems', 'sweeps', 'all_stages', 'Scale',
-           'seed_results', 'Real', 'given_model', 'launch_command']
+           'seed_results', 'Real', 'given_model', 'given_external', 'launch_command']
 
-# %% ../../nbs/experiments/pipeline.ipynb #d66bdd45
+# %% ../../nbs/experiments/pipeline.ipynb #336c2044
 import json,math,shlex,shutil,subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,18 +19,19 @@ from datasets import Dataset
 from fastcore.basics import patch
 
 from ..benchmarks import vicuna
+from ..benchmarks.human import annotation_form,human_scores,read_rankings
 from ..contextual_ranking import contextual_rank,sample_responses,token_lengths
 from ..data import format_prompt,head,load_instructions,load_ranked,save_ranked
 from ..eval import BENCHES,compare,evaluate,load_benchmarks,load_generator,predict,result_cells
 from . import judging
-from ..lib.backend import with_store
+from ..lib.backend import KeptHere,with_store
 from ..lib.core import TunaError,read_document,read_json,write_jsonl,write_text
 from ..lib.llm import Store
 from ..lib.stages import Stage
 from ..lib.trust import mean_by_place
 from ..prob_ranking import prob_rank,rank_by_score,teacher_score
 
-# %% ../../nbs/experiments/pipeline.ipynb #02fdd6ba
+# %% ../../nbs/experiments/pipeline.ipynb #d8499db8
 @dataclass(frozen=True)
 class Method:
     "What is done, whatever the scale"
@@ -56,7 +57,7 @@ class Method:
     bench_size:float = 1. # Size of the benchmarks
     examples:int = 3 # Questions of each kind shown in the report
 
-# %% ../../nbs/experiments/pipeline.ipynb #8229aa34
+# %% ../../nbs/experiments/pipeline.ipynb #2f4dffc3
 @dataclass(frozen=True)
 class Knobs(Method):
     "What is varied"
@@ -71,7 +72,7 @@ class Knobs(Method):
     votes:tuple = (1, 3, 5) # Verdicts on each record
     rounds:tuple = (0, 1, 2, 3) # Rounds of contextual ranking, each from the model of the one before
 
-# %% ../../nbs/experiments/pipeline.ipynb #8fe9eebd
+# %% ../../nbs/experiments/pipeline.ipynb #b823f0f0
 FIELDS = 'id','instruction','input','output'
 
 def write_data(job):
@@ -85,7 +86,7 @@ def write_data(job):
     for name,os in dict(train=rows, val=parts['val']).items(): write_jsonl(job.part/f'{name}.jsonl', [{k: o[k] for k in FIELDS} for o in os])
     return dict(asked=len(parts['train']), usable=len(ranked))
 
-# %% ../../nbs/experiments/pipeline.ipynb #f9c57eec
+# %% ../../nbs/experiments/pipeline.ipynb #a376d696
 def first_ids(job): "Ids of the instructions whose answers are judged"; return {str(o['id']) for o in read_json(job.at('data', 'train.jsonl'))[:job.cfg.n_ctx]}
 
 def ranked(
@@ -103,11 +104,12 @@ def ranked(
     keep = [*FIELDS, 'responses', 'scores', 'source']
     return Dataset.from_list([{k: f'{s}-{o[k]}' if k=='id' else o[k] for k in keep} for s,ds in zip(sources, sets) for o in ds])
 
-# %% ../../nbs/experiments/pipeline.ipynb #ebd49d9f
+# %% ../../nbs/experiments/pipeline.ipynb #bce05858
 def sample_student(job, student, part='first', n=None):
     "Diverse samples of a student's own answers (§3.1)"
     c,first = job.cfg,first_ids(job)
     rows = [o for o in read_json(job.at('data', 'train.jsonl')) if (str(o['id']) in first)==(part=='first')]
+    if not rows: raise TunaError(f"no instruction is left beyond the first {c.n_ctx}")
     store = Store(job.part/'samples.db')
     got = sample_responses(rows, c.local(job, student), store, n=n or c.n, tau=c.tau, temp=c.temperature, max_new_tokens=c.max_new_tokens, seed=job.seed)
     store.close()
@@ -119,7 +121,7 @@ def judge_samples(job, samples, votes=1, judge=None):
     with job.cfg.judge(job, **(judge or {})) as backend: ds = contextual_rank(job.at(samples, 'samples.jsonl'), backend, out=job.part/'ranked.jsonl', votes=votes)
     return dict(ranked=len(ds))
 
-# %% ../../nbs/experiments/pipeline.ipynb #65aebce4
+# %% ../../nbs/experiments/pipeline.ipynb #cb8b68c1
 def rescore(job, beta):
     "The teacher's rankings under another length penalty (Eq. 3)"
     rows = []
@@ -129,7 +131,7 @@ def rescore(job, beta):
     save_ranked(Dataset.from_list(rows), job.part/'ranked.jsonl')
     return dict(records=len(rows))
 
-# %% ../../nbs/experiments/pipeline.ipynb #8e5f7a0c
+# %% ../../nbs/experiments/pipeline.ipynb #89e0c3c2
 def greedy(job, model, rows):
     "Greedy answers to records"
     gens = model.sample([format_prompt(r['instruction'], r['input']) for r in rows], max_new_tokens=job.cfg.max_new_tokens)
@@ -145,7 +147,7 @@ def train_alpaca(job):
     write_text(job.part/'val.json', json.dumps(answers))
     return dict(lr=c.sft_lr, steps=steps)
 
-# %% ../../nbs/experiments/pipeline.ipynb #bd11e14a
+# %% ../../nbs/experiments/pipeline.ipynb #873feba8
 def judged_wins(
     judge, # Backend
     questions:list, # As a judge is shown them
@@ -165,7 +167,7 @@ def judged_wins(
     except TunaError: lc = None
     return dict(win=share(1), lose=share(-1), tie=share(0), lc=lc)
 
-# %% ../../nbs/experiments/pipeline.ipynb #c2db666b
+# %% ../../nbs/experiments/pipeline.ipynb #53c50093
 PEERS = 'dpo','rloo','ppo','rrhf'
 
 def _view(ds, what):
@@ -189,42 +191,35 @@ def _fit_peer(job, start, ds, what, out, lr, epochs):
     args = dict(learning_rate=lr, batch_size=c.batch_size, seed=job.seed)
     if what=='rrhf': return train_rrhf(path, ds, out, max_steps=max(1, math.ceil(epochs*len(ds)/c.batch_size)), **args, **c.training(what)).steps
     args['max_tokens'] = round(epochs*token_count(ds, AutoTokenizer.from_pretrained(path)))
-    if what=='dpo': return train_dpo(path, ds, out, **args).steps
-    return dict(ppo=train_ppo, rloo=train_rloo)[what](path, ds, job.at('prm_7b'), out, n=c.n, temperature=c.temperature, max_new_tokens=c.max_new_tokens, **args).steps
+    if what=='dpo': return train_dpo(path, ds, out, **args, **c.small_pieces(what)).steps
+    return dict(ppo=train_ppo, rloo=train_rloo)[what](path, ds, job.at('prm_7b'), out, n=c.n, temperature=c.temperature, max_new_tokens=c.max_new_tokens, **args, **c.small_pieces(what)).steps
 
-# %% ../../nbs/experiments/pipeline.ipynb #142fbc6f
-def search(job, start, sources, what='ranking', model=None, epochs=None):
+# %% ../../nbs/experiments/pipeline.ipynb #6b468bd4
+def search(job, start, sources, what='ranking', model=None, share=1., judge=None, **kwargs):
     "Train with every learning rate, keep the model with the most net wins on validation"
     c,ds = job.cfg,ranked(job, sources)
-    epochs = epochs or (c.mul_epochs if what=='all' else c.epochs)
-    rates = c.rates(model)
-    if len(rates)==1: return dict(lr=rates[0], steps=fit_model(job, start, ds, what, job.part/'model', rates[0], epochs))
-    tried = {}
-    with c.judge(job) as judge:
-        for lr in rates: tried[lr] = _try(job, judge, job.part/f'lr {lr:g}', lambda d: fit_model(job, start, ds, what, d, lr, epochs))
-    lr = max(tried, key=lambda k: tried[k]['net'])
+    ds,epochs,rates = ds.select(range(round(share*len(ds)))),c.mul_epochs if what=='all' else c.epochs,c.rates(model)
+    fit = lambda lr, out: fit_model(job, start, ds, what, out, lr, epochs, **kwargs)
+    if len(rates)==1: return dict(lr=rates[0], steps=fit(rates[0], job.part/'model'))
+    tried = {lr: _try(job, job.part/f'lr {lr:g}', lambda d: fit(lr, d)) for lr in rates}
+    rows,base = read_json(job.at('data', 'val.jsonl')),read_document(job.at('alpaca', 'val.json'))
+    with c.judge(job, **(judge or {})) as backend: # a judge that runs here has the device to itself
+        wins = {lr: judged_wins(backend, [question(r) for r in rows], o['answers'], base, **c.review()) for lr,o in tried.items()}
+    net = {lr: o['win']-o['lose'] for lr,o in wins.items()}
+    lr = max(net, key=net.get)
     shutil.copytree(job.part/f'lr {lr:g}', job.part/'model', dirs_exist_ok=True)
     for d in job.part.glob('lr *'): shutil.rmtree(d)
-    return dict(lr=lr, val=tried[lr]['net'], steps=tried[lr]['steps'], tried={f'{k:g}': v['net'] for k,v in tried.items()})
+    return dict(lr=lr, val=net[lr], steps=tried[lr]['steps'], tried={f'{k:g}': v for k,v in net.items()})
 
-def _try(job, judge, folder, fit):
-    "Train one model and score it on validation, or read what an earlier try has left"
+def _try(job, folder, fit):
+    "Train one model and let it answer the validation instructions, or read what an earlier try has left"
     done = folder/'validation.json'
     if done.exists(): return read_document(done)
     steps,rows = fit(folder),read_json(job.at('data', 'val.jsonl'))
-    base = read_document(job.at('alpaca', 'val.json'))
-    res = judged_wins(judge, [question(r) for r in rows], greedy(job, job.cfg.local(job, folder), rows), base, **job.cfg.review())
-    write_text(done, json.dumps(dict(net=res['win']-res['lose'], steps=steps)))
+    write_text(done, json.dumps(dict(steps=steps, answers=greedy(job, job.cfg.local(job, folder), rows))))
     return read_document(done)
 
-# %% ../../nbs/experiments/pipeline.ipynb #b5f68909
-def vary(job, model, sources, start='alpaca', share=1., **kwargs):
-    "Train a model again with one thing changed (§3.4)"
-    ds,lr = ranked(job, sources),job.result(model)['lr']
-    ds = ds.select(range(round(share*len(ds))))
-    return dict(lr=lr, steps=fit_model(job, start, ds, 'ranking', job.part/'model', lr, job.cfg.epochs, **kwargs))
-
-# %% ../../nbs/experiments/pipeline.ipynb #22239f8a
+# %% ../../nbs/experiments/pipeline.ipynb #8178d765
 def train_proxy(job, start):
     "Train a proxy ranking model with every learning rate, keep the one with the best pair accuracy on validation (§3.1)"
     from tuna_nb.train import load_prm,prm_accuracy,split_by_hash
@@ -235,7 +230,7 @@ def train_proxy(job, start):
         c.fit(job, job.at(start), train, 'prm', job.part/f'lr {lr:g}', lr, c.prm_epochs)
         tried[lr] = prm_accuracy(val, *load_prm(job.part/f'lr {lr:g}'))['accuracy']
     lr = max(tried, key=tried.get)
-    (job.part/f'lr {lr:g}').rename(job.part/'model')
+    shutil.copytree(job.part/f'lr {lr:g}', job.part/'model', dirs_exist_ok=True)
     for d in job.part.glob('lr *'): shutil.rmtree(d)
     res = prm_accuracy(test, *load_prm(job.part/'model'))
     return dict(lr=lr, tried={f'{k:g}': v for k,v in tried.items()}, **{k: res[k] for k in ('accuracy','longer','pairs','records')})
@@ -248,7 +243,7 @@ def proxy_rank(job, prm):
     save_ranked(ds, job.part/'ranked.jsonl')
     return dict(ranked=len(ds))
 
-# %% ../../nbs/experiments/pipeline.ipynb #15ef16c6
+# %% ../../nbs/experiments/pipeline.ipynb #9dae6b28
 def examine(job, student, judge=None):
     "One model on the three benchmarks (§3.2)"
     c = job.cfg
@@ -272,7 +267,7 @@ def _about(job, answers, rows):
     marks = [job.cfg.quality(r, t) for r,t in zip(rows, answers)]
     return dict(tokens=sum(map(len, ids))/len(ids), **({} if None in marks else dict(rating=sum(marks)/len(marks))))
 
-# %% ../../nbs/experiments/pipeline.ipynb #c0c9321d
+# %% ../../nbs/experiments/pipeline.ipynb #cf36ad65
 def describe_rankings(job, sources):
     "Length and truth of responses by rank (Table 4)"
     from transformers import AutoTokenizer
@@ -287,7 +282,7 @@ def describe_rankings(job, sources):
         res['agreement'][name] = judging.ranking_quality(ds, truth_of(c))['spearman'][0]
     return res
 
-# %% ../../nbs/experiments/pipeline.ipynb #f03aa18e
+# %% ../../nbs/experiments/pipeline.ipynb #4f2c510a
 def token_nll(
     model, # Causal language model
     tokenizer, # Its tokenizer
@@ -303,10 +298,11 @@ def token_nll(
 
 def score_experts(job, student):
     "How likely expert answers are to a model"
-    from tuna_nb.train import load_pretrained
-    return dict(nll=token_nll(*load_pretrained(job.at(student)), job.cfg.experts(job)))
+    from tuna_nb.train import context_length,fitting
+    m,ds = job.cfg.local(job, student),load_instructions(job.cfg.experts(job))
+    return dict(nll=token_nll(m.model, m.tokenizer, fitting(ds, m.tokenizer, context_length(m.model))))
 
-# %% ../../nbs/experiments/pipeline.ipynb #e6418076
+# %% ../../nbs/experiments/pipeline.ipynb #68e16813
 def score_bert(job, student):
     "BERTScore of a model's answers to Super NI (Table 11)"
     from tuna_nb.benchmarks.super_ni import bert_score
@@ -317,27 +313,27 @@ def score_bert(job, student):
         res[b.name.replace('super_ni', 'bert')] = bert_score(preds, b.instances, model, layer)['f1']
     return res
 
-# %% ../../nbs/experiments/pipeline.ipynb #b387f14b
+# %% ../../nbs/experiments/pipeline.ipynb #d7646c4d
 def truth_of(c): "An oracle as a function of instruction, input and response"; return lambda instruction,input,text: c.quality(dict(instruction=instruction, input=input), text)
 
 def study_judges(job, pairs=60):
-    "Prompt lengths, agreement with simulated people, lists against pairs (App. F, G, H)"
+    "Prompt lengths, agreement with people, lists against pairs (App. F, G, H)"
     from transformers import AutoTokenizer
     c,tok = job.cfg,AutoTokenizer.from_pretrained(job.at('alpaca'))
     ds = load_ranked(job.at('ctx', 'ranked.jsonl'))
-    people = judging.judge_human_agreement(ds, judging.simulated_humans(ds, truth_of(c), seed=job.seed))
-    with c.judge(job) as judge: both = judging.listwise_and_pairwise(read_json(job.at('samples', 'samples.jsonl'))[:pairs], judge, truth_of(c), tok)
-    return dict(prompts=judging.prompt_lengths(ds, tok), people=people, lists_and_pairs=both)
+    with c.judge(job) as judge: both = judging.listwise_and_pairwise(read_json(job.at('samples', 'samples.jsonl'))[:pairs], judge, truth_of(c) if c.oracle else None, tok)
+    return dict(prompts=judging.prompt_lengths(ds, tok), people=c.people(ds, job.seed), lists_and_pairs=both)
 
 def rank_systems(job, systems):
-    "Five systems ranked by simulated annotators (Table 2)"
+    "Systems ranked by annotators, simulated or real (Table 2)"
     c = job.cfg
     *_,open_ = c.benchmarks(job, c.local(job, 'alpaca'))
     rows,answers = c.open_records(open_),{k: read_document(job.at(f'eval_{s}', 'open.json')) for k,s in systems.items()}
+    if not c.oracle: return c.annotated(job, c.questions(open_), answers)
     quality = {k: [c.quality(r, t) for r,t in zip(rows, ts)] for k,ts in answers.items()}
     return judging.simulated_table2(c.questions(open_), answers, quality, seed=job.seed)
 
-# %% ../../nbs/experiments/pipeline.ipynb #9672486a
+# %% ../../nbs/experiments/pipeline.ipynb #da5d5181
 MODELS = {'LLaMA':'base', 'Alpaca':'alpaca', 'Alpaca, as many steps':'steps', 'Alpaca-Mul':'mul', 'SFT on top-ranked':'top', 'best-of-4 SFT':'best_of_4',
     'PPO':'ppo', 'RLOO':'rloo', 'DPO':'dpo', 'RRHF':'rrhf', 'Tuna_p':'tuna_p', 'Tuna_c':'tuna_c', 'Tuna_c (PRM)':'prm_3b_all', 'Tuna':'tuna',
     'Tuna_cp-13K':'cp_first', 'Tuna_cp-39K':'cp_rest', 'Tuna_cp-52K':'cp_all', 'mix-Tuna-52K':'mix_once', 'mix-Tuna-104K':'mix_twice',
@@ -360,7 +356,7 @@ METHODS = { # stage: the model it starts from, ranked files, what it learns from
         for part,files,k in (('all', f'prm_{b}_ranks', '52K'), ('rest', f'ctx prm_{b}_ranks:rest', '39K'))},
     **{o: ('alpaca', 'ctx', o, 'Tuna_c') for o in PEERS}}
 
-# %% ../../nbs/experiments/pipeline.ipynb #8886c49e
+# %% ../../nbs/experiments/pipeline.ipynb #9b4e9a02
 REDUCTIONS = {'sum':{}, 'released':dict(reduction='released'), 'released, all responses in the MLE':dict(reduction='released', mle_over='all')}
 
 def sweeps(c):
@@ -373,10 +369,10 @@ def sweeps(c):
 
 def _judges(c, name):
     "Knobs of a judge that is a program"
-    return {'length_bias':name('bias', c.biases, {c.length_bias:'tuna_c'}), 'judge_noise':name('noise', c.noises, {c.judge_noise:'tuna_c'}),
-        'votes':name('votes', c.votes, {1:'tuna_c' if c.votes_noise==c.judge_noise else f'noise_{c.votes_noise:g}'})}
+    noisy = name('noise', c.noises, {c.judge_noise:'tuna_c'})
+    return {'length_bias':name('bias', c.biases, {c.length_bias:'tuna_c'}), 'judge_noise':noisy, 'votes':name('votes', c.votes, {1:noisy[f'{c.votes_noise:g}']} if c.votes_noise in c.noises else {})}
 
-# %% ../../nbs/experiments/pipeline.ipynb #a29d468d
+# %% ../../nbs/experiments/pipeline.ipynb #ae2a0cc5
 def _train_stages(add, c):
     "Samples, rankings and the models that learn from them"
     add('samples', sample_student, 'alpaca data', 'SAMPLE', 10, student='alpaca')
@@ -386,6 +382,7 @@ def _train_stages(add, c):
         add(f'prm_{b}', train_proxy, f'{start} ctx', 'FIT prm_lrs prm_held prm_epochs', 15, start=start)
         add(f'prm_{b}_ranks', proxy_rank, f'prm_{b} samples samples_rest', '', 5, prm=f'prm_{b}')
     for name,(start,files,what,recipe) in METHODS.items():
+        if what in PEERS and not c.peers(): continue
         if name=='tuna': _round(add, 'tuna_p', 'tuna_p')
         reward = ' prm_7b' if what in ('ppo','rloo') else ''
         add(name, search, f'{start} {files} data alpaca{reward}', 'SEARCH'+(' mul_epochs' if what=='all' else ' n temperature' if reward else ''), 25, start=start, sources=files.split(), what=what, model=recipe)
@@ -395,11 +392,11 @@ def _round(add, student, name):
     add(f'samples_{name}', sample_student, f'{student} data', 'SAMPLE', 8, student=student)
     add(f'ctx_{name}', judge_samples, f'samples_{name}', 'JUDGE', 3, samples=f'samples_{name}')
 
-# %% ../../nbs/experiments/pipeline.ipynb #b6ba139c
+# %% ../../nbs/experiments/pipeline.ipynb #274f9ff0
 def _knob_stages(add, c):
     "Models with one thing changed"
-    def of(model, name, files, parents='', start='alpaca', **args):
-        add(name, vary, f'{start} {model} {files} data {parents}', 'FIT n_ctx epochs margin mle_weight', 5, model=model, sources=[files], start=start, **args)
+    def of(model, name, files, start='alpaca', **args):
+        add(name, search, f'{start} {files} data alpaca', 'SEARCH', 12, start=start, sources=[files], model=METHODS[model][3], **args)
     for knob,by in sweeps(c).items():
         for label,name in by.items():
             if name in ('alpaca','tuna_p','tuna_c') or (knob=='votes' and name.startswith('noise')): continue
@@ -424,9 +421,9 @@ def _judged_knob(add, c, of, knob, label, name):
         votes=dict(votes=int(value), judge=dict(judge_noise=c.votes_noise) if c.oracle else None))[knob]
     samples = f'samples_{name}' if knob=='n_responses' else 'samples'
     add(f'ctx_{name}', judge_samples, samples, 'JUDGE', 3, samples=samples, **how)
-    of('tuna_c', name, f'ctx_{name}')
+    of('tuna_c', name, f'ctx_{name}', **{k: v for k,v in how.items() if k=='judge'})
 
-# %% ../../nbs/experiments/pipeline.ipynb #90982b3b
+# %% ../../nbs/experiments/pipeline.ipynb #96b0e75a
 BERT = 'alpaca','ppo','tuna_p','tuna_c','tuna' # models of Table 11
 SYSTEMS = {'Alpaca':'alpaca', 'PPO':'ppo', 'Tuna_p':'tuna_p', 'Tuna_c':'tuna_c', 'Tuna':'tuna'}
 
@@ -438,16 +435,20 @@ def _exam_stages(add, c, g):
         judge = dict(judge=dict(length_bias=float(s.removeprefix('bias_')))) if s.startswith('bias_') else {}
         add(f'eval_{s}', examine, f'{s} data alpaca'+(' eval_alpaca' if s!='alpaca' else ''), 'JUDGE BENCH examples max_new_tokens', 4, student=s, **judge)
     for s in by['beta'].values(): add(f'nll_{s}', score_experts, s, 'EXPERTS', 2, student=s)
-    for s in BERT: add(f'bert_{s}', score_bert, f'{s} eval_{s} {c.asked}', 'BENCH ENCODER', 4, student=s)
+    for s in (o for o in BERT if o in g): add(f'bert_{s}', score_bert, f'{s} eval_{s} {c.asked}', 'BENCH ENCODER', 4, student=s)
     named = {'contextual ranking':'ctx', 'prob. ranking':'data', 'PRM':'prm_3b_ranks'}
     add('ranks', describe_rankings, 'alpaca ctx data prm_3b_ranks', 'ORACLE', 2, sources=named)
-    if not c.oracle: return
-    for knob in ('length_bias','judge_noise','votes'):
+    for knob in ('length_bias','judge_noise','votes') if c.oracle else ():
         files = {k: 'ctx' if s=='tuna_c' else f'ctx_{s}' for k,s in by[knob].items()}
         add(f'ranks_{knob}', describe_rankings, ' '.join(['alpaca', *files.values()]), 'ORACLE', 2, sources=files)
-    add('judges', study_judges, 'alpaca samples ctx', 'JUDGE ORACLE', 5)
-    add('annotators', rank_systems, ' '.join(['alpaca', *(f'eval_{s}' for s in SYSTEMS.values())]), 'BENCH ORACLE', 3, systems=SYSTEMS)
+    systems = {k: s for k,s in SYSTEMS.items() if s in g}
+    add('judges', study_judges, 'alpaca samples ctx', 'JUDGE ORACLE HUMAN', 5)
+    add('annotators', rank_systems, ' '.join(['alpaca', *(f'eval_{s}' for s in systems.values())]), 'BENCH ORACLE ANNOTATED', 3, systems=systems)
+    for i in range(len(c.external)):
+        add(f'ext_{i}', given_external, '', 'external', 1, i=i)
+        add(f'eval_ext_{i}', examine, f'ext_{i} data alpaca eval_alpaca', 'JUDGE BENCH examples max_new_tokens', 4, student=f'ext_{i}')
 
+# %% ../../nbs/experiments/pipeline.ipynb #200926d3
 def all_stages(
     c, # Settings
 )->dict: # Stages by name, parents first
@@ -465,24 +466,28 @@ def all_stages(
     _exam_stages(add, c, g)
     return g
 
-# %% ../../nbs/experiments/pipeline.ipynb #46349068
+# %% ../../nbs/experiments/pipeline.ipynb #261e3fdb
 @dataclass(frozen=True)
 class Scale(Knobs):
     "The experiments at some size; methods that read settings say so in `needs`"
-    needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='', FIT='batch_size', RATES='lrs', BENCH='bench_size', EXPERTS='', ENCODER='', ORACLE='')
+    needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='', FIT='batch_size', RATES='lrs', BENCH='bench_size', EXPERTS='', ENCODER='', ORACLE='', HUMAN='', ANNOTATED='')
     asked = '' # Stage of the teacher, if it is made here
     code = () # Modules on whose text everything depends
-    device,answers_at_once = None,32
+    device,answers_at_once,external = None,32,() # external: pairs of a name and a model that is examined only
     oracle = False # Does anybody know what is true? Then the judge is a program whose noise and length bias can be set
     def stages(self): return all_stages(self)
+    def peers(self): "Can PPO and the others be trained here?"; return True
+    def check(self, graph): "Is something missing that the stages need? Raises before anything is done"
     def rates(self, recipe): "Learning rates to choose from"; return self.lrs
     def training(self, what): "Further training arguments"; return {}
+    def small_pieces(self, what): "How a peer saves memory"; return {}
     def review(self): "Settings of `compare`"; return {}
     def cells(self, scores): "Numbers of the benchmarks by column"; return {k: v for o in scores.values() for k,v in o.items()}
     def open_records(self, bench): "Open questions as records"; return bench.rows
     def questions(self, bench): "Their texts, as a judge is shown them"; return [question(r) for r in bench.rows]
     def categories(self, bench): "What picks a reviewer for each, if there are several"
     def quality(self, record, text): "An oracle's rating of a response, where there is an oracle"
+    def people(self, ds, seed): "Agreement of a judge's rankings with people's"; return judging.judge_human_agreement(ds, judging.simulated_humans(ds, truth_of(self), seed=seed))
     def right(self, record, text): "Is a response true? None where nobody knows"
     def local(self, job, model, name=None):
         "A trained model, ready to answer"
@@ -495,7 +500,7 @@ class Scale(Knobs):
         args = dict(per_device_train_batch_size=self.batch_size, seed=job.seed, learning_rate=lr, max_steps=max(1, math.ceil(epochs*len(ds)/self.batch_size)))
         return f(start, None, ds, out, **{**args, **self.training(what), **kwargs}).state.global_step
 
-# %% ../../nbs/experiments/pipeline.ipynb #043b5fe9
+# %% ../../nbs/experiments/pipeline.ipynb #589bb7bf
 def seed_results(
     c, # Settings
     rec:dict, # What `result` of each stage's record holds, by stage
@@ -507,11 +512,12 @@ def seed_results(
     def scores(s): # a variant that is an ordinary model has no other judge of its own
         d = {k: v for k,v in rec[f'eval_{s}'].items() if k!='examples'}
         return {**{k.replace('vicuna', 'own'): v for k,v in d.items() if k.startswith('vicuna')}, **d, **rec.get(f'nll_{s}', {}), **rec.get(f'bert_{s}', {})}
-    models = {name: {**scores(s), **{k: rec[s][k] for k in ('lr','val','steps','tried') if k in rec.get(s, {})}} for name,s in MODELS.items() if has(s)}
+    named = MODELS|{name: f'ext_{i}' for i,(name,_) in enumerate(c.external)}
+    models = {name: {**scores(s), **{k: rec[s][k] for k in ('lr','val','steps','tried') if k in rec.get(s, {})}} for name,s in named.items() if has(s)}
     knobs = {k: {label: {**scores(s), **_rank_facts(rec.get(f'ranks_{k}'), label)} for label,s in o.items()} for k,o in sweeps(c).items() if all(has(s) for s in o.values())}
     proxies = {name: rec[s] for name,s in {'PRM-3B':'prm_3b', 'PRM-7B':'prm_7b'}.items() if s in rec}
     more = {k: rec[k] for k in ('judges','annotators') if k in rec}
-    return dict(seed=seed, models=models, **knobs, **(dict(prm=proxies['PRM-3B'], proxies=proxies) if 'PRM-3B' in proxies else {}), **rec.get('ranks', {}), **more, examples=_shown(rec), seconds=seconds)
+    return dict(seed=seed, models=models, **knobs, **(dict(prm=proxies['PRM-3B'], proxies=proxies) if 'PRM-3B' in proxies else {}), **rec.get('ranks', {}), **more, examples=_shown(rec, named), seconds=seconds)
 
 def _rank_facts(d, label):
     "What the rankings of a judge are like: tokens of the first rank less the last, share of right first responses, agreement with the truth"
@@ -519,12 +525,12 @@ def _rank_facts(d, label):
     lengths = d['length_by_rank'][label]
     return dict(length_gap=lengths[0]-lengths[-1], right_first=100*d['quality_by_rank'][label][0], agreement=d['agreement'][label])
 
-def _shown(rec):
+def _shown(rec, named):
     "The same questions, answered by every model"
-    by = {name: rec[f'eval_{s}']['examples'] for name,s in MODELS.items() if f'eval_{s}' in rec}
+    by = {name: rec[f'eval_{s}']['examples'] for name,s in named.items() if f'eval_{s}' in rec}
     return [{'instruction':os[0]['instruction'], 'input':os[0]['input'], 'responses':{m: o['response'] for m,o in zip(by, os)}} for os in zip(*by.values())]
 
-# %% ../../nbs/experiments/pipeline.ipynb #c6046150
+# %% ../../nbs/experiments/pipeline.ipynb #a94c1495
 @dataclass(frozen=True)
 class Real(Scale):
     "Given models and data; the defaults are the paper's"
@@ -535,7 +541,7 @@ class Real(Scale):
     data_file:str = 'tatsu-lab/alpaca' # Instruction records
     bench_data:str = '' # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl
     bench_limit:int|None = None # Only so many instances of a task, examples of a template, questions
-    expert_file:str = 'GAIR/lima' # Expert answers, as instruction records
+    expert_file:str = '' # Expert answers, as instruction records, such as LIMA's single turns
     bert_model:str = 'microsoft/deberta-xlarge-mnli' # Encoder for BERTScore
     bert_layer:int|None = None # Its layer, if bert-score does not know it
     lrs:tuple = () # None: those of Table 7
@@ -544,8 +550,11 @@ class Real(Scale):
     bf16:bool = False # Compute in bfloat16
     activation_checkpointing:bool = False # Make activations twice to save memory
     launch:str = '' # What starts a command on several devices
+    external:tuple = () # Further rows of Table 1: pairs of a name and a model, which is examined only, without Alpaca's template
+    human_file:str = '' # Rankings by people of the judged responses, as `judge_human_agreement` reads them
+    annotations:tuple = () # Files that annotators of Table 2 have saved
     needs = dict(DATA='n_train n_val data_file', TEACHER='teacher_model', JUDGE='judge_model', FIT='batch_size bf16 micro_batch max_tokens activation_checkpointing launch',
-        RATES='lrs', BENCH='bench_data bench_limit bench_size', EXPERTS='expert_file', ENCODER='bert_model bert_layer', ORACLE='')
+        RATES='lrs', BENCH='bench_data bench_limit', EXPERTS='expert_file', ENCODER='bert_model bert_layer', ORACLE='', HUMAN='human_file', ANNOTATED='annotations')
     neutral = 'micro_batch','max_tokens','activation_checkpointing','launch' # how something is done, not what
     @classmethod
     def small(cls, **given):
@@ -557,14 +566,19 @@ class Real(Scale):
     def first_stages(self, add):
         for o in ('base','base_small'): add(o, given_model, '', o, 1, which=o)
     def review(self): return dict(read='lenient')
-    def cells(self, scores): return {k: v[0] for k,v in result_cells(scores).items()}
+    def peers(self): return not self.launch # they train on one device
+    def cells(self, scores): return {k.removesuffix('_plain').replace('_plain_', '_'): v[0] for k,v in result_cells(scores).items()}
+    def people(self, ds, seed): return judging.judge_human_agreement(ds, self.human_file) if self.human_file else None
 
-# %% ../../nbs/experiments/pipeline.ipynb #1dd613a9
+# %% ../../nbs/experiments/pipeline.ipynb #00c3be42
 def given_model(job, which):
     "A model that is there already"
     path = getattr(job.cfg, which)
-    if not path: raise TunaError(f"which model is the {which.replace('_', ' ')}? Give --{which}")
     return dict(path=str(Path(path).resolve()) if Path(path).exists() else path)
+
+def given_external(job, i):
+    "A model that is examined only"
+    return dict(path=job.cfg.external[i][1])
 
 @patch
 @contextmanager
@@ -580,12 +594,22 @@ def judge(self:Real, job, **change):
 @contextmanager
 def _asked(spec, name, job):
     "A model that keeps its replies in the stage's folder"
-    if not spec: raise TunaError(f"which model is the {name}? Give --{name}_model")
-    backend = with_store(load_generator(spec), job.part/f'{name}.db')
+    kept = job.root/'replies'/f'{job.part.stem}.{name}.db' if spec.startswith('http') else job.part/f'{name}.db' # paid replies outlive their stage
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    backend = with_store(load_generator(spec), kept)
     try: yield backend
     finally: backend.store.close()
 
-# %% ../../nbs/experiments/pipeline.ipynb #c2ccd6f5
+# %% ../../nbs/experiments/pipeline.ipynb #f35b21a4
+_ASK = dict(base='which model is the base', base_small='which model is the smaller base', teacher_model='which model is the teacher', judge_model='which model is the judge',
+    data_file='where are the instructions', bench_data='where are the benchmarks', expert_file='where are the expert answers')
+
+@patch
+def check(self:Real, graph):
+    used = set().union(*(s.uses for s in graph.values())) if graph else set()
+    for k,what in _ASK.items():
+        if k in used and not getattr(self, k): raise TunaError(f"{what}? The setting {k} is empty")
+
 @patch
 def instructions(self:Real, job):
     rows = head(load_instructions(self.data_file), self.n_train+self.n_val).to_list()
@@ -598,13 +622,32 @@ def experts(self:Real, job): return load_instructions(self.expert_file)
 @patch
 def encoder(self:Real, job): return self.bert_model,self.bert_layer
 
+# %% ../../nbs/experiments/pipeline.ipynb #59ff715a
 @patch
 def benchmarks(self:Real, job, model):
-    if not self.bench_data: raise TunaError("where are the benchmarks? Give --bench_data, or set TUNA_REAL_DATA")
-    res = load_benchmarks(BENCHES, self.bench_data, model.tokenizer, model.context, ('alpaca',), limit=self.bench_limit)
-    for b in res: b.max_new_tokens = min(b.max_new_tokens, (model.context or math.inf)//2)
+    tok,context = (getattr(model, k, None) for k in ('tokenizer','context'))
+    res = load_benchmarks(BENCHES, self.bench_data, tok, context, ('none' if getattr(model, 'external', False) else 'alpaca',), limit=self.bench_limit)
+    for b in res: b.max_new_tokens = min(b.max_new_tokens, context//2 if context else math.inf)
     return res
 
+@patch
+def local(self:Real, job, model, name=None):
+    if isinstance(model, Path) or not model.startswith('ext_'): return Scale.local(self, job, model, name)
+    backend = with_store(load_generator(job.at(model)), job.part/'answers.db')
+    if isinstance(backend, KeptHere): backend = backend.backend
+    backend.name,backend.external = name or backend.name,True
+    return backend
+
+@patch
+def annotated(self:Real, job, questions, answers):
+    "The page for annotators of Table 2, and their points once they have ranked"
+    ask = [dict(question_id=i, text=q) for i,q in enumerate(questions, 1)]
+    page,key = annotation_form(ask, {k: dict(enumerate(ts, 1)) for k,ts in answers.items()}, job.part/'form.html', job.seed)
+    if not self.annotations: return dict(form='form.html')
+    got = human_scores(read_rankings(list(self.annotations), key), 'Alpaca')
+    return dict(form='form.html', scores={k: v[0] for k,v in got.scores.items()}, marks=got.marks)
+
+# %% ../../nbs/experiments/pipeline.ipynb #f808b28a
 @patch
 def open_records(self:Real, bench): return [dict(instruction=q['text'], input='') for q in bench.questions]
 @patch
@@ -612,7 +655,7 @@ def questions(self:Real, bench): return [q['text'] for q in bench.questions]
 @patch
 def categories(self:Real, bench): return [q['category'] for q in bench.questions]
 
-# %% ../../nbs/experiments/pipeline.ipynb #e6229c4b
+# %% ../../nbs/experiments/pipeline.ipynb #55a3b4e5
 @patch
 def training(self:Real, what):
     args = dict(bf16=self.bf16, activation_checkpointing=self.activation_checkpointing)
@@ -621,14 +664,23 @@ def training(self:Real, what):
     return dict(args, per_device_train_batch_size=size, gradient_accumulation_steps=self.batch_size//size)
 
 @patch
+def small_pieces(self:Real, what):
+    size = min(self.micro_batch, self.batch_size)
+    if what=='ppo': return dict(at_once=self.n*size)
+    return dict(bf16=self.bf16, **(dict(per_device_train_batch_size=size, gradient_accumulation_steps=self.batch_size//size) if what=='dpo' else {}))
+
+@patch
 def fit(self:Real, job, start, ds, what, out, lr, epochs, **kwargs):
     if not self.launch: return Scale.fit(self, job, start, ds, what, out, lr, epochs, **kwargs)
-    data = Path(f'{out}.jsonl')
-    (save_ranked if 'responses' in ds.column_names else write_jsonl)(*((ds, data) if 'responses' in ds.column_names else (data, ds)))
+    data,out = job.part/'data.jsonl',Path(out)
+    if 'responses' in ds.column_names: save_ranked(ds, data)
+    else: write_jsonl(data, ds)
     run = subprocess.run(launch_command(self, start, data, what, out, lr, epochs, job.seed, **kwargs))
-    if run.returncode: raise TunaError(f"training {Path(out).name} ended with status {run.returncode}; its messages are in log.txt")
-    return read_document(Path(out)/'trainer_state.json')['global_step']
+    if run.returncode: raise TunaError(f"training {out.name} ended with status {run.returncode}; its messages are in log.txt")
+    for d in out.glob('checkpoint-*'): shutil.rmtree(d)
+    return read_document(out/'trainer_state.json')['global_step']
 
+# %% ../../nbs/experiments/pipeline.ipynb #2ef62abe
 def launch_command(
     c, # Settings with `launch`
     start, data, what, out, lr, epochs, seed, # As for `fit`
@@ -636,7 +688,8 @@ def launch_command(
 )->list: # Words of a command line
     "What trains one model on several devices"
     name,args = dict(ranking='tuna_train', prm='tuna_prm').get(what, 'tuna_sft'),dict(lr=lr, epochs=epochs, batch_size=c.batch_size, seed=seed, **kwargs)
-    if what=='prm': args |= dict(held_out=0, micro_batch=c.micro_batch)
-    elif c.max_tokens: args['max_tokens'] = c.max_tokens
+    if what=='prm': args['held_out'] = 0
+    if what!='prm' and c.max_tokens: args['max_tokens'] = c.max_tokens
+    else: args['micro_batch'] = c.micro_batch
     flags = [f'--{k}' for k in ('bf16','activation_checkpointing') if getattr(c, k)]
     return [*shlex.split(c.launch), shutil.which(name) or name, str(start), str(data), str(out), *flags, *(w for k,v in args.items() for w in (f'--{k}', str(v)))]

@@ -110,19 +110,26 @@ def _judge(model, ref, critic, batch, scores, a):
     kl = ((batch['old']-other)*m).sum(1).mean()
     return dict(reward=scores.mean(), kl=kl, objective=scores.mean()-a['kl']*kl, entropy=_masked_mean(entropy, m), length=m.sum(1).float().mean())
 
+def _pieces(batch, size):
+    "A batch, a few answers at a time"
+    n = len(batch['mask'])
+    for i in range(0, n, size or n): yield {k: v[i:i+(size or n)] if torch.is_tensor(v) else v for k,v in batch.items()}
+
 def _update(model, critic, opt, batch, a):
     "Passes over a batch; returns what to report"
-    m,seen = batch['mask'],[]
+    seen = []
     for _ in range(a['epochs']):
-        logp,_,values = _read(model, critic, batch, a['temperature'])
-        policy,clipped = ppo_loss(logp, batch['old'], batch['advantage'], m, a['clip'])
-        error = value_loss(values, batch['values'], batch['returns'], m, a['clip'])
-        (policy+error).backward()
+        for b in _pieces(batch, a['at_once']):
+            m,share = b['mask'],b['mask'].sum()/batch['mask'].sum() # a mean over all tokens is the pieces' means by their shares
+            logp,_,values = _read(model, critic, b, a['temperature'])
+            policy,clipped = ppo_loss(logp, b['old'], b['advantage'], m, a['clip'])
+            error = value_loss(values, b['values'], b['returns'], m, a['clip'])
+            (share*(policy+error)).backward()
+            seen.append(share*torch.stack([policy.detach(), error.detach(), clipped])/a['epochs'])
         for g in opt.param_groups: nn.utils.clip_grad_norm_(g['params'], a['max_norm'])
         opt.step()
         opt.zero_grad()
-        seen.append(torch.stack([policy.detach(), error.detach(), clipped]))
-    return dict(zip(('policy_loss','value_loss','clip_fraction'), torch.stack(seen).mean(0)))
+    return dict(zip(('policy_loss','value_loss','clip_fraction'), torch.stack(seen).sum(0)))
 
 # %% ../../nbs/lib/ppo.ipynb #04fde5ae
 def _batches(n, size, rng):
@@ -167,6 +174,7 @@ def ppo(
     kl:float=.05, # Weight β of the divergence from the model at the start
     clip:float=.2, # The ε of both losses
     epochs:int=2, # Passes over each batch
+    at_once:int=None, # Answers in memory at a time while it learns; None: all of a batch
     gamma:float=1., # See `gae`
     lam:float=.95, # See `gae`
     whiten:bool=True, # Bring the advantages of a batch to mean 0 and standard deviation 1
@@ -178,8 +186,7 @@ def ppo(
     "Proximal policy optimisation against a reward (App. I)"
     a = dict(locals())
     _check(model, prompts, a)
-    was,(ref,critic,opt) = model.training,_parts(model, learning_rate, value_rate)
-    rng,seen,reports = random.Random(f'ppo{seed}'),0,[]
+    was,(ref,critic,opt),rng,seen,reports = model.training,_parts(model, learning_rate, value_rate),random.Random(f'ppo{seed}'),0,[]
     rows = prompt_ids(tokenizer, prompts, 'the policy', LocalModel(model, tokenizer).context, ends={tokenizer.eos_token_id})
     picks,bar = _batches(len(prompts), batch_size, rng),progress(total=steps, desc='ppo')
     while (share := max(len(reports)/(steps or math.inf), seen/(max_tokens or math.inf)))<1:

@@ -66,7 +66,7 @@ class Config(Reading, Scale):
     judge_noise:float = .1 # Chance that one of the judge's marks is random
     length_bias:float = 0. # Points it adds for each word
     n_experts:int = 300 # Records of the experts
-    needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='judge_noise length_bias', FIT='batch_size', RATES='lrs', BENCH='bench_size', EXPERTS='n_experts', ENCODER='', ORACLE='')
+    needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='judge_noise length_bias', FIT='batch_size', RATES='lrs', BENCH='bench_size', EXPERTS='n_experts', ENCODER='', ORACLE='', HUMAN='', ANNOTATED='')
     oracle,asked,code,device,answers_at_once = True,'teacher',('tuna_nb.mini.world',),'cpu',128
     @classmethod
     def quick(cls, **given):
@@ -104,13 +104,13 @@ def first_stages(self:Config, add):
 
 # %% ../../nbs/mini/paper.ipynb #b5c86466
 @contextmanager
-def over_http(job, name, model, **kwargs):
+def over_http(job, name, model, variant='', **kwargs):
     "A model behind a server of its own, as an `Endpoint` that keeps its replies in the stage's folder"
     store = Store(job.part/f'{name}.db')
     try:
         with serve({name: model}) as server:
             endpoint = Endpoint(name, server.url, api_key='none', concurrency=64, store=store, **kwargs)
-            endpoint.base_url = f'http://{name}/v1'
+            endpoint.base_url = f'http://{name}{variant}/v1'
             yield endpoint
     finally: store.close()
 
@@ -124,15 +124,15 @@ def teacher(self:Config, job):
 def judge(self:Config, job, judge_noise=None, length_bias=None):
     from tuna_nb.mini.world import Judge
     noise,bias = (self.judge_noise if judge_noise is None else judge_noise),(self.length_bias if length_bias is None else length_bias)
-    with over_http(job, 'judge', Judge(noise=noise, length_bias=bias, seed=job.seed)) as backend: yield backend
+    with over_http(job, 'judge', Judge(noise=noise, length_bias=bias, seed=job.seed), f'-{noise:g}-{bias:g}') as backend: yield backend
 
-# %% ../../nbs/mini/paper.ipynb #0fd0e84c
+# %% ../../nbs/mini/paper.ipynb #9ce794af
 PROGRAM = dict(general=replace(REVIEWERS['general'], system=''))
 
 @patch
 def review(self:Config): return dict(reviewers=PROGRAM)
 
-# %% ../../nbs/mini/paper.ipynb #94a86fdc
+# %% ../../nbs/mini/paper.ipynb #7743f837
 @patch
 def instructions(self:Config, job):
     from tuna_nb.mini.world import splits
@@ -207,7 +207,7 @@ def _length_blocks(o):
         ('p', f"A token is taken for four bytes. Of {o['records']} rankings, the longest answer is first in {ival(o['longest_first'])} of the cases, by chance in {o['by_chance']:.2f}; each further token is worth "
             f"{o['slope']:.4f} [{o['low']:.4f}, {o['high']:.4f}] ranks (a regression within instructions). As in the paper, the judge's first choices are the longest; whether they are better for it, these data cannot say.")]
 
-# %% ../../nbs/mini/paper.ipynb #3a0d5488
+# %% ../../nbs/mini/paper.ipynb #2c7f59ba
 MAIN = 'table1','lambda','data_size','length' # what a run without --full is about
 
 def _real(data_dir, out):
@@ -223,14 +223,11 @@ def tuna_mini(
     real:str='', # Folder of the public data sets: adds a page on real data and a real checkpoint
 ):
     "Run the paper in miniature; stopped runs go on where they were"
-    from tuna_nb.ablations import chosen,missing_extra,print_verdicts,run_report
+    from tuna_nb.ablations import available,print_verdicts,run_report
     seeds,scale = (3 if full else 1) if seeds is None else seeds,'quick' if quick else 'mini'
     if seeds<1: raise TunaError(f"seeds must be 1 or more, got {seeds}")
     if real and not Path(real).is_dir(): raise TunaError(f"--real {real}: no such folder")
-    names,out = chosen(None if full else MAIN, scale),Path(out or f'runs/{scale}')
-    lacking = {o: how for o in names if (how := missing_extra(o))}
-    for o,how in lacking.items(): print(f"{o} is left out, it needs a package that is not here: {how}")
-    names = [o for o in names if o not in lacking]
+    names,out = available(None if full else MAIN, scale),Path(out or f'runs/{scale}')
     res = run_report(names, scale, out, seeds, links=[('real.html', 'A second page: real data and a real checkpoint')] if real else [])
     if real: write_text(out/'real.html', page(_real_blocks(_real(real, out)), {}))
     print_verdicts(res, names)
