@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Stage', 'stage_keys', 'needed', 'Allowed', 'Job', 'finished', 'run_stage', 'Schedule', 'run_stages']
 
-# %% ../../nbs/lib/stages.ipynb #e54145f9
+# %% ../../nbs/lib/stages.ipynb #77b68ab5
 import hashlib,importlib.util,inspect,json,multiprocessing,os,shutil,sys,threading,time,traceback
 from concurrent.futures import FIRST_COMPLETED,ProcessPoolExecutor,wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +19,7 @@ from fastcore.basics import patch
 import tuna_nb
 from .core import TunaError,progress,read_document,write_text
 
-# %% ../../nbs/lib/stages.ipynb #acecd43f
+# %% ../../nbs/lib/stages.ipynb #27d17983
 @dataclass(frozen=True)
 class Stage:
     "A step of a run"
@@ -35,7 +35,7 @@ def _source(module):
     "A module's text"
     return Path(importlib.util.find_spec(module).origin).read_text(encoding='utf-8')
 
-# %% ../../nbs/lib/stages.ipynb #eef208cb
+# %% ../../nbs/lib/stages.ipynb #09db78a7
 def stage_keys(
     graph:dict, # Stages by name, parents first
     cfg, # Settings: a dataclass
@@ -48,7 +48,7 @@ def stage_keys(
         keys[name] = _digest(name, seed, s.args, used, [keys[p] for p in s.parents], inspect.getsource(s.work), tuna_nb.__version__, code)
     return keys
 
-# %% ../../nbs/lib/stages.ipynb #3bd214d4
+# %% ../../nbs/lib/stages.ipynb #20c8273d
 def needed(
     graph:dict, # Stages by name, parents first
     targets, # Names of the stages that are wanted
@@ -60,7 +60,7 @@ def needed(
         if name in targets: targets.update(graph[name].parents)
     return {k: s for k,s in graph.items() if k in targets}
 
-# %% ../../nbs/lib/stages.ipynb #6968b908
+# %% ../../nbs/lib/stages.ipynb #49fb7c81
 class Allowed:
     "The settings that a stage has declared"
     def __init__(self, cfg, uses):
@@ -72,7 +72,7 @@ class Allowed:
         o = inspect.getattr_static(self._of, name)
         return MethodType(o, self) if isinstance(o, FunctionType) else getattr(self._of, name)
 
-# %% ../../nbs/lib/stages.ipynb #9aa7137d
+# %% ../../nbs/lib/stages.ipynb #754e39f8
 class Job:
     "What a stage works with"
     def __init__(self, stage, cfg, seed, root, part):
@@ -91,7 +91,7 @@ def finished(
     rec = read_document(p) if p.exists() else {}
     return rec if rec.get('key')==key else None
 
-# %% ../../nbs/lib/stages.ipynb #2bc2c19b
+# %% ../../nbs/lib/stages.ipynb #8b7055e3
 def _workspace(part, key):
     "The unfinished folder of a stage: what is in it is kept if the key still fits"
     p = part/'key'
@@ -117,7 +117,7 @@ def run_stage(
     part.rename(folder)
     return rec
 
-# %% ../../nbs/lib/stages.ipynb #90be1f4a
+# %% ../../nbs/lib/stages.ipynb #f6bb1fb3
 def _follow_parent():
     multiprocessing.parent_process().join()
     os._exit(1)
@@ -140,7 +140,7 @@ def _do(name, cfg, seed, folder, key):
         traceback.print_exc()
         raise TunaError(f"{type(e).__name__}: {e}") from None
 
-# %% ../../nbs/lib/stages.ipynb #8de37ec2
+# %% ../../nbs/lib/stages.ipynb #1f3415e7
 class Schedule:
     "Stages of several seeds: what is done, what runs, what can start"
     def __init__(self, cfg, out, seeds, targets=None):
@@ -164,7 +164,7 @@ class Schedule:
         can = [(s,n) for s,n in self.todo if (s,n) not in {*self.done, *busy, *self.failed} and all((s,p) in self.done for p in self.graph[n].parents)]
         return sorted(can, key=lambda t: (t[0], -self.urgency[t[1]]))
 
-# %% ../../nbs/lib/stages.ipynb #5a6dcf36
+# %% ../../nbs/lib/stages.ipynb #db81d7e4
 @patch
 def start(self:Schedule, pool, workers):
     "Give work to idle workers"
@@ -201,7 +201,7 @@ def line(self:Schedule, seed, name):
     if (seed,name) in self.failed: return f"seed {seed}: {name} FAILED: {self.failed[seed,name]}"
     return f"seed {seed}: {name} in {self.done[seed,name]['seconds']:.0f} s, {len(self.done)} of {len(self.todo)} stages done"
 
-# %% ../../nbs/lib/stages.ipynb #244345c1
+# %% ../../nbs/lib/stages.ipynb #c1215c5a
 def run_stages(
     cfg, # Settings: a dataclass whose `stages()` are the stages by name
     out, # Folder; what is finished there is kept

@@ -126,13 +126,13 @@ def judge(self:Config, job, judge_noise=None, length_bias=None):
     noise,bias = (self.judge_noise if judge_noise is None else judge_noise),(self.length_bias if length_bias is None else length_bias)
     with over_http(job, 'judge', Judge(noise=noise, length_bias=bias, seed=job.seed), f'-{noise:g}-{bias:g}') as backend: yield backend
 
-# %% ../../nbs/mini/paper.ipynb #9ce794af
+# %% ../../nbs/mini/paper.ipynb #b45f0d5f
 PROGRAM = dict(general=replace(REVIEWERS['general'], system=''))
 
 @patch
 def review(self:Config): return dict(reviewers=PROGRAM)
 
-# %% ../../nbs/mini/paper.ipynb #7743f837
+# %% ../../nbs/mini/paper.ipynb #49e5b1b8
 @patch
 def instructions(self:Config, job):
     from tuna_nb.mini.world import splits
@@ -180,7 +180,7 @@ def plot_stages(
     with figure_style(): fig,ax = plt.subplots(figsize=(4.8,2.8), layout='constrained')
     for k,s in g.items():
         for p in sorted(set(s.parents).difference(*(_above(g, p) for p in s.parents))): ax.plot(*zip(at[p], at[k]), color='0.75', lw=.8, zorder=1)
-        ax.text(*at[k], k, ha='center', va='center', fontsize=6.5, bbox=dict(boxstyle='round,pad=.3', fc='white', ec='0.5', lw=.6))
+        ax.text(*at[k], k, ha='center', va='center', fontsize=5.8, bbox=dict(boxstyle='round,pad=.3', fc='white', ec='0.5', lw=.6))
     ax.set(xlim=(-.6, 1.3*max(cols)+.6), ylim=(min(y for _,y in at.values())-.6, max(y for _,y in at.values())+.6))
     ax.axis('off')
     return fig
@@ -207,7 +207,7 @@ def _length_blocks(o):
         ('p', f"A token is taken for four bytes. Of {o['records']} rankings, the longest answer is first in {ival(o['longest_first'])} of the cases, by chance in {o['by_chance']:.2f}; each further token is worth "
             f"{o['slope']:.4f} [{o['low']:.4f}, {o['high']:.4f}] ranks (a regression within instructions). As in the paper, the judge's first choices are the longest; whether they are better for it, these data cannot say.")]
 
-# %% ../../nbs/mini/paper.ipynb #2c7f59ba
+# %% ../../nbs/mini/paper.ipynb #621228fb
 MAIN = 'table1','lambda','data_size','length' # what a run without --full is about
 
 def _real(data_dir, out):
