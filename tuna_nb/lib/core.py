@@ -118,12 +118,14 @@ def _leave_group():
 # %% ../../nbs/lib/core.ipynb #3ac3ac8e
 def _run_command(f, argv=None):
     "Parse the command line, run `f`, turn known errors into a line and an exit status"
-    parser = anno_parser(f, prog=f.__name__)
+    parser,many = anno_parser(f, prog=f.__name__),next((o.name for o in inspect.signature(f).parameters.values() if o.kind==o.VAR_POSITIONAL), None)
+    for o in parser._actions:
+        if o.dest==many: o.nargs = '*' # older versions of fastcore take one
     argv = [re.sub(r'^--[\w-]+', lambda m: '--'+m[0][2:].replace('-', '_'), o) for o in (sys.argv[1:] if argv is None else argv)]
     args = vars(parser.parse_args(argv))
     for k in ('pdb','xtra'): args.pop(k, None)
     try:
-        f(**args)
+        f(*args.pop(many, ()), **args)
         _leave_group()
     except TunaError as e: sys.exit(f"{f.__name__}: {e}")
     except KeyboardInterrupt:
