@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['STYLE', 'LINES', 'BELOW', 'SIZES', 'PANELS', 'PLACES', 'MODEL_METRICS', 'PAR', 'load_results', 'metric', 'collect',
-           'over_seeds', 'paired_change', 'paired_models', 'figure_style', 'save_svg', 'save_figure', 'draw_panels',
-           'draw_lines', 'plot_sweep', 'base_level', 'plot_models', 'Table', 'plain_table', 'models_table',
-           'sweep_table', 'Expected', 'what_happened', 'outcomes']
+           'over_seeds', 'figure_style', 'save_svg', 'save_figure', 'draw_panels', 'draw_lines', 'plot_sweep',
+           'base_level', 'plot_models', 'Table', 'plain_table', 'models_table', 'sweep_table']
 
 # %% ../../nbs/experiments/figures.ipynb #a9972c2a
 import html,json,math,re
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from ..eval import TABLE1,Column,ResultsTable,results_table
+from ..eval import TABLE1,ResultsTable,results_table
 from ..lib.core import TunaError,mean_interval,replacing,write_text
 
 # %% ../../nbs/experiments/figures.ipynb #07de7d78
@@ -88,30 +87,6 @@ def over_seeds(
     "Mean and 95 % Student-t interval over seeds"
     xs = [x for x in xs if not math.isnan(x)]
     return mean_interval(xs) if xs else (math.nan,)*3
-
-# %% ../../nbs/experiments/figures.ipynb #42da6251
-def paired_change(
-    seeds:list, # The results of independent runs
-    key:str, # Which knob
-    metric:str, # Which metric
-    a, # Value to start from
-    b, # Value to go to
-)->tuple: # Mean of the differences, lower and upper end
-    "How a metric moves between two values of a knob, seed by seed"
-    grid = collect(seeds, key)
-    for v in (a,b):
-        if metric not in grid.get(v, {}): raise TunaError(f"no {metric} at {key} {_say(v)}; there are {', '.join(map(_say, grid))}")
-    return over_seeds([y-x for x,y in zip(grid[a][metric], grid[b][metric])])
-
-def paired_models(
-    seeds:list, # The results of independent runs
-    name:str, # Which metric
-    a:str, # Model to start from
-    b:str, # Model to go to
-)->tuple: # Mean of the differences, lower and upper end; NaN if one was not run
-    "How a metric moves between two models, seed by seed"
-    of = lambda s, m: metric(s.get('models', {}).get(m, {}), name)
-    return over_seeds([of(s, b)-of(s, a) for s in _entries(seeds)])
 
 # %% ../../nbs/experiments/figures.ipynb #d9fa932f
 STYLE = {'font.size':7, 'axes.titlesize':8, 'axes.labelsize':7, 'legend.fontsize':7, 'axes.spines.top':False, 'axes.spines.right':False,
@@ -378,38 +353,3 @@ def sweep_table(
     grid = {v: d for v,d in collect(seeds, key).items() if v!=0 or key not in _FROM_ALPACA}
     rows = dict(Alpaca=_per_seed(_entries(seeds), 'Alpaca', 'Alpaca', columns))|{show(v): d for v,d in grid.items()}
     return Table([c.title for c in columns], _seeds_table(rows, 'Alpaca', columns), first)
-
-# %% ../../nbs/experiments/figures.ipynb #408c7ec8
-@dataclass(frozen=True)
-class Expected:
-    "What the paper says of one step of a knob"
-    metric:str # Which metric
-    a:object # From this value
-    b:object # To that one
-    paper:str # What it does there, in a word or two
-
-def what_happened(
-    change:tuple, # Mean, lower and upper end
-)->str: # In words
-    "Does an interval leave out zero?"
-    m,lo,hi = change
-    if math.isnan(lo): return 'one run cannot tell' if not math.isnan(m) else 'not measured'
-    return 'rises' if lo>0 else 'falls' if hi<0 else 'no clear change'
-
-# %% ../../nbs/experiments/figures.ipynb #61a4518a
-def outcomes(
-    seeds:list, # The results of independent runs
-    key:str, # Which knob
-    expected:list, # `Expected` steps
-    show:Callable=_say, # From a value of the knob to its label
-    digits:int=1, # Decimals of the changes
-)->Table: # One row per expectation
-    "The paper's expectations beside what the seeds show"
-    titles,body,grid = {c.key:c.title for c in TABLE1},[],collect(seeds, key)
-    for e in expected:
-        there = all(e.metric in grid.get(v, {}) for v in (e.a, e.b))
-        m,lo,hi = change = paired_change(seeds, key, e.metric, e.a, e.b) if there else (math.nan,)*3
-        ends = '' if math.isnan(lo) else f' [{lo:+.{digits}f}, {hi:+.{digits}f}]'
-        cells = [f'{show(e.a)} to {show(e.b)}', e.paper, '-' if math.isnan(m) else f'{m:+.{digits}f}{ends}', what_happened(change)]
-        body.append((titles.get(e.metric, e.metric), [(o, False) for o in cells]))
-    return Table(['step', 'in the paper', 'here, change', 'outcome'], body, 'Metric', True)

@@ -7,7 +7,7 @@ __all__ = ['PUBLISHED', 'simulated_table2', 'prompt_lengths', 'judge_human_agree
            'cost_table', 'listwise_and_pairwise', 'ranking_quality', 'length_bias_report']
 
 # %% ../../nbs/experiments/judging.ipynb #699052fa
-import json,math
+import math
 from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace

@@ -10,10 +10,10 @@ __all__ = ['EXPECTATIONS', 'CLOSE', 'TITLES', 'CLAIMS', 'HOLDS', 'FAILS', 'OPEN'
 
 # %% ../../nbs/experiments/report.ipynb #da30a19f
 import html,json,math,re
-from dataclasses import dataclass,field,replace
+from dataclasses import dataclass,field
 from pathlib import Path
 
-from ..eval import PAPER_TABLES,TABLE1,Column
+from ..eval import PAPER_TABLES,Column
 from .figures import PAR,Table,collect,metric,over_seeds,plain_table,results_table,save_figure
 from ..lib.core import TunaError,mean_interval,write_text
 
@@ -300,7 +300,7 @@ def claims_table(
         for i,o in enumerate(mine): body.append([*(('', '') if i else (c.text, c.paper)), *o, '' if i else _answer(verdicts[c.text])])
     return plain_table('Claim', ['In the paper', 'Compared', 'Metric', 'Difference [95 %]', 'Expected', 'As expected', 'Answer'], body)
 
-# %% ../../nbs/experiments/report.ipynb #57c2c978
+# %% ../../nbs/experiments/report.ipynb #a0b1393e
 def brief_table(
     rows:list, # From `check_claims`
     claims:list, # What it was asked

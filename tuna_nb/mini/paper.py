@@ -6,9 +6,8 @@
 __all__ = ['PROGRAM', 'MAIN', 'Reading', 'Config', 'read_config', 'read_texts', 'over_http', 'plot_stages', 'tuna_mini']
 
 # %% ../../nbs/mini/paper.ipynb #a022e366
-import sys
 from contextlib import contextmanager
-from dataclasses import asdict,dataclass,replace
+from dataclasses import dataclass,replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -126,13 +125,13 @@ def judge(self:Config, job, judge_noise=None, length_bias=None):
     noise,bias = (self.judge_noise if judge_noise is None else judge_noise),(self.length_bias if length_bias is None else length_bias)
     with over_http(job, 'judge', Judge(noise=noise, length_bias=bias, seed=job.seed), f'-{noise:g}-{bias:g}') as backend: yield backend
 
-# %% ../../nbs/mini/paper.ipynb #b45f0d5f
+# %% ../../nbs/mini/paper.ipynb #f13273b2
 PROGRAM = dict(general=replace(REVIEWERS['general'], system=''))
 
 @patch
 def review(self:Config): return dict(reviewers=PROGRAM)
 
-# %% ../../nbs/mini/paper.ipynb #49e5b1b8
+# %% ../../nbs/mini/paper.ipynb #48bc5efe
 @patch
 def instructions(self:Config, job):
     from tuna_nb.mini.world import splits
@@ -207,7 +206,7 @@ def _length_blocks(o):
         ('p', f"A token is taken for four bytes. Of {o['records']} rankings, the longest answer is first in {ival(o['longest_first'])} of the cases, by chance in {o['by_chance']:.2f}; each further token is worth "
             f"{o['slope']:.4f} [{o['low']:.4f}, {o['high']:.4f}] ranks (a regression within instructions). As in the paper, the judge's first choices are the longest; whether they are better for it, these data cannot say.")]
 
-# %% ../../nbs/mini/paper.ipynb #621228fb
+# %% ../../nbs/mini/paper.ipynb #02c5a572
 MAIN = 'table1','lambda','data_size','length' # what a run without --full is about
 
 def _real(data_dir, out):
