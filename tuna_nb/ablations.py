@@ -28,7 +28,7 @@ from .experiments.report import CLAIMS,Section,belongs,check_claims,example_bloc
 from .lib.core import TunaError,command,read_document,real_data,write_text
 from .lib.stages import Schedule,needed,run_stages
 
-# %% ../nbs/06_ablations.ipynb #a188a984
+# %% ../nbs/06_ablations.ipynb #377d13d7
 @dataclass(frozen=True)
 class Experiment:
     "A table or figure of the paper, or a question of our own"
@@ -49,7 +49,7 @@ EXPERIMENTS = {}
 SCALES = 'mini','quick','small','paper'
 ORACLE = SCALES[:2] # where somebody knows the truth
 
-# %% ../nbs/06_ablations.ipynb #5c234a1b
+# %% ../nbs/06_ablations.ipynb #c236cd2c
 def _here(c, stages): "Those that a scale has"; return [s for s in stages if (s!='teacher' or c.asked) and (s not in PEERS or c.peers())]
 def _models(*names): "Examinations of models by their names in the paper, where a scale has them"; return lambda c: [f'eval_{s}' for s in _here(c, ('alpaca', *(MODELS[n] for n in names)))]
 def _knob(key): "Examinations of all values of a knob"; return lambda c: [f'eval_{s}' for s in ('alpaca', *sweeps(c)[key].values())]
@@ -59,7 +59,7 @@ def _table(names, columns=TABLE1, published=PUBLISHED, others=False): # others: 
     return lambda seeds: models_table(seeds, [*names, *(m for m in seeds[0]['models'] if others and m not in MODELS)], columns, published)
 def _sweep(key, first, show='{:g}'.format): return lambda seeds: sweep_table(seeds, key, first, show)
 
-# %% ../nbs/06_ablations.ipynb #ca6a1711
+# %% ../nbs/06_ablations.ipynb #f5d54ac5
 def section_of(
     name:str, # In `EXPERIMENTS`
     seeds:list, # Entries of a results.json; none for the section's heading alone
@@ -71,21 +71,21 @@ def section_of(
     if seeds or e.static: blocks += [('table', f(seeds)) for f in e.tables]
     return Section(e.title, e.paper, e.question, e.expected, blocks, figs, name)
 
-# %% ../nbs/06_ablations.ipynb #b6dbda47
+# %% ../nbs/06_ablations.ipynb #59226050
 def claims_of(
     names, # In `EXPERIMENTS`
 )->list: # Of `CLAIMS`
     "Claims that belong to experiments"
     return [c for c in CLAIMS if any(belongs(c, section_of(o, [])) for o in names)]
 
-# %% ../nbs/06_ablations.ipynb #fe0f0141
+# %% ../nbs/06_ablations.ipynb #c18c648b
 _TABLE1 = 'LLaMA','Alpaca','PPO','Tuna_p','Tuna_c','Tuna_c (PRM)','Tuna'
 _CONTROLS = 'Alpaca, as many steps','SFT on top-ranked','best-of-4 SFT','Teacher'
 EXPERIMENTS['table1'] = Experiment('Main results', 'Table 1, §3.3', 'Which model is better than Alpaca, and on what?',
     'Both rankings help on all benchmarks, one after the other most of all; PPO is judged well and loses where answers are checked.', _all(_models(*_TABLE1, *_CONTROLS), lambda c: [f'eval_ext_{i}' for i in range(len(c.external))]),
     (_table((*_TABLE1, *_CONTROLS), others=True),), lambda seeds: plot_models(seeds, (*_TABLE1, *_CONTROLS)), 'Models on the three benchmarks, mean and 95 % interval over seeds.')
 
-# %% ../nbs/06_ablations.ipynb #8be10cbe
+# %% ../nbs/06_ablations.ipynb #d1c3e6a4
 def annotators_table(
     seeds:list, # Entries of a results.json
 )->Table: # Points, with the paper's below
@@ -100,7 +100,7 @@ def annotators_table(
 EXPERIMENTS['table2'] = Experiment('Ranked by annotators', 'Table 2, §3.3', 'Do people who know what is good prefer Tuna?', 'All tuned models above Alpaca, Tuna significantly above all others (3.80 of 5 points).',
     _all('annotators'), (annotators_table,))
 
-# %% ../nbs/06_ablations.ipynb #b931de7b
+# %% ../nbs/06_ablations.ipynb #d31c0417
 _TABLE3 = tuple(PAPER_TABLES['table3'])
 EXPERIMENTS['table3'] = Experiment('Combinations of the two rankings', 'Table 3, §3.4', 'Is it the number of responses? And does the order of the rankings matter?',
     'Alpaca-Mul gains little; the judge after the teacher (Tuna) is better than the teacher after the judge (Tuna_cp) and than mixtures.', _models(*_TABLE3), (_table(_TABLE3),),
@@ -175,7 +175,7 @@ def length_table(
 EXPERIMENTS['length'] = Experiment('Length and truth by rank', 'Table 4, §3.4', 'How long are the responses of each rank, and how true?', "The judge puts longer answers first, the proxy ranking model has inherited it, and the teacher's order leans on length less.",
     _all('ranks'), (length_table, quality_table, proxy_table), plot_length_bias, 'Length and truth of responses by rank; the middle panel is the paper.', 'table4')
 
-# %% ../nbs/06_ablations.ipynb #5181924c
+# %% ../nbs/06_ablations.ipynb #35dadfe6
 def plot_bias(
     seeds:list, # The results of independent runs
 ): # Matplotlib figure
@@ -189,7 +189,7 @@ BIAS = [Column('length_gap', 'tokens, rank 1 less last', ''), Column('right_firs
 EXPERIMENTS['length_bias'] = Experiment('A judge with a taste for length', 'ours, after §3.4', "What does a judge's taste for length do to rankings, to the model and to each benchmark?", 'Longer, not truer answers; the same judge is content, a fair one and the benchmarks are not.',
     _all(_knob('length_bias'), 'ranks_length_bias'), (lambda seeds: sweep_table(seeds, 'length_bias', 'points per word', '{:+g}'.format, BIAS),), plot_bias, 'A judge that adds points for each word, and Tuna_c trained on its rankings.', scales=ORACLE)
 
-# %% ../nbs/06_ablations.ipynb #813ce4ef
+# %% ../nbs/06_ablations.ipynb #dc82e7be
 def plot_beta(
     seeds:list, # The results of independent runs
 ): # Matplotlib figure
@@ -209,7 +209,7 @@ def beta_table(
 EXPERIMENTS['beta'] = Experiment('The length penalty β', 'Table 5, App. A', 'Which β makes expert answers likeliest?', 'NLL falls from 2.14 at β = 0.9 to 2.09 at 1.3 and 1.4; the paper takes 1.3.',
     _all(_knob('beta'), lambda c: [f'nll_{s}' for s in sweeps(c)['beta'].values()]), (beta_table,), plot_beta, 'Tuna_p from rankings with other length penalties.', 'table5')
 
-# %% ../nbs/06_ablations.ipynb #49556bf4
+# %% ../nbs/06_ablations.ipynb #aa0ee765
 def judges_table(
     seeds:list, # Entries of a results.json
 )->Table:
@@ -229,7 +229,7 @@ def judges_table(
 EXPERIMENTS['judges'] = Experiment('What judging costs, and whether to trust it', 'Table 6, App. B, F, G, H', 'What does a ranking cost, as a list or as pairs, and do people agree with it?', 'Models are cheaper than people, lists cheaper than pairs; Spearman 0.72 with people; prompts of 650 tokens.',
     _all('judges'), (judges_table, lambda seeds: cost_table(api_costs())), alias='table6')
 
-# %% ../nbs/06_ablations.ipynb #25d3da4d
+# %% ../nbs/06_ablations.ipynb #36b18b34
 TABLE7 = {**{k: (1e-5, 1, 128, 2) for k in ('Tuna_c','Tuna_p','mix-Tuna-52K')}, 'mix-Tuna-104K':(5e-6, 1, 128, 2), **{k: (1e-6, 1, 128, 2) for k in ('Tuna','Tuna_cp-13K','Tuna_cp-39K','Tuna_cp-52K')}}
 
 def recipe_table(
@@ -243,23 +243,23 @@ def recipe_table(
 
 EXPERIMENTS['recipes'] = Experiment('How each model is trained', 'Table 7, App. C', 'What are the hyperparameters?', 'One epoch of 128 instructions a step; 1e-5 from Alpaca, 1e-6 for a second ranking.', lambda c: [], (recipe_table,), alias='table7', static=True)
 
-# %% ../nbs/06_ablations.ipynb #54413ae9
+# %% ../nbs/06_ablations.ipynb #d28349b5
 _TABLE8 = tuple(PAPER_TABLES['table8'])
 EXPERIMENTS['table8'] = Experiment('Other proxy ranking models', 'Table 8, App. D', 'Does a larger proxy ranking model, or the judge for a part of the data, help?', 'Neither does, and none reaches the judge itself on Super NI.', _models(*_TABLE8), (_table(_TABLE8),),
     lambda seeds: plot_models(seeds, _TABLE8), 'Students of proxy ranking models, mean and 95 % interval over seeds.')
 
-# %% ../nbs/06_ablations.ipynb #8e6a8892
+# %% ../nbs/06_ablations.ipynb #bcb89491
 _TABLE10 = 'Alpaca','PPO','RLOO','DPO','RRHF','best-of-4 SFT','Tuna_c'
 EXPERIMENTS['table10'] = Experiment('Reinforcement learning and its peers', 'Table 10, App. I', 'With the same rankings and as many tokens, is Tuna_c better than PPO, RLOO, DPO and RRHF?', "The paper's own PPO on GPT-4's rankings wins 55 % and loses 35 % against Alpaca.", _models(*_TABLE10), (_table(_TABLE10, published={**PUBLISHED, 'PPO':[None]*3+PAPER_TABLES['table10']['Our PPO (w/ GPT4 ranking data)']}),),
     lambda seeds: plot_models(seeds, _TABLE10), 'Methods that learn from the same rankings, mean and 95 % interval over seeds.', extra='baselines')
 
-# %% ../nbs/06_ablations.ipynb #aa211e05
+# %% ../nbs/06_ablations.ipynb #53d5f268
 _BERT = [Column('bert_0shot', 'Super NI 0-shot', digits=3), Column('bert_2shot', 'Super NI 2-shot', digits=3)]
 _TABLE11 = 'Alpaca','PPO','Tuna_p','Tuna_c','Tuna'
 EXPERIMENTS['table11'] = Experiment('BERTScore', 'Table 11, App. J', 'Does another metric than ROUGE-L say the same of Super NI?', 'The same trends.', lambda c: [f'bert_{s}' for s in _here(c, BERT)],
     (_table(_TABLE11, _BERT, {k if k!='PPO-sim' else 'PPO': v for k,v in PAPER_TABLES['table11'].items()}),), extra='bertscore')
 
-# %% ../nbs/06_ablations.ipynb #1b0ba924
+# %% ../nbs/06_ablations.ipynb #639802e6
 def answers_table(
     seeds:list, # Entries of a results.json
 )->Table: # Of the first seed
@@ -269,14 +269,14 @@ def answers_table(
 
 EXPERIMENTS['examples'] = Experiment('Answers side by side', 'Tables 12 and 13, App. K', 'What do the models say?', 'Tuna answers with more detail.', _models(*_TABLE1), (answers_table,), alias='table12')
 
-# %% ../nbs/06_ablations.ipynb #a3d9f8ce
+# %% ../nbs/06_ablations.ipynb #68b0ec4d
 EXPERIMENTS['margin'] = Experiment('The margin', 'ours', 'What does the margin m of Eq. 5 do?', 'Little, up to the size of typical differences.', _knob('margin'), (_sweep('margin', 'Tuna_c', 'm = {:g}'.format),),
     lambda seeds: plot_sweep(seeds, 'margin', 'margin m', show=lambda v: f'{v:g}'.replace('0.', '.'), marks={.1:'paper'}), 'Tuna_c with other margins.')
 EXPERIMENTS['n_responses'] = Experiment('The number of responses', 'ours', 'How many responses to an instruction are worth ranking?', 'More are better, at more cost.', _knob('n_responses'), (_sweep('n_responses', 'Tuna_c', 'N = {:g}'.format),),
     lambda seeds: plot_sweep(seeds, 'n_responses', 'responses N', marks={4.:'paper'}), 'Tuna_c from rankings of more or fewer responses.')
 EXPERIMENTS['reduction'] = Experiment('How the loss is reduced', 'ours, after Eq. 4', "Does the released code's loss do as well as the paper's?", 'There is no reason why not.', _knob('reduction'), (_sweep('reduction', 'Tuna_c', str),))
 
-# %% ../nbs/06_ablations.ipynb #52980fc4
+# %% ../nbs/06_ablations.ipynb #b26cb3f9
 def plot_noise(
     seeds:list, # The results of independent runs
 ): # Matplotlib figure
@@ -290,7 +290,7 @@ EXPERIMENTS['judge_noise'] = Experiment('How wrong may the judge be?', 'ours', '
 EXPERIMENTS['votes'] = Experiment('Votes against noise', 'ours', 'Do several verdicts on each record help when the judge is noisy?', 'They win part of the loss back.', _all(_knob('votes'), lambda c: ['ranks_votes'] if c.oracle else []),
     (lambda seeds: sweep_table(seeds, 'votes', 'votes', '{:g}'.format, NOISE),))
 
-# %% ../nbs/06_ablations.ipynb #150c16ce
+# %% ../nbs/06_ablations.ipynb #a526547a
 EXPERIMENTS['rounds'] = Experiment('More rounds', 'ours', 'Does contextual ranking keep improving when it is repeated?', 'Less each time.', _knob('rounds'), (lambda seeds: sweep_table(seeds, 'rounds', 'rounds', '{:g}'.format, [*TABLE1, Column('tokens', 'tokens of an answer', ''), Column('rating', 'true rating', '', digits=1)]),),
     lambda seeds: plot_sweep(seeds, 'rounds', 'rounds'), 'Each round samples from the model of the one before; none is Alpaca.')
 
@@ -307,7 +307,7 @@ def experiments_table()->Table:
     "All experiments"
     return plain_table('Name', ['also', 'in the paper', 'question', 'scales', 'needs'], [[k, e.alias, e.paper, e.question, ' '.join(o for o in e.scales if o!='quick'), e.extra] for k,e in EXPERIMENTS.items()])
 
-# %% ../nbs/06_ablations.ipynb #db1f3d42
+# %% ../nbs/06_ablations.ipynb #9e5725b8
 def _check_scale(scale):
     if scale not in SCALES: raise TunaError(f"unknown scale {scale!r}; there are {', '.join(SCALES)}")
 
@@ -333,7 +333,7 @@ def chosen(
         if scale not in EXPERIMENTS[o].scales: raise TunaError(f"{o} cannot run at scale {scale!r}, only at {', '.join(EXPERIMENTS[o].scales)}")
     return res
 
-# %% ../nbs/06_ablations.ipynb #e21b827a
+# %% ../nbs/06_ablations.ipynb #47e4a342
 def stages_of(
     names:list, # In `EXPERIMENTS`
     cfg, # Settings of a scale
@@ -341,7 +341,7 @@ def stages_of(
     "All stages that experiments need"
     return needed(cfg.stages(), {s for o in names for s in EXPERIMENTS[o].stages(cfg)})
 
-# %% ../nbs/06_ablations.ipynb #e4e9aa18
+# %% ../nbs/06_ablations.ipynb #510b7814
 def missing_extra(
     name:str, # In `EXPERIMENTS`
 )->str: # What to install, or ''
@@ -372,7 +372,7 @@ def gather(
     versions = dict(python=platform.python_version(), **{n: importlib.metadata.version(n) for n in ('torch','transformers','tokenizers','datasets','openai')}, tuna_nb=tuna_nb.__version__)
     return dict(config=json.loads(json.dumps(asdict(cfg))), versions=versions, machine=dict(cores=os.cpu_count()), seeds=[entry(s) for s in seeds])
 
-# %% ../nbs/06_ablations.ipynb #8ef7096e
+# %% ../nbs/06_ablations.ipynb #09c1ac49
 def run_report(
     names, # Names of experiments
     scale:str, # mini, quick, small or paper
@@ -396,7 +396,7 @@ def run_report(
         raise
     return _report(names, scale, cfg, out, links)
 
-# %% ../nbs/06_ablations.ipynb #4245086b
+# %% ../nbs/06_ablations.ipynb #2659b6ae
 def finished_seeds(cfg, out, names):
     "Numbers of the seeds for which experiments are whole, whoever ran them"
     return [s for s in sorted(int(p.name[4:]) for p in Path(out).glob('seed*') if p.name[4:].isdigit()) if len((sch := Schedule(cfg, out, [s], stages_of(names, cfg))).done)==len(sch.todo)]
@@ -415,7 +415,7 @@ def _report(names, scale, cfg, out, links):
     if res['seeds']: write_report(res, [s for s in sections if s.key!='examples'], out, links, claims) # answers stand at the end of any report
     return res
 
-# %% ../nbs/06_ablations.ipynb #fb4b5f4e
+# %% ../nbs/06_ablations.ipynb #9e5dbd35
 def run_experiments(
     names=None, # One name or a list of them; None for all that the scale has
     scale:str='mini', # mini; quick, which shows nothing but that it runs; small; paper
@@ -428,7 +428,7 @@ def run_experiments(
     res = run_report(names, scale, out or f'runs/{scale}', seeds, **given)
     return {o: res['seeds'] for o in names}
 
-# %% ../nbs/06_ablations.ipynb #93022c9c
+# %% ../nbs/06_ablations.ipynb #e4f1e855
 def plan_lines(
     names:list, # In `EXPERIMENTS`
     cfg, # Settings
@@ -446,7 +446,7 @@ def _given(scale, settings, external, **options):
     if any(len(o)<2 for o in given.get('external', ())): raise TunaError(f"--external must be NAME=MODEL with commas between, got {external!r}")
     return given if scale in ORACLE else {**dict(bench_data=str(real_data() or '')), **given}
 
-# %% ../nbs/06_ablations.ipynb #3f37d39d
+# %% ../nbs/06_ablations.ipynb #56d8eeba
 @command
 def tuna_ablate(
     *names:str, # Experiments, such as fig2 or table10; all that the scale has if none is named
@@ -477,12 +477,13 @@ def tuna_ablate(
     print_verdicts(res, names)
     print(f"report: {Path(out)/('report.html' if res['seeds'] else 'tables')}")
 
-# %% ../nbs/06_ablations.ipynb #93c35a3a
+# %% ../nbs/06_ablations.ipynb #d88bd101
 def print_verdicts(
     res:dict, # What results.json holds
     names:list, # In `EXPERIMENTS`
 ):
     "A line for each claim that could be asked"
+    if len(res['seeds'])==1: return print("one seed decides no claim; --seeds 3 or more do")
     mine = claims_of(names)
     for claim,v in verdict(check_claims(res['seeds'], mine), mine).items():
         if v['verdict']!='cannot be asked here': print(f"{v['verdict']}: {claim}")
