@@ -7,7 +7,8 @@ from nbdev.doclinks import nbglob
 from nbdev.process import extract_directives
 
 directives = {'default_exp','export','exports','exporti','hide','hide_line','slow','cuda','eval:','echo:','output:','code-fold:','fig-cap:','label:','warning:'}
-max_lines,max_width,max_height = 40,5*72,3*72 # lines of a cell; points of a figure
+max_lines,max_chars = 36,120 # of a cell and of its lines, so that nothing has to be scrolled
+max_width,max_height = 5*72,3*72 # points of a figure
 in_outputs = {
     'an address': r' at 0x[0-9a-f]+',
     'a path of this machine': r'(^|[\s\'"(=:])/(home|tmp|root|Users|private|var|opt|work|usr|mnt|data)/|\b[A-Z]:\\\\',
@@ -49,6 +50,8 @@ def lint_code(c):
     for d in extract_directives(c, remove=False).keys()-directives: yield f'unknown directive {d!r}'
     if re.search(r'^\s*#\s*(?!\|)\W?\s*(export|exports|hide|eval:|slow|cuda|default_exp)\b\s*(false)?$', s, flags=re.MULTILINE): yield 'directive without #|'
     if s.count('\n')>=max_lines: yield f'cell of {s.count(chr(10))+1} lines; at most {max_lines}'
+    for l in s.splitlines():
+        if len(l)>max_chars: yield f'line of {len(l)} characters; at most {max_chars}: {l.strip()[:40]!r}'
     if '#| export' in s and re.search(r'^\s*[%!]', s, flags=re.MULTILINE): yield 'magic or shell command in an exported cell'
     if not re.search(r'^\s*[%!]', s, flags=re.MULTILINE): yield from lint_imports(ast.parse(s))
     for o in c.get('outputs', []): yield from lint_output(o)

@@ -72,7 +72,8 @@ def _sample_round(sampler, prompts, pools, n, tau, trial, **settings):
             p = pools[todo[j]]
             p.trials = trial
             _admit(p.kept, p.removed, [_Draw(g.text, settings['temperature']) for g in gens[:k]], tau)
-        for j,f in sample_each(sampler, [prompts[i] for i in todo], take, n=k, **settings).items(): pools[todo[j]].failure = f
+        for j,f in sample_each(sampler, [prompts[i] for i in todo], take, n=k, **settings).items():
+            pools[todo[j]].failure = f
 
 # %% ../nbs/02_contextual_ranking.ipynb #f30c93bd
 def diverse_sample(
@@ -87,13 +88,16 @@ def diverse_sample(
     seed:int=0, # Same seed, same responses
 )->list[dict]: # For each prompt `responses`, `temperatures`, `similarities` (largest ROUGE-L to the others) and `trials`; a `Failure` where the server refused it
     "Sample responses that differ from each other (§3.1)"
-    if n<1 or max_trials<0: raise TunaError(f"need n of 1 or more and max_trials of 0 or more, got {n} and {max_trials}")
+    if n<1 or max_trials<0:
+        raise TunaError(f"need n of 1 or more and max_trials of 0 or more, got {n} and {max_trials}")
     if temp<=0: raise TunaError(f"temp must be above 0 to sample, got {temp}")
     pools = [_Pool() for _ in prompts]
     for trial in range(max_trials+1):
-        settings = dict(temperature=round(temp+trial*temp_step, 6), max_new_tokens=max_new_tokens, seed=_seed(seed, trial))
+        settings = dict(temperature=round(temp+trial*temp_step, 6), max_new_tokens=max_new_tokens,
+            seed=_seed(seed, trial))
         _sample_round(sampler, prompts, pools, n, tau, trial, **settings)
-    return [p.failure if len(p.kept)+len(p.removed)<n and p.failure else _evidence(p.kept, p.removed, n, p.trials) for p in pools]
+    return [p.failure if len(p.kept)+len(p.removed)<n and p.failure else _evidence(p.kept, p.removed, n, p.trials)
+        for p in pools]
 
 # %% ../nbs/02_contextual_ranking.ipynb #c376460c
 def _evidence(kept, removed, n, trials):
@@ -118,12 +122,16 @@ def sample_responses(
     prompts = [format_prompt(r['instruction'], r['input'], template) for r in rows]
     for i in progress(range(0, len(rows), chunk), desc='chunks of prompts'):
         for k,got in enumerate(_kept_sample(sampler, prompts[i:i+chunk], store, settings), i):
-            if isinstance(got, Failure): bad.append(dict(record=k+1, id=rows[k]['id'], instruction=rows[k]['instruction'], reason=got.reason))
+            if isinstance(got, Failure):
+                bad.append(dict(record=k+1, id=rows[k]['id'], instruction=rows[k]['instruction'], reason=got.reason))
             else: rows[k].update(got)
     rows = [r for r in rows if 'responses' in r]
     if out: write_failures(out, bad)
-    if not rows: raise TunaError(f"{sampler.name}: all {len(bad)} instructions were refused; the first: {bad[0]['reason']}")
-    if bad: log.warning("%d of %d instructions were refused; the first: record %s, %s", len(bad), len(prompts), bad[0]['record'], bad[0]['reason'])
+    if not rows:
+        raise TunaError(f"{sampler.name}: all {len(bad)} instructions were refused; the first: {bad[0]['reason']}")
+    if bad:
+        log.warning("%d of %d instructions were refused; the first: record %s, %s", len(bad), len(prompts),
+            bad[0]['record'], bad[0]['reason'])
     if out: write_jsonl(out, rows)
     return Dataset.from_list(rows)
 
@@ -165,7 +173,8 @@ def judge_prompt(
     if not n: raise TunaError("no responses to judge")
     shown = '\n\n'.join(f'###Response {i}:\n{quote(r)}' for i,r in enumerate(responses))
     fields = dict(n=n, ref=n, numbers='/'.join(map(str, range(n))), rank=rank_format(n))
-    return '\n\n'.join([format_prompt(quote(instruction), quote(input)), shown, _TASK.format(**fields)+_JSON*structured])
+    return '\n\n'.join([format_prompt(quote(instruction), quote(input)), shown, _TASK.format(**fields)
+        +_JSON*structured])
 
 # %% ../nbs/02_contextual_ranking.ipynb #411a8de4
 def read_judge_prompt(
@@ -213,10 +222,12 @@ class _Ballot:
     def read(self, g):
         "What a reply says"
         v,n = parse_verdict(g.text, len(self.shown)),len(self.shown)
-        if self.structured and not _is_object(g.text): v = parse_verdict('', n); v.reason = "the reply is not a JSON object"
+        if self.structured and not _is_object(g.text):
+            v = parse_verdict('', n); v.reason = "the reply is not a JSON object"
         if not v.readable and g.finish_reason=='length': v.reason += " (the reply was cut at the token limit)"
         return v
-    def asked(self): return retry_prompt(self.prompt, self.why, len(self.shown), self.structured) if self.tries else self.prompt
+    def asked(self):
+        return retry_prompt(self.prompt, self.why, len(self.shown), self.structured) if self.tries else self.prompt
     def groups(self):
         "The ranking in the record's own numbers, as groups of equals"
         v,out = self.verdict,[]
@@ -272,14 +283,16 @@ def _agreement(ballots, n):
 def _said(b):
     "What the record keeps of a vote"
     v = b.verdict
-    rated = [dict(response=b.shown[k], total=float(r), marks=[float(o) for o in v.parts.get(k, ())]) for k,r in v.ratings.items() if k<len(b.shown)]
+    rated = [dict(response=b.shown[k], total=float(r), marks=[float(o) for o in v.parts.get(k, ())])
+        for k,r in v.ratings.items() if k<len(b.shown)]
     return dict(shown=b.shown, ranking=b.groups(), kind=v.kind, ratings=rated, verdict=b.text, tries=b.tries)
 
 def _ranked_row(row, ballots, votes, source, model):
     "A record with its responses in the order of the verdict"
     order,scores,by = _tally(ballots)
     more = dict(agreement=_agreement(ballots, len(row['responses']))) if votes>1 else {}
-    return {**reorder(row, order), 'scores':scores, 'source':source, 'scored_by':by, 'model':model, 'sampled':row['responses'],
+    return {**reorder(row, order), 'scores':scores, 'source':source, 'scored_by':by, 'model':model,
+        'sampled':row['responses'],
         'votes':[_said(b) for b in ballots], **more}
 
 # %% ../nbs/02_contextual_ranking.ipynb #c8677f31
@@ -296,7 +309,8 @@ def _check(rows, votes=1, tries=1, shuffle=True):
 def _ballots(rows, seed=0, shuffle=True, votes=1, structured=False):
     "All ballots of some records"
     _check(rows, votes, shuffle=shuffle)
-    return [_Ballot(i, k, idx, judge_prompt(r['instruction'], r['input'], [r['responses'][j] for j in idx], structured), structured)
+    return [_Ballot(i, k, idx, judge_prompt(r['instruction'], r['input'], [r['responses'][j] for j in idx], structured),
+        structured)
         for i,r in enumerate(rows) for k,idx in enumerate(_orders(r, seed, shuffle, votes))]
 
 def judge_records(
@@ -313,17 +327,20 @@ def judge_records(
 )->tuple[list[dict],list[dict]]: # Ranked records; failures with `record` (from 1), `vote`, `reason`, `verdict`, and whether the record is `ranked` all the same
     "Let the judge rank each record's responses (§2.3)"
     _check(rows, votes, tries, shuffle)
-    if structured and not getattr(judge, 'takes_schema', False): raise TunaError(f"{judge.name}: only endpoints give structured replies")
+    if structured and not getattr(judge, 'takes_schema', False):
+        raise TunaError(f"{judge.name}: only endpoints give structured replies")
     ballots = _ballots(rows, seed, shuffle, votes, structured)
     for k in range(tries):
-        if todo := [b for b in ballots if not b.final]: _ask(judge, todo, k, seed, temperature, max_new_tokens, structured)
+        if todo := [b for b in ballots if not b.final]:
+            _ask(judge, todo, k, seed, temperature, max_new_tokens, structured)
     return _sort_out(rows, ballots, votes, source, judge.name)
 
 # %% ../nbs/02_contextual_ranking.ipynb #5d39670c
 def _failure(rows, i, ballot=None, reason=None, ranked=False):
     "What is reported of a verdict that cannot be used"
     b = ballot
-    return dict(record=i+1, id=rows[i].get('id'), instruction=rows[i]['instruction'], vote=b and b.vote, tries=b and b.tries,
+    return dict(record=i+1, id=rows[i].get('id'), instruction=rows[i]['instruction'], vote=b and b.vote,
+        tries=b and b.tries,
         reason=reason or b.verdict.reason, verdict=b.text if b else '', ranked=ranked)
 
 def _sort_out(rows, ballots, votes, source, model):
@@ -354,7 +371,8 @@ def contextual_rank(
 def _finish(rows, good, bad, judge, out):
     "Report failures and what was left out, save the rest"
     if out: write_failures(out, bad)
-    if not good: raise TunaError(f"{judge.name}: none of {len(rows)} records can be ranked; the first: {bad[0]['reason']}")
+    if not good:
+        raise TunaError(f"{judge.name}: none of {len(rows)} records can be ranked; the first: {bad[0]['reason']}")
     if bad: log.warning("%d verdicts cannot be used, %d of %d records are not ranked; the first: record %s, %s",
         len(bad), len(rows)-len(good), len(rows), bad[0]['record'], bad[0]['reason'])
     gone = sum(sum(bool(t.strip()) for t in r['sampled'])-len(r['responses']) for r in good)
@@ -390,7 +408,8 @@ def without_length(
     for r,new in zip(ds, remove_length(ds['scores'], lengths, slope)):
         order = sorted(range(len(new)), key=lambda k: -new[k])
         more = dict(wins=[[r['wins'][i][j] for j in order] for i in order]) if r.get('wins') else {}
-        rows.append({**reorder(r, order), **more, 'scores':[new[i] for i in order], 'raw_scores':[r['scores'][i] for i in order]})
+        rows.append({**reorder(r, order), **more, 'scores':[new[i] for i in order],
+            'raw_scores':[r['scores'][i] for i in order]})
     return Dataset.from_list(rows)
 
 # %% ../nbs/02_contextual_ranking.ipynb #b2b10203
@@ -406,14 +425,17 @@ def pairwise_records(
     wins,lost = {i: np.full((len(r['responses']),)*2, .5) for i,r in enumerate(rows)},defaultdict(list)
     for g in good:
         (i,a,b),two = g['pair'],g['responses']
-        wins[i][a,b] = w = .5 if len(two)<2 or g['scores'][0]==g['scores'][1] else float(two[0]==rows[i]['responses'][a])
+        wins[i][a,b] = w = (.5 if len(two)<2 or g['scores'][0]==g['scores'][1]
+            else float(two[0]==rows[i]['responses'][a]))
         wins[i][b,a] = 1-w
     for f in bad: lost[pairs[f['record']-1]['pair'][0]].append(f)
     blank = [i for i,r in enumerate(rows) if not _full(r)]
     open_ = {i for i,fs in lost.items() if not all(f['ranked'] for f in fs)}.union(blank)
-    fails = [dict(f, record=i+1, id=rows[i].get('id'), pair=list(pairs[f['record']-1]['pair'][1:]), ranked=i not in open_) for i,fs in lost.items() for f in fs]
+    fails = [dict(f, record=i+1, id=rows[i].get('id'), pair=list(pairs[f['record']-1]['pair'][1:]),
+        ranked=i not in open_) for i,fs in lost.items() for f in fs]
     fails += [_failure(rows, i, reason="all responses are empty") for i in blank]
-    return [_by_wins(r, wins[i], source, judge.name) for i,r in enumerate(rows) if i not in open_],sorted(fails, key=lambda f: f['record'])
+    return [_by_wins(r, wins[i], source, judge.name) for i,r in enumerate(rows) if i not in open_],sorted(fails,
+        key=lambda f: f['record'])
 
 # %% ../nbs/02_contextual_ranking.ipynb #c7b1b4a3
 def _full(row):
@@ -423,7 +445,8 @@ def _full(row):
 def _pairs(rows):
     "A record for every two responses of each record"
     _check(rows)
-    return [{'id':r.get('id'), 'instruction':r['instruction'], 'input':r['input'], 'responses':[r['responses'][a], r['responses'][b]], 'pair':(i,a,b)}
+    return [{'id':r.get('id'), 'instruction':r['instruction'], 'input':r['input'],
+        'responses':[r['responses'][a], r['responses'][b]], 'pair':(i,a,b)}
         for i,r in enumerate(rows) for a,b in combinations(_full(r), 2)]
 
 def _by_wins(row, wins, source, model):
@@ -433,7 +456,8 @@ def _by_wins(row, wins, source, model):
     at = sorted(range(len(full)), key=lambda k: -points[k])
     order = [full[k] for k in at]
     w = wins[np.ix_(order, order)]
-    return {**reorder(row, order), 'scores':[points[k] for k in at], 'source':source, 'scored_by':'pairs', 'model':model,
+    return {**reorder(row, order), 'scores':[points[k] for k in at], 'source':source, 'scored_by':'pairs',
+        'model':model,
         'sampled':row['responses'], 'wins':w.tolist(), 'cycles':cycles(w)}
 
 # %% ../nbs/02_contextual_ranking.ipynb #a5b82eb6
@@ -487,7 +511,8 @@ def tuna_sample(
     if limit: ds = head(ds, limit)
     if dry_run:
         prompts = [format_prompt(r['instruction'], r['input'], template) for r in ds]
-        return print(plan_of(open_backend(model, kind=kind, **kwargs), prompts, n=n, temperature=temp, max_new_tokens=max_new_tokens, expect=expect))
+        return print(plan_of(open_backend(model, kind=kind, **kwargs), prompts, n=n, temperature=temp,
+            max_new_tokens=max_new_tokens, expect=expect))
     with _resuming(out) as store:
         sampler = open_backend(model, kind=kind, store=store, **kwargs)
         got = sample_responses(ds, sampler, store, template, out=out, n=n, tau=tau, temp=temp,
@@ -533,16 +558,20 @@ def tuna_ctx_rank(
 def _dry_run(ds, judge, pairwise, args, temperature, max_new_tokens, expect):
     "The plan of a ranking, one for each number of responses where the schema depends on it"
     rows,groups = ds.to_list(),defaultdict(list)
-    for b in _ballots(_pairs(rows) if pairwise else rows, **args): groups[len(b.shown) if args['structured'] else 0].append(b.prompt)
-    settings = dict(temperature=temperature, max_new_tokens=max_new_tokens, expect=expect, seed=args['seed'] if temperature else None)
-    return '\n'.join(str(plan_of(judge, ps, **settings, **(dict(schema=verdict_schema(n)) if n else {}))) for n,ps in groups.items())
+    for b in _ballots(_pairs(rows) if pairwise else rows, **args):
+        groups[len(b.shown) if args['structured'] else 0].append(b.prompt)
+    settings = dict(temperature=temperature, max_new_tokens=max_new_tokens, expect=expect, seed=args['seed']
+        if temperature else None)
+    return '\n'.join(str(plan_of(judge, ps, **settings, **(dict(schema=verdict_schema(n)) if n else {})))
+        for n,ps in groups.items())
 
 def _tokenizer(name):
     "A tokenizer by name, if there is one"
     if not name: return
     from transformers import AutoTokenizer
     try: return AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as e: raise TunaError(f"cannot load tokenizer {name}: {str(e).strip().splitlines()[0]}") from None
+    except (OSError, ValueError) as e:
+        raise TunaError(f"cannot load tokenizer {name}: {str(e).strip().splitlines()[0]}") from None
 
 def _after(ranked, out, tok, undo_length):
     "Reports on a ranking that is done, printed and kept beside it"

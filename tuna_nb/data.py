@@ -28,7 +28,8 @@ def _alpaca(instruction, input):
 # %% ../nbs/00_data.ipynb #5d5e1046
 def _chat(tokenizer, instruction, input):
     "The tokenizer's chat template, up to where the answer begins"
-    if not getattr(tokenizer, 'chat_template', None): raise TunaError(f"tokenizer {tokenizer.name_or_path!r} has no chat template")
+    if not getattr(tokenizer, 'chat_template', None):
+        raise TunaError(f"tokenizer {tokenizer.name_or_path!r} has no chat template")
     message = dict(role='user', content=_plain(instruction, input))
     return tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
 
@@ -69,7 +70,8 @@ def _instruction(r, at, blank_output):
     r = r|dict(input='' if r.get('input') is None else r['input'])
     o = {k:_text(r, k, at, blank=k!='instruction') for k in ('instruction','input','output')}
     if o['output'].strip() or blank_output=='keep': return o
-    if blank_output=='error': raise TunaError(f"{at}, field 'output': is empty; blank_output='keep' or 'drop' would allow it")
+    if blank_output=='error':
+        raise TunaError(f"{at}, field 'output': is empty; blank_output='keep' or 'drop' would allow it")
 
 # %% ../nbs/00_data.ipynb #010cc2e3
 def _ids(rows, name):
@@ -80,7 +82,8 @@ def _ids(rows, name):
         v = _field(r, 'id', f"{name}, record {i}")
         if isinstance(v, bool) or not isinstance(v, (int,str)) or v=='':
             raise TunaError(f"{name}, record {i}, field 'id': expected text or a whole number, got {v!r}")
-        if str(v) in seen: raise TunaError(f"{name}, record {i}, field 'id': {str(v)!r} is taken by record {seen[str(v)]}")
+        if str(v) in seen:
+            raise TunaError(f"{name}, record {i}, field 'id': {str(v)!r} is taken by record {seen[str(v)]}")
         seen[str(v)] = i
     return list(seen)
 
@@ -111,7 +114,8 @@ def _rows(src, split):
     "The records of any source as dicts, and a name for messages"
     if isinstance(src, Dataset): return src.to_list(),'Dataset'
     if isinstance(src, (list,tuple)): return list(src),'list'
-    if isinstance(src, dict): raise TunaError(f"got a mapping, not one data set; choose one of its parts: {', '.join(map(str, src))}")
+    if isinstance(src, dict):
+        raise TunaError(f"got a mapping, not one data set; choose one of its parts: {', '.join(map(str, src))}")
     if not isinstance(src, (str,Path)):
         raise TunaError(f"cannot read records from {type(src).__name__}: give a file, a list, a Dataset or a Hub id")
     if Path(src).suffix=='.parquet': return _parquet(src),str(src)
@@ -167,7 +171,8 @@ def tail(
     return ds.select(range(max(len(ds)-_count(n), 0), len(ds)) or [])
 
 def _count(n):
-    if isinstance(n, bool) or not isinstance(n, int) or n<0: raise TunaError(f"expected a number of records, 0 or more, got {n!r}")
+    if isinstance(n, bool) or not isinstance(n, int) or n<0:
+        raise TunaError(f"expected a number of records, 0 or more, got {n!r}")
     return n
 
 # %% ../nbs/00_data.ipynb #77fdaebf
@@ -188,7 +193,8 @@ def peek(
 # %% ../nbs/00_data.ipynb #27cef445
 def _number(v, at):
     "`v` as a float if it is a finite number"
-    if isinstance(v, bool) or not isinstance(v, (int,float)): raise TunaError(f"{at}: expected a number, got {type(v).__name__}")
+    if isinstance(v, bool) or not isinstance(v, (int,float)):
+        raise TunaError(f"{at}: expected a number, got {type(v).__name__}")
     if not math.isfinite(v): raise TunaError(f"{at}: must be finite, got {v}")
     return float(v)
 
@@ -232,7 +238,8 @@ def save_ranked(
     "Write ranked records; `load_ranked` reads them back unchanged"
     ds = load_ranked(ds, blank_output='keep')
     suffix = Path(path).suffix
-    if suffix not in ('.jsonl','.parquet'): raise TunaError(f"{path}: cannot save as {suffix!r}, use .jsonl or .parquet")
+    if suffix not in ('.jsonl','.parquet'):
+        raise TunaError(f"{path}: cannot save as {suffix!r}, use .jsonl or .parquet")
     if suffix=='.jsonl': return write_jsonl(path, ds.to_list())
     with replacing(path) as part: pq.write_table(ds.data.table, part)
 
@@ -262,9 +269,12 @@ def from_lmops_prob(
     "Read the teacher's responses and rank them by Eq. 3; blank responses are left out"
     def convert(r, at):
         o = _instruction(_object(r, 'orig', at), f"{at}, field 'orig'", 'drop')
-        ts,lp,ns = _items(r, 'text', at, _string, blank=True),_items(r, 'logprob', at, _number),_items(r, 'length', at, _number)
-        if not len(ts)==len(lp)==len(ns): raise TunaError(f"{at}: {len(ts)} in 'text', {len(lp)} in 'logprob', {len(ns)} in 'length'")
-        best = sorted(((l/n**beta, t, l, int(n)) for t,l,n in zip(ts, lp, ns) if t.strip() and n>=1), key=lambda c: -c[0])
+        ts,lp,ns = _items(r, 'text', at, _string, blank=True),_items(r, 'logprob', at, _number),_items(r, 'length', at,
+            _number)
+        if not len(ts)==len(lp)==len(ns):
+            raise TunaError(f"{at}: {len(ts)} in 'text', {len(lp)} in 'logprob', {len(ns)} in 'length'")
+        best = sorted(((l/n**beta, t, l, int(n)) for t,l,n in zip(ts, lp, ns) if t.strip() and n>=1),
+            key=lambda c: -c[0])
         if o is None or not best: return None
         s,t,l,n = map(list, zip(*best))
         return o|dict(responses=t, scores=s, source='prob', logprobs=l, n_tokens=n)
@@ -328,9 +338,11 @@ def from_lmops_train(
     "Read the released trainer's input; with `originals`, the original response leaves the ranking (§2.4)"
     find = _lookup(originals)
     def convert(r, at):
-        o,rs,ss = find(_text(r, 'instruction', at)),_items(r, 'output', at, _string, blank=True),_items(r, 'score', at, _number)
+        o,rs,ss = find(_text(r, 'instruction', at)),_items(r, 'output', at, _string, blank=True),_items(r, 'score', at,
+            _number)
         if len(rs)!=len(ss): raise TunaError(f"{at}, field 'score': {len(ss)} for {len(rs)} outputs")
         if o is None: return None
-        best = [c for c in sorted(zip(rs, ss), key=lambda c: -c[1]) if c[0].strip() and (keep_original or c[0]!=o['output'])]
+        best = [c for c in sorted(zip(rs, ss), key=lambda c: -c[1]) if c[0].strip()
+            and (keep_original or c[0]!=o['output'])]
         return o|dict(responses=[t for t,_ in best], scores=[s for _,s in best], source=source) if best else None
     return _collect(read_json(path), str(path), convert, 'no response or no original')

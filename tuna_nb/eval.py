@@ -85,9 +85,11 @@ def _saved(path, keys):
     if not path.exists(): return {}
     rows = {}
     for line,r in enumerate(read_json(path), 1):
-        if not {'id','key','prediction'}<=r.keys(): raise TunaError(f"{path}, record {line}: not a prediction (needs id, key, prediction)")
+        if not {'id','key','prediction'}<=r.keys():
+            raise TunaError(f"{path}, record {line}: not a prediction (needs id, key, prediction)")
         if r['id'] in rows: raise TunaError(f"{path}, record {line}: id {r['id']} occurs twice")
-        if r['id'] not in keys: raise TunaError(f"{path}, record {line}: {r['id']} is no prompt of this run, which may be of a smaller part; choose another folder or name, or resume=False")
+        if r['id'] not in keys:
+            raise TunaError(f"{path}, record {line}: {r['id']} is no prompt of this run, which may be of a smaller part; choose another folder or name, or resume=False")
         if keys[r['id']]!=r['key']:
             raise TunaError(f"{path}, record {line}: made with other prompts, settings or weights; choose another folder or name, or resume=False")
         rows[r['id']] = r
@@ -187,14 +189,16 @@ def load_benchmarks(
     truncate:bool=False, # LMentry: cut answers at the first line break and full stop
 )->list:
     "The paper's benchmarks (§3.2)"
-    if odd := [o for o in names if o not in BENCHES]: raise TunaError(f"unknown benchmark {odd[0]!r}; there are {', '.join(BENCHES)}")
+    if odd := [o for o in names if o not in BENCHES]:
+        raise TunaError(f"unknown benchmark {odd[0]!r}; there are {', '.join(BENCHES)}")
     if limit is not None and limit<1: raise TunaError(f"limit must be at least 1, got {limit}")
     res,data = [],Path(data)
     if 'super_ni' in names:
         rows = super_ni.load_instances(data/'super_ni', tasks, min(limit or 100, 100))
         res += [super_ni.SuperNI(rows, k, t, tokenizer, _room(context, t, tokenizer)) for t in templates for k in shots]
     if 'lmentry' in names: res.append(lmentry.LMentry(data/'lmentry'/'data', limit, templates[0], truncate=truncate))
-    if 'vicuna' in names: res.append(VicunaQA(vicuna.load_questions(data/'vicuna'/'question.jsonl')[:limit], templates[0]))
+    if 'vicuna' in names:
+        res.append(VicunaQA(vicuna.load_questions(data/'vicuna'/'question.jsonl')[:limit], templates[0]))
     return res
 
 def _room(context, template, tokenizer, most=1024, answer=super_ni.SuperNI.max_new_tokens):
@@ -223,26 +227,34 @@ def compare(
 )->dict: # As from `vicuna.win_rate`, with verdicts, pairs of scores in `order1` and `order2`, `replies`, `length_controlled`, judge and read
     "Win, lose and tie of model A against model B (§3.2, Vicuna QA)"
     sizes = len(questions),len(answers_a),len(answers_b)
-    if len(set(sizes))>1 or not sizes[0]: raise TunaError(f"{sizes[0]} questions, {sizes[1]} and {sizes[2]} answers: need equally many, at least one")
+    if len(set(sizes))>1 or not sizes[0]:
+        raise TunaError(f"{sizes[0]} questions, {sizes[1]} and {sizes[2]} answers: need equally many, at least one")
     who = [vicuna.reviewer_of(c, reviewers) for c in categories or ['generic']*len(questions)]
-    if len(who)!=len(questions): raise TunaError(f"{len(questions)} questions and {len(who)} categories: need equally many")
+    if len(who)!=len(questions):
+        raise TunaError(f"{len(questions)} questions and {len(who)} categories: need equally many")
     _check_rule(rule, read)
     shown = [(answers_a, answers_b)] if rule=='one_order' else [(answers_a, answers_b), (answers_b, answers_a)]
-    asked = [(w, _as_one(vicuna.review_prompt(q, x, y, (reviewers or vicuna.REVIEWERS)[w]))) for xs,ys in shown for w,q,x,y in zip(who, questions, xs, ys)]
+    asked = [(w, _as_one(vicuna.review_prompt(q, x, y, (reviewers or vicuna.REVIEWERS)[w]))) for xs,ys in shown
+        for w,q,x,y in zip(who, questions, xs, ys)]
     judge = load_generator(judge)
-    replies,scores = _judged(judge, asked, read, tries, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
-    if not any(scores): raise TunaError(f"none of the {len(scores)} reviews of {judge.name} could be read; the first begins {replies[0][:40]!r}")
+    replies,scores = _judged(judge, asked, read, tries, temperature=temperature, max_new_tokens=max_new_tokens,
+        seed=seed)
+    if not any(scores):
+        raise TunaError(f"none of the {len(scores)} reviews of {judge.name} could be read; the first begins {replies[0][:40]!r}")
     n = len(questions)
     orders = [scores[:n]]+([[s and s[::-1] for s in scores[n:]]] if len(shown)>1 else [])
     v = vicuna.verdicts(*orders, rule=rule)
-    return vicuna.WinRate(vicuna.win_rate(*orders, rule=rule), verdicts=v, order1=orders[0], order2=orders[-1] if len(orders)>1 else None, replies=replies,
+    return vicuna.WinRate(vicuna.win_rate(*orders, rule=rule), verdicts=v, order1=orders[0], order2=orders[-1]
+        if len(orders)>1 else None, replies=replies,
         length_controlled=_at_equal_length(v, answers_a, answers_b), judge=judge.name, read=read)
 
 # %% ../nbs/05_eval.ipynb #e9e333f6
 def _check_rule(rule, read):
-    if rule not in vicuna.RULES or read not in READERS: raise TunaError(f"rule must be one of {', '.join(vicuna.RULES)} and read one of {', '.join(READERS)}, got {rule!r} and {read!r}")
+    if rule not in vicuna.RULES or read not in READERS:
+        raise TunaError(f"rule must be one of {', '.join(vicuna.RULES)} and read one of {', '.join(READERS)}, got {rule!r} and {read!r}")
 
-def _as_one(messages): return '\n\n'.join(filter(None, messages)) # a backend has one message, so the system's stands first in it
+# a backend has one message, so the system's stands first in it
+def _as_one(messages): return '\n\n'.join(filter(None, messages))
 
 def _judged(judge, asked, read, tries, seed, **settings):
     "Replies and scores; what cannot be read is asked again"
@@ -290,12 +302,15 @@ def result_cells(
     "Cells for the paper's tables"
     cells,scores = {},{_column(k, main): r for k,r in scores.items()}
     for k,r in scores.items():
-        if k.startswith('super_ni') and 'instances' in r: cells[k] = bootstrap_interval([100*o['rougeL'] for o in r['instances'].values()], n=1000)
-        if k.startswith('super_ni') and 'bert_score' in r: cells[f'{k}_bertscore'] = bootstrap_interval([*r['bert_score']['instances'].values()], n=1000)
+        if k.startswith('super_ni') and 'instances' in r:
+            cells[k] = bootstrap_interval([100*o['rougeL'] for o in r['instances'].values()], n=1000)
+        if k.startswith('super_ni') and 'bert_score' in r:
+            cells[f'{k}_bertscore'] = bootstrap_interval([*r['bert_score']['instances'].values()], n=1000)
         if k.startswith('lmentry'):
             ends = lmentry.score_intervals(r['counts'], r['official'])
             cells |= {f'{k}_{o}': (r[o], *ends[o]) for o in ends}
-    for k in ('win','lose','tie') if versus else (): cells[f'vicuna_{k}'] = (versus[f'{k}_pct'], *versus['intervals'][k])
+    for k in ('win','lose','tie') if versus else ():
+        cells[f'vicuna_{k}'] = (versus[f'{k}_pct'], *versus['intervals'][k])
     return cells
 
 # %% ../nbs/05_eval.ipynb #3ae4b79d
@@ -305,7 +320,8 @@ def _column(bench, main):
     return bench.removesuffix('_plain') if bench.endswith('_plain') else f'{bench}_alpaca'
 
 # %% ../nbs/05_eval.ipynb #4adcd939
-_shared = {'Alpaca': [36.0, 44.5, 31.4, None, None, None], 'Tuna_p': [39.4, 43.9, 35.0, 68, 27, 5], 'Tuna_c': [37.7, 46.6, 32.2, 74, 20, 6], 'Tuna': [38.7, 45.0, 34.7, 86, 10, 4]}
+_shared = {'Alpaca': [36.0, 44.5, 31.4, None, None, None], 'Tuna_p': [39.4, 43.9, 35.0, 68, 27, 5],
+    'Tuna_c': [37.7, 46.6, 32.2, 74, 20, 6], 'Tuna': [38.7, 45.0, 34.7, 86, 10, 4]}
 
 PAPER_TABLES = dict(
     table1={
@@ -359,11 +375,14 @@ class Column:
     unit:str='' # Printed after the number
     digits:int=1 # Decimals
 
-TABLE1 = [Column('super_ni_0shot', 'Super NI 0-shot'), Column('super_ni_2shot', 'Super NI 2-shot'), Column('lmentry_score', 'LMentry score'),
-    Column('vicuna_win', 'Vicuna QA win', delta=False, unit='%', digits=0), Column('vicuna_lose', 'lose', 'low', False, '%', 0),
+TABLE1 = [Column('super_ni_0shot', 'Super NI 0-shot'), Column('super_ni_2shot', 'Super NI 2-shot'),
+    Column('lmentry_score', 'LMentry score'),
+    Column('vicuna_win', 'Vicuna QA win', delta=False, unit='%', digits=0), Column('vicuna_lose', 'lose', 'low', False,
+        '%', 0),
     Column('vicuna_tie', 'tie', '', False, '%', 0)]
 TABLE10 = TABLE1[3:]
-TABLE11 = [Column('super_ni_0shot_bertscore', 'Super NI 0-shot', digits=3), Column('super_ni_2shot_bertscore', 'Super NI 2-shot', digits=3)]
+TABLE11 = [Column('super_ni_0shot_bertscore', 'Super NI 0-shot', digits=3),
+    Column('super_ni_2shot_bertscore', 'Super NI 2-shot', digits=3)]
 COLUMNS = dict(table1=TABLE1, table3=TABLE1, table8=TABLE1, table10=TABLE10, table11=TABLE11)
 
 # %% ../nbs/05_eval.ipynb #28a4eebc
@@ -425,7 +444,8 @@ class ResultsTable:
         "The table as HTML; every name is escaped"
         row = lambda o, t: f"<tr><th>{o[0]}</th>{''.join(f'<{t}>{x}</{t}>' for x in o[1:])}</tr>"
         head,*body = self._rows('<b>{}</b>')
-        return f"<table>\n<thead>{row(head, 'th')}</thead>\n<tbody>\n" + '\n'.join(row(o, 'td') for o in body) + '\n</tbody>\n</table>'
+        return f"<table>\n<thead>{row(head, 'th')}</thead>\n<tbody>\n" + '\n'.join(row(o, 'td')
+            for o in body) + '\n</tbody>\n</table>'
     def _repr_markdown_(self): return self.markdown()
 
 # %% ../nbs/05_eval.ipynb #147beac1
@@ -437,7 +457,8 @@ def results_table(
     published_names:dict=None, # For rows whose name is another than the published one, that one
 )->ResultsTable: # Shows itself in a notebook; `.markdown()` and `.html()` give text
     "A table in the layout of Table 1"
-    if base is not None and base not in rows: raise TunaError(f"no row {base!r} to compare with; rows are {', '.join(rows)}")
+    if base is not None and base not in rows:
+        raise TunaError(f"no row {base!r} to compare with; rows are {', '.join(rows)}")
     cells,names = _cells(rows, columns),list(rows)
     start = names.index(base) if base else 0
     top = [_top_two([cells[n][i][0] for n in names[start:]], c.best) for i,c in enumerate(columns)]
@@ -465,19 +486,22 @@ def evaluation_record(
 )->dict: # For JSON
     "All that a table or a reader of the figures needs"
     part = part or {}
-    rec = dict(model=model, part=part, partial=_say_part(part), settings=dict(settings, main=main), versions={k: version(k) for k in ('tuna_nb','transformers')},
+    rec = dict(model=model, part=part, partial=_say_part(part), settings=dict(settings, main=main),
+        versions={k: version(k) for k in ('tuna_nb','transformers')},
         cells=result_cells(scores, versus, main), scores=_for_json(scores))
     return rec if versus is None else dict(rec, vicuna={k: v for k,v in versus.items() if k!='replies'})
 
 def _say_part(part):
     "What part of the benchmarks was run, in words"
-    say = dict(limit='first {} of each'.format, tasks=lambda o: f'{len(o)} Super-NI tasks', new_tokens='at most {} new tokens'.format)
+    say = dict(limit='first {} of each'.format, tasks=lambda o: f'{len(o)} Super-NI tasks',
+        new_tokens='at most {} new tokens'.format)
     return ', '.join(say[k](v) for k,v in part.items())
 
 def _for_json(o):
     "Scores without what the predictions give again; pairs as keys become texts"
     if not isinstance(o, dict): return o
-    return {' / '.join(k) if isinstance(k, tuple) else k: _for_json(v) for k,v in o.items() if k not in ('instances','verdicts','counts','certain')}
+    return {' / '.join(k) if isinstance(k, tuple) else k: _for_json(v) for k,v in o.items()
+        if k not in ('instances','verdicts','counts','certain')}
 
 # %% ../nbs/05_eval.ipynb #a81dc1a9
 def read_results(
@@ -487,7 +511,8 @@ def read_results(
     res = {}
     for p in sorted(Path(folder).glob('*--scores.json')):
         d = read_document(p)
-        if not isinstance(d, dict) or not {'model','part','partial','cells','scores','settings'}<=d.keys(): raise TunaError(f"{p}: no result of tuna_eval")
+        if not isinstance(d, dict) or not {'model','part','partial','cells','scores','settings'}<=d.keys():
+            raise TunaError(f"{p}: no result of tuna_eval")
         res[d['model']] = d
     if not res: raise TunaError(f"{folder}: no results here (NAME--scores.json)")
     return res
@@ -504,12 +529,14 @@ def paper_table(
     got = dict(sorted(got.items(), key=lambda o: order.index(o[0]) if o[0] in order else len(order)))
     label = {k: k+(f" ({d['partial']})" if d['partial'] else '') for k,d in got.items()}
     same = base in got and all(d['part']==got[base]['part'] for d in got.values())
-    return results_table({label[k]: d['cells'] for k,d in got.items()}, label[base] if same else None, COLUMNS[table], PAPER_TABLES[table], {v: k for k,v in label.items()})
+    return results_table({label[k]: d['cells'] for k,d in got.items()}, label[base] if same else None, COLUMNS[table],
+        PAPER_TABLES[table], {v: k for k,v in label.items()})
 
 # %% ../nbs/05_eval.ipynb #a69ae209
 def _super_ni_notes(scores):
     for end,what in ('','in the Alpaca template'),('_plain','as it stands'):
-        rs = {k.split('_')[2]: r for k,r in scores.items() if k.startswith('super_ni') and k.endswith('_plain')==bool(end)}
+        rs = {k.split('_')[2]: r for k,r in scores.items() if k.startswith('super_ni')
+            and k.endswith('_plain')==bool(end)}
         each = ', '.join(f"{k} ROUGE-L {r['rougeL']:.2f}, exact match {r['exact_match']:.2f}" for k,r in rs.items())
         if rs: yield f"Super-NI, prompt {what}: {each} ({next(iter(rs.values()))['n']} instances)"
 
@@ -568,26 +595,32 @@ def tuna_eval(
     new_tokens:int=None, # Never longer answers than this
 ):
     "Evaluate a model on Super-NI, LMentry and Vicuna QA"
-    names,data = bench.split(','),_checked(data or real_data(), bench, judge, base, rule, read, batch_size=batch_size, limit=limit, new_tokens=new_tokens)
+    names,data = bench.split(','),_checked(data or real_data(), bench, judge, base, rule, read, batch_size=batch_size,
+        limit=limit, new_tokens=new_tokens)
     gen = _named_generator(model, name, batch_size, chat, kind)
-    benches = load_benchmarks(names, data, _tokenizer_for(gen, tokenizer, names), getattr(gen, 'context', None), templates.split(','), _counts(shots), _listed(tasks), limit,
+    benches = load_benchmarks(names, data, _tokenizer_for(gen, tokenizer, names), getattr(gen, 'context', None),
+        templates.split(','), _counts(shots), _listed(tasks), limit,
         truncate or gen.name in lmentry.TRUNCATED)
     for b in benches: b.max_new_tokens = _longest(b, gen, new_tokens)
-    main,part = templates.split(',')[0],{k: v for k,v in dict(limit=limit, tasks=sorted(_listed(tasks) or []), new_tokens=new_tokens).items() if v}
+    main,part = templates.split(',')[0],{k: v for k,v in dict(limit=limit, tasks=sorted(_listed(tasks) or []),
+        new_tokens=new_tokens).items() if v}
     old = _earlier(out, gen, main, part, {b.name for b in benches})
     theirs = judge and _answers_of(out, base, benches[-1].questions)
     scores = _add_bertscore(evaluate(gen, benches, out), benches, out, gen.name, bertscore, layer)
     versus = _against(gen, out, base, theirs, judge, benches[-1].questions, reviewers, rule, read) if judge else None
-    _finish(out, old, evaluation_record(gen.name, scores, versus, part, main, weights=getattr(gen, 'weights', None), **_used(benches)))
+    _finish(out, old, evaluation_record(gen.name, scores, versus, part, main, weights=getattr(gen, 'weights', None),
+        **_used(benches)))
 
 # %% ../nbs/05_eval.ipynb #fc164dab
 def _listed(s): return s.split(',') if s else None
 
-def _used(benches): return {b.name: {k: getattr(b, k) for k in ('max_new_tokens','max_source') if hasattr(b, k)} for b in benches}
+def _used(benches):
+    return {b.name: {k: getattr(b, k) for k in ('max_new_tokens','max_source') if hasattr(b, k)} for b in benches}
 
 def _counts(s):
     "Whole numbers from 0, with commas between"
-    if not all(o.isdigit() for o in s.split(',')): raise TunaError(f"--shots must be whole numbers from 0 with commas between, got {s!r}")
+    if not all(o.isdigit() for o in s.split(',')):
+        raise TunaError(f"--shots must be whole numbers from 0 with commas between, got {s!r}")
     return [int(o) for o in s.split(',')]
 
 def _checked(data, bench, judge, base, rule, read, **numbers):
@@ -596,7 +629,8 @@ def _checked(data, bench, judge, base, rule, read, **numbers):
     _check_rule(rule, read)
     for k,v in numbers.items():
         if v is not None and v<1: raise TunaError(f"--{k} must be at least 1, got {v}")
-    if judge and not (base and 'vicuna' in bench.split(',')): raise TunaError("--judge needs --base, the model to compare with, and vicuna among --bench")
+    if judge and not (base and 'vicuna' in bench.split(',')):
+        raise TunaError("--judge needs --base, the model to compare with, and vicuna among --bench")
     return data
 
 # %% ../nbs/05_eval.ipynb #26244234
@@ -605,16 +639,20 @@ def _earlier(out, gen, main, part, benches):
     path = _file(out, gen.name, 'scores', '.json')
     if not path.exists(): return {}
     old = read_results(out)[gen.name]
-    if old['settings'].get('weights')!=getattr(gen, 'weights', None): raise TunaError(f"{path}: results of other weights under the name {gen.name}; choose another name or folder")
+    if old['settings'].get('weights')!=getattr(gen, 'weights', None):
+        raise TunaError(f"{path}: results of other weights under the name {gen.name}; choose another name or folder")
     rest = old['scores'].keys()-benches
-    if rest and old['part']!=part: raise TunaError(f"{path}: {', '.join(sorted(rest))} there is for {_say_part(old['part']) or 'all data'}, this run for {_say_part(part) or 'all data'}; choose another folder")
-    if rest and old['settings']['main']!=main: raise TunaError(f"{path}: the results there are with template {old['settings']['main']}, this run has {main} first; choose another folder")
+    if rest and old['part']!=part:
+        raise TunaError(f"{path}: {', '.join(sorted(rest))} there is for {_say_part(old['part']) or 'all data'}, this run for {_say_part(part) or 'all data'}; choose another folder")
+    if rest and old['settings']['main']!=main:
+        raise TunaError(f"{path}: the results there are with template {old['settings']['main']}, this run has {main} first; choose another folder")
     return old if rest else {}
 
 def _finish(out, old, rec):
     "Write the scores of a model beside those it had, and the table of all"
     path = _file(out, rec['model'], 'scores', '.json')
-    rec = {**old, **rec, **{k: {**old.get(k, {}), **rec[k]} for k in ('settings','cells','scores')}} # a benchmark that was not run again keeps its results
+    # a benchmark that was not run again keeps its results
+    rec = {**old, **rec, **{k: {**old.get(k, {}), **rec[k]} for k in ('settings','cells','scores')}}
     write_text(path, json.dumps(rec, indent=1)+'\n')
     results = read_results(out)
     text = '\n'.join([paper_table(results).markdown(), '', *(f'- {o}' for o in result_notes(results))])
@@ -624,17 +662,21 @@ def _finish(out, old, rec):
 def _add_bertscore(scores, benches, out, name, model, layer):
     "Scores, with BERTScore of the answers to Super-NI if an encoder is given"
     for b in benches if model else []:
-        if b.name.startswith('super_ni'): scores[b.name]['bert_score'] = super_ni.bert_score(_predictions(out, name, b.name), b.instances, model, layer)
+        if b.name.startswith('super_ni'):
+            scores[b.name]['bert_score'] = super_ni.bert_score(_predictions(out, name, b.name), b.instances, model,
+                layer)
     return scores
 
 # %% ../nbs/05_eval.ipynb #6a852108
 def _named_generator(spec, name, batch_size, chat, kind):
     "The model of a command's options; one from a folder knows a digest of its weights"
     if spec.startswith(('http://','https://')):
-        if name: raise TunaError("--name is for a model that runs here; a server's is named by what stands behind the #")
+        if name:
+            raise TunaError("--name is for a model that runs here; a server's is named by what stands behind the #")
         return load_generator(spec, kind=kind)
     folder = Path(spec.removeprefix('vllm:'))
-    gen = load_generator(spec, name=name or (folder.resolve().name if folder.is_dir() else str(folder)), chat=chat, **{} if spec.startswith('vllm:') else dict(batch_size=batch_size))
+    gen = load_generator(spec, name=name or (folder.resolve().name if folder.is_dir() else str(folder)), chat=chat,
+        **{} if spec.startswith('vllm:') else dict(batch_size=batch_size))
     if folder.is_dir(): gen.weights = _weights_digest(folder)
     return gen
 
@@ -681,12 +723,18 @@ def _against(gen, out, base, theirs, judge, questions, reviewers, rule, read):
     ours = _answers_of(out, gen.name, questions)
     j = with_store(load_generator(judge), Path(out)/'judge.replies.db')
     who = vicuna.load_reviewers(*reviewers.split(',', 1)) if reviewers else None
-    try: res = compare(j, [q['text'] for q in questions], ours, theirs, [q['category'] for q in questions], who, rule, read)
+    try:
+        res = compare(j, [q['text'] for q in questions], ours, theirs, [q['category'] for q in questions], who, rule,
+            read)
     finally: j.store.close()
     n = len(questions)
-    ids = lambda texts, who: {q['question_id']: dict(question_id=q['question_id'], text=t, model_id=who) for q,t in zip(questions, texts)}
+    ids = lambda texts, who: {q['question_id']: dict(question_id=q['question_id'], text=t, model_id=who)
+        for q,t in zip(questions, texts)}
     a,b = ids(ours, gen.name),ids(theirs, base)
     turned = None if res['order2'] is None else [s and s[::-1] for s in res['order2']]
-    for end,x,y,replies,scores in [('reviews',a,b,res['replies'][:n],res['order1']), ('reviews-swapped',b,a,res['replies'][n:],turned)]:
-        if scores: write_jsonl(_file(out, gen.name, f'{end}-{base}'), vicuna.review_records(questions, x, y, replies, scores, who, dict(judge=res['judge'], temperature=0., max_tokens=1024, read=read)))
+    for end,x,y,replies,scores in [('reviews',a,b,res['replies'][:n],res['order1']),
+            ('reviews-swapped',b,a,res['replies'][n:],turned)]:
+        if scores:
+            write_jsonl(_file(out, gen.name, f'{end}-{base}'), vicuna.review_records(questions, x, y, replies, scores,
+                who, dict(judge=res['judge'], temperature=0., max_tokens=1024, read=read)))
     return vicuna.WinRate(res, base=base)

@@ -40,7 +40,8 @@ def mean_logp(
 )->Tensor: # Mean log-probability of each response in float32, (batch,)
     "The student's score v of each response (below Eq. 5)"
     m = mask[:,1:].bool()
-    if (empty := (~m.any(-1)).nonzero().flatten().tolist()): raise ValueError(f"no response tokens to score in row {empty[0]}")
+    if (empty := (~m.any(-1)).nonzero().flatten().tolist()):
+        raise ValueError(f"no response tokens to score in row {empty[0]}")
     return row_means(token_logp(logits[:,:-1][m], ids[:,1:][m]), m)
 
 # %% ../nbs/03_loss.ipynb #58472a59
@@ -87,11 +88,13 @@ def rank_loss(
     reduction:str="sum", # "sum": the paper's sum over pairs; "released": the mean over the pairs of a gap and the batch, summed over gaps
 )->Tensor: # One loss per instruction, (batch,); a scalar if reduction is "released"
     "Pairwise ranking loss (Eqs. 4 and 5)"
-    if reduction not in ('sum','released'): raise ValueError(f'reduction must be "sum" or "released", got {reduction!r}')
+    if reduction not in ('sum','released'):
+        raise ValueError(f'reduction must be "sum" or "released", got {reduction!r}')
     loss,real = pair_losses(v, margin, mask)
     if reduction=='sum': return loss.sum(-1)
     j,k = rank_pairs(v.shape[-1], v.device)
-    by_gap = lambda x: torch.zeros(*x.shape[:-1], v.shape[-1], device=x.device, dtype=loss.dtype).index_add(-1, k-j, x.to(loss.dtype))
+    by_gap = lambda x: torch.zeros(*x.shape[:-1], v.shape[-1], device=x.device, dtype=loss.dtype).index_add(-1, k-j,
+        x.to(loss.dtype))
     return (by_gap(loss)/by_gap(real).clamp(min=1)).sum(-1).mean()
 
 # %% ../nbs/03_loss.ipynb #0545f2d6

@@ -78,14 +78,16 @@ def _report(seen, rows):
     n,none = seen.total(),sum(not r['responses'] for r in rows)
     what = f"{seen['cut']} cut by the length limit, {seen['empty']} empty and {seen['unscored']} without a score"
     if n and not seen['used']: raise TunaError(f"no usable response to any of {len(rows)} instructions: of {n}, {what}")
-    if n>seen['used']: log.warning(f"of {n} responses, {what} were dropped; {none} of {len(rows)} instructions have none left")
+    if n>seen['used']:
+        log.warning(f"of {n} responses, {what} were dropped; {none} of {len(rows)} instructions have none left")
 
 # %% ../nbs/01_prob_ranking.ipynb #d13efe3e
 def check_out(
     out, # Name of a file to be written, if any
 ):
     "Refuse a result's name before work is done for it"
-    if out and Path(out).suffix not in ('.jsonl','.parquet'): raise TunaError(f"{out}: the name must end in .jsonl or .parquet")
+    if out and Path(out).suffix not in ('.jsonl','.parquet'):
+        raise TunaError(f"{out}: the name must end in .jsonl or .parquet")
 
 def write_failures(
     out, # The result's file; failures go to its name with `.failures`
@@ -118,9 +120,13 @@ def prob_rank(
         ranked[i] = _record(i+1, rows[i], gens, beta, distinct, teacher.name)
         seen.update(map(_fate, gens))
     bad = sample_each(with_store(teacher, store), prompts, take, **settings)
-    if out: write_failures(out, [dict(record=i+1, id=rows[i]['id'], instruction=rows[i]['instruction'], reason=f.reason) for i,f in sorted(bad.items())])
-    if not ranked: raise TunaError(f"{teacher.name}: all {len(rows)} instructions were refused; the first: {bad[0].reason}")
-    if bad: log.warning(f"{len(bad)} of {len(rows)} instructions were refused; the first: record {min(bad)+1}, {bad[min(bad)].reason}")
+    if out:
+        write_failures(out, [dict(record=i+1, id=rows[i]['id'], instruction=rows[i]['instruction'], reason=f.reason)
+            for i,f in sorted(bad.items())])
+    if not ranked:
+        raise TunaError(f"{teacher.name}: all {len(rows)} instructions were refused; the first: {bad[0].reason}")
+    if bad:
+        log.warning(f"{len(bad)} of {len(rows)} instructions were refused; the first: record {min(bad)+1}, {bad[min(bad)].reason}")
     _report(seen, ranked.values())
     res = Dataset.from_list([r for _,r in sorted(ranked.items()) if r['responses']])
     if out: save_ranked(res, out)
@@ -129,7 +135,8 @@ def prob_rank(
 # %% ../nbs/01_prob_ranking.ipynb #4f924735
 def _asking(ds, n, temperature, max_new_tokens, seed, template):
     "Records, their prompts and the settings of sampling"
-    if n>1 and not temperature>0: raise TunaError(f"{n} responses at temperature {temperature} would be equal; use a temperature above 0")
+    if n>1 and not temperature>0:
+        raise TunaError(f"{n} responses at temperature {temperature} would be equal; use a temperature above 0")
     rows = load_instructions(ds, blank_output='keep').to_list()
     prompts = [format_prompt(r['instruction'], r['input'], template=template) for r in rows]
     return rows,prompts,dict(n=n, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed, logprobs=True)
@@ -162,5 +169,6 @@ def tuna_prob_rank(
     if dry_run:
         _,prompts,settings = _asking(ds, n, temperature, max_new_tokens, seed, template)
         return print(plan_of(teacher, prompts, expect=expect, **settings))
-    res = prob_rank(ds, teacher, n=n, temperature=temperature, beta=beta, max_new_tokens=max_new_tokens, seed=seed, template=template, out=out, distinct=distinct)
+    res = prob_rank(ds, teacher, n=n, temperature=temperature, beta=beta, max_new_tokens=max_new_tokens, seed=seed,
+        template=template, out=out, distinct=distinct)
     print(f'{len(res)} of {len(ds)} instructions ranked: {out}')

@@ -81,7 +81,9 @@ def _rows(texts, tokenizer, end, max_length):
     "Token ids of prompts with responses, cut where they are too long"
     rows = _ids(tokenizer, texts, [_eos(tokenizer)]) if end else _plain_ids(tokenizer, texts)
     long = sum(len(r)>(max_length or math.inf) for r in rows)
-    if long: logger.warning("cut the end of %d of %d responses, prompt and response have more than %d tokens", long, len(rows), max_length)
+    if long:
+        logger.warning("cut the end of %d of %d responses, prompt and response have more than %d tokens", long,
+            len(rows), max_length)
     return [r[:max_length] for r in rows]
 
 # %% ../nbs/04_train.ipynb #2ae90a3f
@@ -101,7 +103,8 @@ def fitting(
     "Leave out records whose prompt is too long, and log how many"
     ns = map(len, _ids(tokenizer, [format_prompt(o['instruction'], o.get('input') or '', template) for o in ds]))
     keep = [i for i,n in enumerate(ns) if n+room<=max_length]
-    if len(keep)<len(ds): logger.warning("left out %d of %d records, their prompts are too long", len(ds)-len(keep), len(ds))
+    if len(keep)<len(ds):
+        logger.warning("left out %d of %d records, their prompts are too long", len(ds)-len(keep), len(ds))
     return ds.select(keep)
 
 # %% ../nbs/04_train.ipynb #f3bd71f8
@@ -164,14 +167,19 @@ class TunaConfig(TrainingArguments):
     dataloader_pin_memory: bool = field(default_factory=torch.cuda.is_available)
     seed: int = 0
     def __post_init__(self):
-        if not torch.accelerator.is_available(): self.use_cpu = True # transformers wants to be told before it computes in bfloat16
+        # transformers wants to be told before it computes in bfloat16
+        if not torch.accelerator.is_available(): self.use_cpu = True
         super().__post_init__()
-        if self.reduction not in ('sum','released'): raise TunaError(f'reduction must be "sum" or "released", got {self.reduction!r}')
-        if self.mle_over not in ('original','all'): raise TunaError(f'mle_over must be "original" or "all", got {self.mle_over!r}')
-        if self.max_tokens and self.packing!='packed': raise TunaError(f'max_tokens counts tokens without padding, so packing must be "packed", got {self.packing!r}')
+        if self.reduction not in ('sum','released'):
+            raise TunaError(f'reduction must be "sum" or "released", got {self.reduction!r}')
+        if self.mle_over not in ('original','all'):
+            raise TunaError(f'mle_over must be "original" or "all", got {self.mle_over!r}')
+        if self.max_tokens and self.packing!='packed':
+            raise TunaError(f'max_tokens counts tokens without padding, so packing must be "packed", got {self.packing!r}')
         if self.max_tokens and self.train_sampling_strategy!='batch_rebalance': raise TunaError(
             f'max_tokens needs train_sampling_strategy "batch_rebalance", which deals items by their tokens, got {self.train_sampling_strategy!r}')
-        if self.label_smoothing_factor: raise TunaError(f"label_smoothing_factor has no place in these losses and must be 0, got {self.label_smoothing_factor}")
+        if self.label_smoothing_factor:
+            raise TunaError(f"label_smoothing_factor has no place in these losses and must be 0, got {self.label_smoothing_factor}")
         if self.neftune_noise_alpha and self.packing!='padded': raise TunaError(
             f'neftune_noise_alpha goes by the length of a row, which must be one text: packing must be "padded", got {self.packing!r}')
     @property
@@ -190,7 +198,8 @@ def ranking_metrics(
     if mask[:,0].any(): d['mle_loss'] = mle_loss(v[mask[:,0],0]).mean()
     if m.any():
         loss,real = pair_losses(r, margin, m)
-        d.update(rank_loss=rank_loss(r, margin, m, reduction).mean(), pair_accuracy=pair_accuracy(r, m), pairs_in_margin=(loss>0).sum()/real.sum())
+        d.update(rank_loss=rank_loss(r, margin, m, reduction).mean(), pair_accuracy=pair_accuracy(r, m),
+            pairs_in_margin=(loss>0).sum()/real.sum())
     for name,x in (('logps',r), ('tokens',None if n_tok is None else n_tok[:,1:].float())):
         if x is not None: d.update({f'{name}_rank_{k+1}': x[m[:,k],k].mean() for k in range(x.shape[1])})
     return {k:o.item() for k,o in d.items()}
@@ -239,9 +248,11 @@ class TunaTrainer(Trainer):
         if args.n_gpu>1: args._n_gpu = 1 # one process per device (torchrun), never DataParallel
         train_dataset,eval_dataset = self.encode(train_dataset),self.encode(eval_dataset)
         self.plain = next((_plain(o) for o in (train_dataset, eval_dataset) if isinstance(o, Items)), False)
-        if args.max_tokens and self.collator.mode!='packed': raise TunaError("max_tokens counts tokens without padding, and this trainer's batches are padded")
+        if args.max_tokens and self.collator.mode!='packed':
+            raise TunaError("max_tokens counts tokens without padding, and this trainer's batches are padded")
         if args.max_tokens and train_dataset: self.cut_steps(args, train_dataset)
-        self.meter,self.attention = Meter(model, args.device, torch.bfloat16 if args.bf16 else model.dtype),model.config._attn_implementation
+        self.meter,self.attention = Meter(model, args.device, torch.bfloat16 if args.bf16
+            else model.dtype),model.config._attn_implementation
         super().__init__(model, args, data_collator=self.collator, train_dataset=train_dataset,
             eval_dataset=eval_dataset, processing_class=processing_class, **kwargs)
         self.model_accepts_loss_kwargs = True
@@ -266,7 +277,8 @@ def loss_sum(self:TunaTrainer,
 ): # Scalar
     "Eq. 6, summed over the instructions of a micro-batch"
     a = self.args
-    if (self.plain or v.shape[1]==1) and a.mle_over=='original': return mle_loss(v[:,0]).sum()*(1 if self.plain else a.mle_weight)
+    if (self.plain or v.shape[1]==1) and a.mle_over=='original':
+        return mle_loss(v[:,0]).sum()*(1 if self.plain else a.mle_weight)
     orig = a.mle_weight if a.mle_over=='original' else 0
     loss = tuna_loss(v[:,1:], v[:,0], a.margin, orig, mask[:,1:], a.reduction)
     loss = loss.sum() if a.reduction=='sum' else loss*len(v)
@@ -282,7 +294,8 @@ def compute_loss(self:TunaTrainer, model, inputs, return_outputs=False, num_item
     loss = self.loss_sum(*some) if counted else 0*v.sum()
     if not model.training: self.eval_losses.append(loss.detach())
     self.seen['train' if model.training else 'eval'].append([o.detach() for o in some])
-    loss = loss/(num_items_in_batch or max(1, len(counted)))*(self.accelerator.num_processes if num_items_in_batch else 1)
+    loss = loss/(num_items_in_batch or max(1, len(counted)))*(self.accelerator.num_processes if num_items_in_batch
+        else 1)
     return (loss, dict(scores=v)) if return_outputs else loss
 
 @patch
@@ -303,7 +316,8 @@ def costs(self:TunaTrainer, items):
 @patch
 def cut_steps(self:TunaTrainer, args, items):
     "As many micro-batches in a step as `max_tokens` asks for"
-    size,k,largest = fit_budget(self.costs(items), args.max_tokens, args.per_device_train_batch_size, args.gradient_accumulation_steps,
+    size,k,largest = fit_budget(self.costs(items), args.max_tokens, args.per_device_train_batch_size,
+        args.gradient_accumulation_steps,
         args.world_size, args.num_train_epochs, args.order_seed, [o['id'] for o in items])
     args.per_device_train_batch_size,args.gradient_accumulation_steps = size,k
     logger.info("%d micro-batches a step, of %d instructions on average and at most %d tokens", k, size, largest)
@@ -318,11 +332,13 @@ def _sampler(self:TunaTrainer, items, size, accumulation, **kwargs):
 @patch
 def _get_train_sampler(self:TunaTrainer, train_dataset=None):
     a,ds = self.args,self.train_dataset if train_dataset is None else train_dataset
-    if a.train_sampling_strategy!='batch_rebalance' or not isinstance(ds, Items): return super(TunaTrainer, self)._get_train_sampler(train_dataset)
+    if a.train_sampling_strategy!='batch_rebalance' or not isinstance(ds, Items):
+        return super(TunaTrainer, self)._get_train_sampler(train_dataset)
     return self._sampler(ds, a.train_batch_size, a.gradient_accumulation_steps, drop_last=a.dataloader_drop_last)
 
 @patch
-def _get_eval_sampler(self:TunaTrainer, eval_dataset): return self._sampler(eval_dataset, self.args.eval_batch_size, 1, shuffle=False, drop_last=False)
+def _get_eval_sampler(self:TunaTrainer, eval_dataset):
+    return self._sampler(eval_dataset, self.args.eval_batch_size, 1, shuffle=False, drop_last=False)
 
 # %% ../nbs/04_train.ipynb #6c9a6368
 @patch
@@ -331,7 +347,8 @@ def shard_settings(self:TunaTrainer):
     plugin = getattr(self.accelerator.state, 'fsdp_plugin', None)
     if plugin is None: return
     self.accelerator.gradient_state.plugin_kwargs['sync_each_batch'] = True
-    if self.accelerator.mixed_precision=='bf16': plugin.mixed_precision_policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    if self.accelerator.mixed_precision=='bf16':
+        plugin.mixed_precision_policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
 
 # %% ../nbs/04_train.ipynb #c3e813f7
 @patch
@@ -339,7 +356,8 @@ def ready(self:TunaTrainer, model, inputs):
     "The batch in a mode that this model is known to read rightly"
     coll = self.collator
     if coll.mode=='packed': use_packed(model)
-    if not self.verified and coll.mode!='padded' and self.args.verify_packing: self.verify(model, self.train_dataset or inputs['layout'].items)
+    if not self.verified and coll.mode!='padded' and self.args.verify_packing:
+        self.verify(model, self.train_dataset or inputs['layout'].items)
     self.verified = True
     return inputs if inputs['layout'].mode==coll.mode else coll(inputs['layout'].items)
 
@@ -369,7 +387,8 @@ def training_step(self:TunaTrainer, model, inputs, *args, **kwargs):
 def _get_grad_norm(self:TunaTrainer, *args, **kwargs):
     norm = super(TunaTrainer, self)._get_grad_norm(*args, **kwargs)
     x = float(norm)
-    if not math.isfinite(x) and self.accelerator.scaler is None: self.stop(f"the norm of the gradient is {x}", self.step_ids)
+    if not math.isfinite(x) and self.accelerator.scaler is None:
+        self.stop(f"the norm of the gradient is {x}", self.step_ids)
     return norm
 
 def _last_checkpoint(out, resume):
@@ -395,7 +414,8 @@ def metrics(self:TunaTrainer, mode, prefix=''):
     return {prefix+k:o for k,o in self.summary(*stack_scores(seen)).items()}
 
 @patch
-def summary(self:TunaTrainer, v, mask, n_tok=None): return ranking_metrics(v, mask, self.args.margin, self.args.reduction, n_tok)
+def summary(self:TunaTrainer, v, mask, n_tok=None):
+    return ranking_metrics(v, mask, self.args.margin, self.args.reduction, n_tok)
 
 @patch
 def log(self:TunaTrainer, logs, *args, **kwargs):
@@ -434,7 +454,8 @@ def _loading(name, *places):
     for o in places:
         if _looks_local(str(o)) and not Path(o).exists(): raise TunaError(f"cannot load model {o}: no such folder")
     try: yield
-    except (OSError, ValueError, KeyError, SafetensorError) as e: raise TunaError(f"cannot load model {name}: {str(e).strip().splitlines()[0]}") from e
+    except (OSError, ValueError, KeyError, SafetensorError) as e:
+        raise TunaError(f"cannot load model {name}: {str(e).strip().splitlines()[0]}") from e
 
 def load_pretrained(
     model, # Folder, Hub id, or a loaded model
@@ -492,7 +513,8 @@ def finish(self:TunaTrainer,
         state = self.accelerator.get_state_dict(self.model_wrapped)
         if self.args.should_save: model.save_pretrained(out/'adapter', state_dict=state)
         self.model = self.model_wrapped = model = self.widen(model).merge_and_unload()
-    if self.is_fsdp_enabled: self.accelerator.state.fsdp_plugin.set_state_dict_type('FULL_STATE_DICT') # checkpoints may be in shards, the model is not
+    # checkpoints may be in shards, the model is not
+    if self.is_fsdp_enabled: self.accelerator.state.fsdp_plugin.set_state_dict_type('FULL_STATE_DICT')
     self.save_model(out)
     self.save_state()
     self.accelerator.wait_for_everyone()
@@ -501,12 +523,14 @@ def finish(self:TunaTrainer,
     model.eval()
     if base_model(model).device==home: return
     try: model.to(home) # back from where it was widened
-    except torch.OutOfMemoryError: logger.warning("the merged model is too large for %s in float32 and stays on the CPU", home)
+    except torch.OutOfMemoryError:
+        logger.warning("the merged model is too large for %s in float32 and stays on the CPU", home)
 
 @patch
 def widen(self:TunaTrainer, model):
     "The model with weights that lose nothing when small updates are added, made where there is room; it is saved by one process, so for that one"
-    if self.is_fsdp_enabled or self.is_deepspeed_enabled or not self.args.should_save or base_model(model).dtype==torch.float32: return model
+    if self.is_fsdp_enabled or self.is_deepspeed_enabled or not self.args.should_save or base_model(model).dtype==torch.float32:
+        return model
     return model.cpu().float()
 
 # %% ../nbs/04_train.ipynb #1a8e96c5
@@ -546,7 +570,8 @@ def sft(
 )->TunaTrainer: # After training
     "Instruction tuning on the original responses (Eq. 2)"
     ds = [{k:o[k] for k in ('id','instruction','input','output') if k in o} for o in ds]
-    return fit(TunaTrainer, model, tokenizer, ds, output_dir, **{**dict(learning_rate=2e-5, num_train_epochs=3), **training_args})
+    return fit(TunaTrainer, model, tokenizer, ds, output_dir, **{**dict(learning_rate=2e-5, num_train_epochs=3),
+        **training_args})
 
 # %% ../nbs/04_train.ipynb #50bea887
 def tune(
@@ -559,8 +584,10 @@ def tune(
     **training_args, # Settings of `fit` and fields of `TunaConfig`; default 1 epoch at 1e-5
 )->TunaTrainer: # After training
     "Learn a ranking (Eq. 6)"
-    if not any(len(o['responses'])>1 for o in ranked_ds): raise TunaError("no record has two responses, so there is no order to learn")
-    return fit(TunaTrainer, model, tokenizer, ranked_ds, output_dir, margin=margin, mle_weight=mle_weight, **training_args)
+    if not any(len(o['responses'])>1 for o in ranked_ds):
+        raise TunaError("no record has two responses, so there is no order to learn")
+    return fit(TunaTrainer, model, tokenizer, ranked_ds, output_dir, margin=margin, mle_weight=mle_weight,
+        **training_args)
 
 # %% ../nbs/04_train.ipynb #4d1d650d
 def expand_responses(
@@ -571,7 +598,8 @@ def expand_responses(
     "One instruction record for each response (Alpaca-Mul, §3.4)"
     def rows(o):
         ts = ([o['output']] if original else [])+list(o['responses'][:top])
-        return [dict(id=f"{o['id']}/{i}", instruction=o['instruction'], input=o['input'], output=t) for i,t in enumerate(ts)]
+        return [dict(id=f"{o['id']}/{i}", instruction=o['instruction'], input=o['input'], output=t)
+            for i,t in enumerate(ts)]
     return Dataset.from_list([r for o in ds for r in rows(o)])
 
 # %% ../nbs/04_train.ipynb #e0e55771
@@ -589,7 +617,8 @@ class PRMCollator(RankedCollator):
     "Batches for a proxy ranking model"
     only = 'padded' # A sequence classifier looks for the end of each row
     def encode(self, records):
-        return encode_records([dict(o, output='') for o in records], self.tokenizer, self.max_length, self.template, end=False)
+        return encode_records([dict(o, output='') for o in records], self.tokenizer, self.max_length, self.template,
+            end=False)
 
 def head_scores(
     model, # Sequence classifier with one label
@@ -618,9 +647,11 @@ def load_prm(
 )->tuple: # Model and tokenizer, agreed on the pad token
     "A sequence classifier with one label"
     loaded,args = hasattr(prm, 'forward'),dict(num_labels=1) if new else {}
-    if not loaded and (Path(prm)/'adapter_config.json').exists(): raise TunaError(f"{prm}: holds adapters alone; give the folder they are merged in")
+    if not loaded and (Path(prm)/'adapter_config.json').exists():
+        raise TunaError(f"{prm}: holds adapters alone; give the folder they are merged in")
     model,tokenizer = load_pretrained(prm, tokenizer, AutoModelForSequenceClassification, dtype, **args)
-    kind = type(base_model(model)).__name__ if loaded or new else (model.config.architectures or ['a model of no known kind'])[0]
+    kind = type(base_model(model)).__name__ if loaded or new else (model.config.architectures
+        or ['a model of no known kind'])[0]
     if not kind.endswith('ForSequenceClassification') or model.config.num_labels!=1:
         raise TunaError(f"{'the loaded model' if loaded else prm}: a proxy ranking model is a sequence classifier with one label, "
             f"this is {kind} with {model.config.num_labels}")
@@ -641,7 +672,8 @@ def train_prm(
     "Train a proxy ranking model on a judge's rankings (§3.1)"
     ds = [o for o in ranked_ds if len(o['responses'])>1]
     if not ds: raise TunaError("no record has two responses, so there is no order to learn")
-    if not training_args.get('merge', True): raise TunaError("a proxy ranking model is saved with its adapters merged, so merge=False cannot be")
+    if not training_args.get('merge', True):
+        raise TunaError("a proxy ranking model is saved with its adapters merged, so merge=False cannot be")
     seed_all(training_args.get('seed', 0))
     model,tokenizer = load_prm(model, tokenizer, dtype, new=True)
     return fit(PRMTrainer, model, tokenizer, ds, output_dir, **training_args)
@@ -714,7 +746,8 @@ def prm_accuracy(
     if not shares: raise TunaError("no record held out has two responses that the judge told apart")
     accuracy,lo,hi = mean_interval([s for s,_ in shares])
     longer = [s for s,_ in ordered_shares(held, [[len(t) for t in o['responses']] for o in held])]
-    return dict(accuracy=accuracy, lo=lo, hi=hi, longer=sum(longer)/len(longer), pairs=sum(n for _,n in shares), records=len(shares))
+    return dict(accuracy=accuracy, lo=lo, hi=hi, longer=sum(longer)/len(longer), pairs=sum(n for _,n in shares),
+        records=len(shares))
 
 # %% ../nbs/04_train.ipynb #c25a7b60
 def _responses(row):
@@ -727,7 +760,8 @@ def _responses(row):
 def _per_response(rows):
     "Names of the columns that have a number or a text for each response"
     fits = lambda v,n: isinstance(v, list) and len(v)==n and not any(isinstance(o, (list,dict)) for o in v)
-    return [k for k in rows[0] if any(r[k] for r in rows) and all(r[k] is None or fits(r[k], len(r['responses'])) for r in rows)]
+    return [k for k in rows[0] if any(r[k] for r in rows) and all(r[k] is None or fits(r[k], len(r['responses']))
+        for r in rows)]
 
 def _pick(row, keys, order): return {k: row[k] and [row[k][i] for i in order] for k in keys}
 
@@ -754,12 +788,14 @@ def prm_rank(
     name,rows = name or ('prm' if model is prm else str(prm)),load_instructions(ds).to_list()
     keep,keys = [_responses(o) for o in rows],_per_response(rows)
     todo = [{**o, **_pick(o, keys, idx)} for o,idx in zip(rows, keep) if idx]
-    if len(todo)<len(rows): logger.warning("left out %d of %d records, all of their responses are blank", len(rows)-len(todo), len(rows))
+    if len(todo)<len(rows):
+        logger.warning("left out %d of %d records, all of their responses are blank", len(rows)-len(todo), len(rows))
     if not todo: raise TunaError("no record has a response to rank")
     scores = head_scores if store is None else _kept(head_scores, store, model)
     ranked = []
     for o,v in zip(todo, prm_scores(todo, model, tokenizer, scores, **kwargs)):
-        if not all(map(math.isfinite, v)): raise TunaError(f"record {o['id']}: the proxy ranking model's scores are {v}")
+        if not all(map(math.isfinite, v)):
+            raise TunaError(f"record {o['id']}: the proxy ranking model's scores are {v}")
         order = sorted(range(len(v)), key=lambda i: -v[i])
         ranked.append({**o, **_pick(o, keys, order), 'scores':[v[i] for i in order], 'source':'prm', 'model':name})
     return Dataset.from_list(ranked)
@@ -785,8 +821,10 @@ class Recipe:
     )->dict: # Arguments for `sft`, `tune` or `train_prm`
         "The recipe as training arguments"
         steps,rest = divmod(self.batch_size, micro_batch*devices)
-        if rest or not steps: raise TunaError(f"a batch of {self.batch_size} cannot be cut into micro-batches of {micro_batch} on {devices} devices")
-        d = dict(learning_rate=self.lr, num_train_epochs=self.epochs, warmup_steps=self.warmup, lr_scheduler_type='cosine', adam_beta1=0.9, adam_beta2=0.999,
+        if rest or not steps:
+            raise TunaError(f"a batch of {self.batch_size} cannot be cut into micro-batches of {micro_batch} on {devices} devices")
+        d = dict(learning_rate=self.lr, num_train_epochs=self.epochs, warmup_steps=self.warmup,
+            lr_scheduler_type='cosine', adam_beta1=0.9, adam_beta2=0.999,
             per_device_train_batch_size=micro_batch, gradient_accumulation_steps=steps)
         return d if self.margin is None else dict(d, margin=self.margin, mle_weight=self.mle_weight)
 
@@ -798,7 +836,8 @@ _p,_c = "teacher's ranking of its own responses (Eq. 3)","judge's ranking of Alp
 _as_c = "Table 7 has no line for it: App. C's rate for models tuned from Alpaca, the rest as Tuna_c; " + _SCHEDULE
 RECIPES = {
     'Alpaca': Recipe('LLaMA-7B', '52K Alpaca', 2e-5, (1,3,8), 3, 512, margin=None, mle_weight=None, silent=_SFT),
-    'Alpaca-Mul': Recipe('LLaMA-7B', '52K Alpaca and four of the teacher\'s responses to each', 2e-5, (3,), 3, 512, margin=None, mle_weight=None, silent=_SFT),
+    'Alpaca-Mul': Recipe('LLaMA-7B', '52K Alpaca and four of the teacher\'s responses to each', 2e-5, (3,), 3, 512,
+        margin=None, mle_weight=None, silent=_SFT),
     'Tuna_p': Recipe('Alpaca', f'52K: {_p}', 1e-5, (1,3,7,8), beta=1.3, silent=_SCHEDULE),
     'Tuna_c': Recipe('Alpaca', f'first 13K: {_c}', 1e-5, (1,3,7,8), silent=_SCHEDULE),
     'Tuna': Recipe('Tuna_p', "13K: judge's ranking of Tuna_p's responses", 1e-6, (1,3,7,8), silent=_SCHEDULE),
@@ -806,12 +845,15 @@ RECIPES = {
     'Tuna_cp-39K': Recipe('Tuna_c', f'last 39K: {_p}', 1e-6, (3,7), beta=1.3, silent=_SCHEDULE),
     'Tuna_cp-52K': Recipe('Tuna_c', f'52K: {_p}', 1e-6, (3,7), beta=1.3, silent=_SCHEDULE),
     'mix-Tuna-52K': Recipe('Alpaca', f'first 13K: {_c}; last 39K: {_p}', 1e-5, (3,7), beta=1.3, silent=_SCHEDULE),
-    'mix-Tuna-104K': Recipe('Alpaca', f"13K: {_c}; 39K: a PRM's ranking of Alpaca's responses; 52K: {_p}", 5e-6, (3,7), beta=1.3, silent="which PRM; " + _SCHEDULE),
+    'mix-Tuna-104K': Recipe('Alpaca', f"13K: {_c}; 39K: a PRM's ranking of Alpaca's responses; 52K: {_p}", 5e-6, (3,7),
+        beta=1.3, silent="which PRM; " + _SCHEDULE),
     'PRM-3B': Recipe('StableLM-3B', f'13K: {_c}', 1e-5, (8,), margin=None, mle_weight=None, silent=_PRM),
     'PRM-7B': Recipe('LLaMA-7B', f'13K: {_c}', 1e-5, (8,), margin=None, mle_weight=None, silent=_PRM),
-    **{f'Tuna_c (PRM-{b}-52K)': Recipe('Alpaca', f"52K: PRM-{b}'s ranking of Alpaca's responses", 1e-5, (1,8) if b=='3B' else (8,), silent=_as_c) for b in ('3B','7B')},
+    **{f'Tuna_c (PRM-{b}-52K)': Recipe('Alpaca', f"52K: PRM-{b}'s ranking of Alpaca's responses", 1e-5,
+        (1,8) if b=='3B' else (8,), silent=_as_c) for b in ('3B','7B')},
     'Tuna_c (PRM)': Recipe('Alpaca', "52K: PRM-3B's ranking of Alpaca's responses", 1e-5, (1,8), silent=_as_c),
-    **{f'Tuna_c (PRM-{b}-39K)': Recipe('Alpaca', f"first 13K: {_c}; last 39K: PRM-{b}'s ranking", 1e-5, (8,), silent=_as_c) for b in ('3B','7B')},
+    **{f'Tuna_c (PRM-{b}-39K)': Recipe('Alpaca', f"first 13K: {_c}; last 39K: PRM-{b}'s ranking", 1e-5, (8,),
+        silent=_as_c) for b in ('3B','7B')},
 }
 
 # %% ../nbs/04_train.ipynb #1b7fd93c
@@ -831,11 +873,14 @@ def _check_options(values, report_to):
         if k in ('lr','epochs','save_every'): least,ok = 'above 0',0<v<math.inf
         else: n = int(k not in ('lora','seed')); least,ok = f'at least {n}',v>=n
         if not ok: raise TunaError(f"{k} must be {least}, got {v}")
-    if values['save_every']>1: raise TunaError(f"save_every is a part of the run, so at most 1; got {values['save_every']}")
+    if values['save_every']>1:
+        raise TunaError(f"save_every is a part of the run, so at most 1; got {values['save_every']}")
     if values['seed']>=2**32: raise TunaError(f"seed must be below 2**32, got {values['seed']}")
     if report_to in ('none','all'): return
-    if report_to not in INTEGRATION_TO_CALLBACK: raise TunaError(f"report_to must be none, all or one of {', '.join(INTEGRATION_TO_CALLBACK)}; got {report_to!r}")
-    if report_to not in (*get_available_reporting_integrations(), 'azure_ml', 'flyte'): raise TunaError(f"report_to {report_to}: it is not installed")
+    if report_to not in INTEGRATION_TO_CALLBACK:
+        raise TunaError(f"report_to must be none, all or one of {', '.join(INTEGRATION_TO_CALLBACK)}; got {report_to!r}")
+    if report_to not in (*get_available_reporting_integrations(), 'azure_ml', 'flyte'):
+        raise TunaError(f"report_to {report_to}: it is not installed")
 
 # %% ../nbs/04_train.ipynb #d62efbe3
 def run_options(
@@ -858,7 +903,8 @@ def run_options(
     devices:int=None, # Devices that train together; default those of this launch
 )->dict: # Arguments of `fit`
     "What the commands that train have in common"
-    _check_options(dict(lr=lr, epochs=epochs, batch_size=batch_size, micro_batch=micro_batch, max_tokens=max_tokens, lora=lora, max_length=max_length,
+    _check_options(dict(lr=lr, epochs=epochs, batch_size=batch_size, micro_batch=micro_batch, max_tokens=max_tokens,
+        lora=lora, max_length=max_length,
         save_every=save_every, seed=seed), report_to)
     r = get_recipe(recipe)
     for k,v in dict(lr=lr, epochs=epochs, batch_size=batch_size).items():
@@ -896,18 +942,24 @@ def show_plan(
     tokens_per_second:float=None, # Measured speed of all devices, in place of a card's
 ): # The `Plan`
     "Print what a run needs on each device, and how long it takes"
-    with _loading(model, model): tokenizer,config = AutoTokenizer.from_pretrained(model),AutoConfig.from_pretrained(model)
+    with _loading(model, model):
+        tokenizer,config = AutoTokenizer.from_pretrained(model),AutoConfig.from_pretrained(model)
     lengths = [o for o in (args['max_length'], context_length(config)) if o]
     items = encode_records(ds, tokenizer, min(lengths, default=None), args['template'])
     k,epochs = args['gradient_accumulation_steps'],args['num_train_epochs']
-    size,k,largest = fit_budget([packed_size(o) for o in items], args['max_tokens'] or math.inf, args['per_device_train_batch_size'], k, devices, epochs, args['seed'], [o['id'] for o in items])
+    size,k,largest = fit_budget([packed_size(o) for o in items], args['max_tokens'] or math.inf,
+        args['per_device_train_batch_size'], k, devices, epochs, args['seed'], [o['id'] for o in items])
     rows = [len(r)-o['start'] for o in items for r in o['rows']]
-    typical = Item(round(sum(o['start'] for o in items)/len(items)), (round(sum(rows)/len(rows)),)*round(len(rows)/len(items)))
+    typical = Item(round(sum(o['start'] for o in items)/len(items)),
+        (round(sum(rows)/len(rows)),)*round(len(rows)/len(items)))
     lora = args['lora']['r'] if args['lora'] else 0
-    p = plan_memory(model, largest, typical, devices, sharding, lora, args['dtype'], args['bf16'], args['activation_checkpointing'], k, memory=memory)
+    p = plan_memory(model, largest, typical, devices, sharding, lora, args['dtype'], args['bf16'],
+        args['activation_checkpointing'], k, memory=memory)
     print(p)
     print(f"{len(items):,} instructions of {typical.tokens} tokens, {epochs:g} epochs, {k} micro-batches a step")
-    if card or tokens_per_second: print(f"{hours(p, len(items), epochs, tokens_per_second, card):.2g} hours"+('' if tokens_per_second else f' on {card}, as arithmetic'))
+    if card or tokens_per_second:
+        print(f"{hours(p, len(items), epochs, tokens_per_second, card):.2g} hours"
+            +('' if tokens_per_second else f' on {card}, as arithmetic'))
     return p
 
 # %% ../nbs/04_train.ipynb #817f80f4
@@ -916,9 +968,11 @@ _HOW = {'per_device_train_batch_size','gradient_accumulation_steps','max_tokens'
 
 def _made_of(command, model, ds, args):
     "What makes a run the same"
-    texts = [[o['id'], o['instruction'], o.get('input') or '', o.get('output') or '', *(o.get('responses') or [])] for o in ds]
+    texts = [[o['id'], o['instruction'], o.get('input') or '', o.get('output') or '', *(o.get('responses') or [])]
+        for o in ds]
     size = args['per_device_train_batch_size']*args['gradient_accumulation_steps']*int(os.environ.get('WORLD_SIZE', 1))
-    d = dict(command=command, model=os.path.normpath(str(model)), records=request_key(dict(texts=texts), ''), batch_size=size)
+    d = dict(command=command, model=os.path.normpath(str(model)), records=request_key(dict(texts=texts), ''),
+        batch_size=size)
     return json.loads(json.dumps({**d, **{k:v for k,v in args.items() if k not in _HOW}}))
 
 def _trained_on(out, *run):
@@ -986,10 +1040,12 @@ def tuna_train(
     args = run_options(recipe, **(kwargs if not plan else dict(kwargs, devices=devices)))
     if plan: return show_plan(model, ds, args, devices, sharding, memory, card, tokens_per_second)
     args.update(margin=margin, mle_weight=mle_weight, reduction=reduction, mle_over=mle_over, eval_ds=held)
-    trainer = tune(model, None, ds, output_dir, callbacks=_trained_on(output_dir, 'tuna_train', model, ds, args), **args)
+    trainer = tune(model, None, ds, output_dir, callbacks=_trained_on(output_dir, 'tuna_train', model, ds, args),
+        **args)
     _report(trainer, output_dir)
     if held is not None: trainer.say('held out:', '  '.join(f'{k} {v:.4g}' for k,v in trainer.summary(*score_records(
-        trainer.model, trainer.processing_class, held, max_length=args['max_length'], template=args['template'])).items()))
+        trainer.model, trainer.processing_class, held, max_length=args['max_length'],
+            template=args['template'])).items()))
 
 # %% ../nbs/04_train.ipynb #1094f2f1
 @command
@@ -1008,13 +1064,16 @@ def tuna_prm(
     ds = load_ranked(data)
     if limit: ds = head(ds, limit)
     train,held = split_by_hash(ds, held_out)
-    if held_out and not ordered_shares(held, held['scores']): raise TunaError(f"{data}: nothing to measure on; a share of {held_out} "
+    if held_out and not ordered_shares(held,
+        held['scores']): raise TunaError(f"{data}: nothing to measure on; a share of {held_out} "
         f"holds out {len(held)} of {len(ds)} records, none with two responses of different scores")
     args = run_options(recipe, **kwargs)
-    trainer = train_prm(model, None, train, output_dir, callbacks=_trained_on(output_dir, 'tuna_prm', model, train, args), **args)
+    trainer = train_prm(model, None, train, output_dir, callbacks=_trained_on(output_dir, 'tuna_prm', model, train,
+        args), **args)
     _report(trainer, output_dir)
     if held_out: trainer.say('held out: {accuracy:.3f} of pairs in the judge\'s order [{lo:.3f}, {hi:.3f}], {pairs} pairs of {records} records; '
-        'the longer first: {longer:.3f}'.format(**prm_accuracy(held, trainer.model, trainer.processing_class, max_length=args['max_length'], template=args['template'])))
+        'the longer first: {longer:.3f}'.format(**prm_accuracy(held, trainer.model, trainer.processing_class,
+            max_length=args['max_length'], template=args['template'])))
 
 # %% ../nbs/04_train.ipynb #28fde06b
 @command
@@ -1034,7 +1093,8 @@ def tuna_prm_rank(
     if limit: ds = head(ds, limit)
     model,tokenizer = load_prm(prm, dtype=torch.bfloat16 if bf16 else torch.float32)
     with _resuming(out) as store:
-        ranked = prm_rank(ds, model, tokenizer, store, prm, template=template, max_length=max_length, batch_size=batch_size)
+        ranked = prm_rank(ds, model, tokenizer, store, prm, template=template, max_length=max_length,
+            batch_size=batch_size)
         save_ranked(ranked, out)
     print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
 
@@ -1060,7 +1120,8 @@ def _longer_first(held):
     "Pair accuracy of the rule that the longer response is better"
     n = max(map(len, held['responses']))
     rows = [[float(len(t)) for t in ts]+[0.]*(n-len(ts)) for ts in held['responses']]
-    return pair_accuracy(torch.tensor(rows), torch.tensor([[k<len(ts) for k in range(n)] for ts in held['responses']])).item()
+    return pair_accuracy(torch.tensor(rows),
+        torch.tensor([[k<len(ts) for k in range(n)] for ts in held['responses']])).item()
 
 def _real_samples(path, ds, seed, max_new_tokens):
     "Diverse samples, and how diverse they are"
@@ -1108,5 +1169,6 @@ def _real_report(res, samples, train, held):
     sims = [s for o in samples for s in o['similarities']]
     return dict(models=res, n_train=len(train), n_held=len(held), longer_first=_longer_first(held),
         gain_over_sft=gain('tuna', 'sft'), gain_over_more_sft=gain('tuna', 'more sft'),
-        samples=dict(instructions=len(samples), resampled=sum(o['trials']>0 for o in samples), mean_similarity=sum(sims)/len(sims),
+        samples=dict(instructions=len(samples), resampled=sum(o['trials']>0 for o in samples),
+            mean_similarity=sum(sims)/len(sims),
             too_similar=sum(s>=.8 for s in sims)))

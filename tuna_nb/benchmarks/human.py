@@ -22,15 +22,18 @@ def rank_scores(
     "Points from places (§3.2: 6 − i for the i-th of five)"
     try: r = np.asarray(ranking)
     except ValueError: r = np.empty(0)
-    if r.ndim!=1 or not len(r) or r.dtype.kind not in 'iuf': raise TunaError(f"a ranking is a list of places, got {ranking!r}")
+    if r.ndim!=1 or not len(r) or r.dtype.kind not in 'iuf':
+        raise TunaError(f"a ranking is a list of places, got {ranking!r}")
     k,first = len(r),(r<r[:,None]).sum(1)+1
     mean = first+((r==r[:,None]).sum(1)-1)/2
     dense = np.searchsorted(np.unique(r), r)+1
-    if not any(np.array_equal(r, o) for o in (first, dense, mean)): raise TunaError(f"{ranking!r} is no ranking of {k}: the places must run from 1 without gaps")
+    if not any(np.array_equal(r, o) for o in (first, dense, mean)):
+        raise TunaError(f"{ranking!r} is no ranking of {k}: the places must run from 1 without gaps")
     return (k+1-mean).tolist()
 
 # %% ../../nbs/benchmarks/human.ipynb #d7f9376e
-TABLE2 = {'Alpaca': (2.13,''), 'PPO-sim': (2.95,'*'), 'Tuna_p': (2.98,'*'), 'Tuna_c': (3.15,'*'), 'Tuna': (3.80,'*†')} # Published scores and marks
+# Published scores and marks
+TABLE2 = {'Alpaca': (2.13,''), 'PPO-sim': (2.95,'*'), 'Tuna_p': (2.98,'*'), 'Tuna_c': (3.15,'*'), 'Tuna': (3.80,'*†')}
 
 # %% ../../nbs/benchmarks/human.ipynb #8c724273
 @dataclass
@@ -72,12 +75,15 @@ def simulate_annotators(
 )->Annotations: # Questions 1, 2, ... and annotators 1, 2, ...; no ties where there is noise or spread
     "Rankings by made-up annotators of known taste (Plackett-Luce)"
     names,theta = list(quality),np.array([*quality.values()], float)
-    if len(names)<2 or not np.isfinite(theta).all(): raise TunaError(f"need a finite quality for two or more systems, got {quality}")
-    if min(n_questions, n_annotators)<1 or min(noise, spread)<0: raise TunaError(f"cannot simulate {n_questions} questions, {n_annotators} annotators, noise {noise}, spread {spread}")
+    if len(names)<2 or not np.isfinite(theta).all():
+        raise TunaError(f"need a finite quality for two or more systems, got {quality}")
+    if min(n_questions, n_annotators)<1 or min(noise, spread)<0:
+        raise TunaError(f"cannot simulate {n_questions} questions, {n_annotators} annotators, noise {noise}, spread {spread}")
     rng = np.random.default_rng(seed)
     shared = theta+spread*rng.normal(size=(n_questions, 1, len(names)))
     seen = shared+noise*rng.gumbel(size=(n_questions, n_annotators, len(names)))
-    return Annotations(names, {str(q): {str(a): _best_first(u, names) for a,u in enumerate(us, 1)} for q,us in enumerate(seen, 1)})
+    return Annotations(names, {str(q): {str(a): _best_first(u, names) for a,u in enumerate(us, 1)}
+        for q,us in enumerate(seen, 1)})
 
 def _best_first(values, names):
     "Names grouped by value, largest first"
@@ -104,7 +110,8 @@ def sign_flip_test(
 )->float: # Two-sided p value
     "Paired permutation test over questions (for the marks of Table 2)"
     d = np.asarray(diffs, float)
-    if d.ndim!=1 or not len(d) or not np.isfinite(d).all(): raise TunaError(f"need a list of finite differences, got {diffs!r}")
+    if d.ndim!=1 or not len(d) or not np.isfinite(d).all():
+        raise TunaError(f"need a list of finite differences, got {diffs!r}")
     if n_flips<1: raise TunaError(f"n_flips must be at least 1, got {n_flips}")
     return float(_flip_p(d[:,None], n_flips, seed)[0])
 
@@ -163,7 +170,8 @@ class HumanScores:
 def _scores_md(o):
     rows = [['Model', *o.scores], ['Score', *(f'{m:.2f}{o.marks[s]}' for s,(m,_,_) in o.scores.items())],
         ['95 % interval', *(f'{lo:.2f} to {hi:.2f}' for _,lo,hi in o.scores.values())]]
-    if {*TABLE2}&{*o.scores}: rows.append(['Paper', *('{:.2f}{}'.format(*TABLE2[s]) if s in TABLE2 else '-' for s in o.scores)])
+    if {*TABLE2}&{*o.scores}:
+        rows.append(['Paper', *('{:.2f}{}'.format(*TABLE2[s]) if s in TABLE2 else '-' for s in o.scores)])
     star = '' if o.base is None else f'&#42; better than {html.escape(str(o.base))}, '
     how = "with Holm's correction over all pairs" if o.corrected else 'uncorrected'
     left = f', {o.n_left_out} more left out with too few annotators' if o.n_left_out else ''
@@ -188,15 +196,18 @@ def human_scores(
     seed:int=0, # Of the flips
 )->HumanScores: # Shows itself as a table
     "Mean points of each system with intervals, tests and marks (Table 2)"
-    if base not in (None, *annotations.systems): raise TunaError(f"no system {base!r} to compare with; there are {', '.join(annotations.systems)}")
+    if base not in (None, *annotations.systems):
+        raise TunaError(f"no system {base!r} to compare with; there are {', '.join(annotations.systems)}")
     if len(annotations.systems)<2: raise TunaError("one system has nothing to be compared with")
     if not 0<alpha<1: raise TunaError(f"alpha must be between 0 and 1, got {alpha}")
     s,names = question_scores(annotations),annotations.systems
     pairs = [*combinations(range(len(names)), 2)]
     d = np.stack([s[:,i]-s[:,j] for i,j in pairs], 1)
     ps = _flip_p(d, n_flips, seed).tolist()
-    tests = [dict(a=names[i], b=names[j], diff=float(x), p=p, holm=h) for (i,j),x,p,h in zip(pairs, d.mean(0), ps, holm(ps))]
-    return HumanScores({n: mean_interval(x) for n,x in zip(names, s.T)}, tests, base, alpha, corrected, len(s), len(annotations.incomplete))
+    tests = [dict(a=names[i], b=names[j], diff=float(x), p=p, holm=h) for (i,j),x,p,h in zip(pairs, d.mean(0), ps,
+        holm(ps))]
+    return HumanScores({n: mean_interval(x) for n,x in zip(names, s.T)}, tests, base, alpha, corrected, len(s),
+        len(annotations.incomplete))
 
 # %% ../../nbs/benchmarks/human.ipynb #2c77854f
 def ordinal_alpha(
@@ -226,10 +237,12 @@ def annotator_agreement(
     for by in points.values():
         for a,b in combinations(sorted(by), 2):
             if not math.isnan(r := rank_agreement(by[a], by[b])): rho.setdefault((a,b), []).append(r)
-            same += [np.sign(np.subtract(*x))==np.sign(np.subtract(*y)) for x,y in zip(combinations(by[a], 2), combinations(by[b], 2))]
+            same += [np.sign(np.subtract(*x))==np.sign(np.subtract(*y))
+                for x,y in zip(combinations(by[a], 2), combinations(by[b], 2))]
     if not same: raise TunaError("no question was ranked by two annotators")
     every = [r for rs in rho.values() for r in rs]
-    return dict(spearman={ab: (float(np.mean(rs)), len(rs)) for ab,rs in sorted(rho.items())}, mean_spearman=float(np.mean(every)) if every else math.nan,
+    return dict(spearman={ab: (float(np.mean(rs)), len(rs)) for ab,rs in sorted(rho.items())},
+        mean_spearman=float(np.mean(every)) if every else math.nan,
         same_order=float(np.mean(same)), alpha=ordinal_alpha([v for by in points.values() for v in zip(*by.values())]))
 
 # %% ../../nbs/benchmarks/human.ipynb #ac1fef3c
@@ -249,7 +262,8 @@ def _texts(questions):
     "Text and category by question id, as text"
     out,bad = {},[]
     for i,q in enumerate(questions, 1):
-        if not isinstance(q, dict): bad.append(f"question record {i}: expected a dict, got {type(q).__name__}"); continue
+        if not isinstance(q, dict):
+            bad.append(f"question record {i}: expected a dict, got {type(q).__name__}"); continue
         key,text,kind = q.get('question_id'),q.get('text'),q.get('category') or ''
         key = '' if key is None else str(key)
         if not key: bad.append(f"question record {i}: no question_id")
@@ -267,12 +281,14 @@ def _answers(questions, answers):
     if not 2<=len(answers)<=26: bad.append(f"{len(answers)} systems: the labels are A to Z, for 2 to 26")
     for s,given in answers.items():
         if not isinstance(s, str) or not s.strip(): bad.append(f"{s!r} is no name of a system"); continue
-        if not isinstance(given, dict): bad.append(f"{s}: expected answers by question id, got {type(given).__name__}"); continue
+        if not isinstance(given, dict):
+            bad.append(f"{s}: expected answers by question id, got {type(given).__name__}"); continue
         out[s] = {str(q): a for q,a in given.items()}
         if len(out[s])<len(given): bad.append(f"{s}: two answers have the same question_id as text")
         for q in questions:
             if q not in out[s]: bad.append(f"{s} has no answer to question {q}")
-            elif not isinstance(out[s][q], str): bad.append(f"{s}, question {q}: the answer is {type(out[s][q]).__name__}, not text")
+            elif not isinstance(out[s][q], str):
+                bad.append(f"{s}, question {q}: the answer is {type(out[s][q]).__name__}, not text")
     _fail(bad)
     return out
 
@@ -533,13 +549,16 @@ def annotation_form(
     asked = _texts(questions)
     given = _answers(asked, answers)
     shown,labels = _shuffled(asked, given, seed),_labels(len(given))
-    data = dict(title=title, labels=labels, questions=[dict(id=q, text=t, category=c, answers=[given[s][q] for s in shown[q]]) for q,(t,c) in asked.items()])
+    data = dict(title=title, labels=labels,
+        questions=[dict(id=q, text=t, category=c, answers=[given[s][q] for s in shown[q]])
+        for q,(t,c) in asked.items()])
     key = dict(seed=seed, systems=list(given), labels={q: dict(zip(labels, o)) for q,o in shown.items()})
     data['id'] = key['form'] = hashlib.sha256(json.dumps([data, key]).encode()).hexdigest()[:12]
     out = Path(out)
     if out.suffix!='.html': raise TunaError(f"{out.name}: the page's name must end in .html")
     beside = out.with_suffix('.key.json')
-    if beside.exists() and _read_key(beside)[0]!=key['form']: raise TunaError(f"{beside.name} is the key of another form; choose another name")
+    if beside.exists() and _read_key(beside)[0]!=key['form']:
+        raise TunaError(f"{beside.name} is the key of another form; choose another name")
     _warn_named(given, data, shown)
     write_text(beside, json.dumps(key, indent=1))
     write_text(out, _page(data))
@@ -552,7 +571,8 @@ def _warn_named(names, data, shown):
     def found(text): return [s for s in names if has[s].search(text)]
     if named := found(data['title']): raise TunaError(f"the title {data['title']!r} names the system {named[0]}")
     for q in data['questions']:
-        for where,text in [('the question', q['text']), *((f'answer {l}', a) for l,a in zip(data['labels'], q['answers']))]:
+        for where,text in [('the question', q['text']),
+                *((f'answer {l}', a) for l,a in zip(data['labels'], q['answers']))]:
             for s in found(text): print(f"note: question {q['id']}, {where} contains the name {s}")
 
 # %% ../../nbs/benchmarks/human.ipynb #c195b81e
@@ -564,7 +584,8 @@ def _json_object(path):
             if names.count(k)>1: raise TunaError(f"{path}: {k!r} is there twice")
         return dict(pairs)
     try: out = json.loads(_read_text(path), object_pairs_hook=unique)
-    except json.JSONDecodeError as e: raise TunaError(f"{path}, line {e.lineno}, column {e.colno}: not valid JSON ({e.msg})") from None
+    except json.JSONDecodeError as e:
+        raise TunaError(f"{path}, line {e.lineno}, column {e.colno}: not valid JSON ({e.msg})") from None
     except RecursionError: raise TunaError(f"{path}: nested too deeply") from None
     if not isinstance(out, dict): raise TunaError(f"{path}: expected an object, got {type(out).__name__}")
     return out
@@ -573,17 +594,22 @@ def _read_key(path):
     "Form id, systems, and for each question the system behind each label"
     o = _json_object(path)
     form,systems,labels = (o.get(k) for k in ('form','systems','labels'))
-    if not isinstance(form, str) or not form: raise TunaError(f"{path}, field form: expected the id of a form, got {form!r}")
-    if not isinstance(systems, list) or len(systems)<2 or not all(isinstance(s, str) for s in systems): raise TunaError(f"{path}, field systems: expected names, got {systems!r}")
-    if not isinstance(labels, dict) or not labels: raise TunaError(f"{path}, field labels: expected systems by question and label")
+    if not isinstance(form, str) or not form:
+        raise TunaError(f"{path}, field form: expected the id of a form, got {form!r}")
+    if not isinstance(systems, list) or len(systems)<2 or not all(isinstance(s, str) for s in systems):
+        raise TunaError(f"{path}, field systems: expected names, got {systems!r}")
+    if not isinstance(labels, dict) or not labels:
+        raise TunaError(f"{path}, field labels: expected systems by question and label")
     for q,shown in labels.items():
-        if not isinstance(shown, dict) or sorted(map(str, shown.values()))!=sorted(systems): raise TunaError(f"{path}, question {q}: expected labels for each of {systems} once, got {shown!r}")
+        if not isinstance(shown, dict) or sorted(map(str, shown.values()))!=sorted(systems):
+            raise TunaError(f"{path}, question {q}: expected labels for each of {systems} once, got {shown!r}")
     return form,systems,labels
 
 # %% ../../nbs/benchmarks/human.ipynb #07ba7136
 def _ranking_problems(ranking, shown):
     "What is wrong with one saved ranking, in words"
-    if not isinstance(ranking, list) or not all(isinstance(tied, list) for tied in ranking): return [f"field rankings: expected a list of labels for each place, got {ranking!r}"]
+    if not isinstance(ranking, list) or not all(isinstance(tied, list) for tied in ranking):
+        return [f"field rankings: expected a list of labels for each place, got {ranking!r}"]
     bad = [f"place {i}: nothing there" for i,tied in enumerate(ranking, 1) if not tied]
     flat = [(i,l) for i,tied in enumerate(ranking, 1) for l in tied]
     strange = [(i,l) for i,l in flat if not isinstance(l, str) or l not in shown]
@@ -598,9 +624,12 @@ def _read_saved(path, keys):
     try: o = _json_object(path)
     except TunaError as e: return None,{},[str(e)]
     form,name,rankings,bad = o.get('form'),o.get('annotator'),o.get('rankings'),[]
-    if not isinstance(form, str) or form not in keys: bad.append(f"{path}, field form: {form!r} is no form with a key here, only {', '.join(keys)}")
-    if not isinstance(name, str) or not name.strip(): bad.append(f"{path}, field annotator: expected a name, got {name!r}")
-    if not isinstance(rankings, dict): bad.append(f"{path}, field rankings: expected rankings by question, got {type(rankings).__name__}")
+    if not isinstance(form, str) or form not in keys:
+        bad.append(f"{path}, field form: {form!r} is no form with a key here, only {', '.join(keys)}")
+    if not isinstance(name, str) or not name.strip():
+        bad.append(f"{path}, field annotator: expected a name, got {name!r}")
+    if not isinstance(rankings, dict):
+        bad.append(f"{path}, field rankings: expected rankings by question, got {type(rankings).__name__}")
     if bad: return None,{},bad
     good = {}
     for q,r in rankings.items():
@@ -617,7 +646,8 @@ def _read_keys(paths):
     for p in paths:
         form,names,labels = _read_key(p)
         if form in keys: raise TunaError(f"{p}: form {form} has a key already")
-        if sorted(names)!=sorted(systems := systems or names): raise TunaError(f"{p}, field systems: {names} are not those of the first key, {systems}")
+        if sorted(names)!=sorted(systems := systems or names):
+            raise TunaError(f"{p}, field systems: {names} are not those of the first key, {systems}")
         keys[form] = labels
     return systems,keys
 
@@ -625,8 +655,10 @@ def _read_keys(paths):
 def _report_counts(annotations, least):
     "Print which questions do not count, and whether the others have equally many rankings"
     few,counts = annotations.incomplete,[len(by) for by in annotations.rankings.values()]
-    if few: print(f"warning: {len(few)} of {len(few)+len(counts)} questions do not count, having fewer than {least} ranking(s): "+', '.join(f'{q} ({len(by)})' for q,by in few.items()))
-    if len({*counts})>1: print('note: '+', '.join(f'{counts.count(n)} question(s) with {n} rankings' for n in sorted({*counts})))
+    if few:
+        print(f"warning: {len(few)} of {len(few)+len(counts)} questions do not count, having fewer than {least} ranking(s): "+', '.join(f'{q} ({len(by)})' for q,by in few.items()))
+    if len({*counts})>1:
+        print('note: '+', '.join(f'{counts.count(n)} question(s) with {n} rankings' for n in sorted({*counts})))
 
 # %% ../../nbs/benchmarks/human.ipynb #2f3b3864
 def read_rankings(
@@ -636,7 +668,8 @@ def read_rankings(
 )->Annotations: # Complete questions in `rankings`, the others in `incomplete`
     "Rankings from the files of `annotation_form`, with the systems' names (§3.2)"
     paths,key = ([o] if isinstance(o, (str, Path)) else list(o) for o in (paths, key))
-    if not paths or not key or min_annotators<1: raise TunaError(f"need files, a key and min_annotators of at least 1, got {len(paths)}, {len(key)} and {min_annotators}")
+    if not paths or not key or min_annotators<1:
+        raise TunaError(f"need files, a key and min_annotators of at least 1, got {len(paths)}, {len(key)} and {min_annotators}")
     systems,keys = _read_keys(key)
     asked,people,source,bad,fine = {q: {} for labels in keys.values() for q in labels},{},{},[],[]
     for p in paths:
@@ -648,6 +681,7 @@ def read_rankings(
         if wrong: bad += wrong
         else: fine.append(str(p))
     _fail(bad, f"{len(paths)-len(fine)} of {len(paths)} files cannot be used (fine: {', '.join(fine) or 'none'}); ")
-    out = Annotations(systems, {q: by for q,by in asked.items() if len(by)>=min_annotators}, {q: by for q,by in asked.items() if len(by)<min_annotators})
+    out = Annotations(systems, {q: by for q,by in asked.items() if len(by)>=min_annotators},
+        {q: by for q,by in asked.items() if len(by)<min_annotators})
     _report_counts(out, min_annotators)
     return out

@@ -28,7 +28,8 @@ from ..data import format_prompt
 from ..lib.core import TunaError,read_document,read_json
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #72ab5f09
-TRUNCATED = 'davinci','curie','babbage','ada','google-t5-xxl-lm-adapt' # model names whose answers the official code cuts
+# model names whose answers the official code cuts
+TRUNCATED = 'davinci','curie','babbage','ada','google-t5-xxl-lm-adapt'
 
 def clean(
     s:str, # A prediction or a pattern
@@ -47,14 +48,16 @@ def read_prediction(
 # %% ../../nbs/benchmarks/lmentry.ipynb #7bcce9c4
 class Hole:
     "What goes into a hole of a pattern: a regular expression, a text that whatever it matches contains, and the word if it is just one"
-    def __init__(self, pattern, needs='', word=None): self.pattern,self.needs,self.word = pattern,str(needs).lower(),word
+    def __init__(self, pattern, needs='', word=None):
+        self.pattern,self.needs,self.word = pattern,str(needs).lower(),word
     def replace(self, old, new): return Hole(self.pattern.replace(old, new)) if old in self.pattern else self
 
 _QUOTES = r"""["'\.,]*"""
 
 def _text(x, fix): return re.escape(str(x)) if fix else str(x)
 def _named(what, x, fix):
-    word = str(x).lower() if re.fullmatch('[a-zA-Z0-9]+', str(x)) else None # no signs that a pattern would read in another way
+    # no signs that a pattern would read in another way
+    word = str(x).lower() if re.fullmatch('[a-zA-Z0-9]+', str(x)) else None
     return Hole(rf'(The {what} )?{_QUOTES}\b{_text(x, fix)}\b{_QUOTES}', word or '', word and (what, word))
 def word_hole(x, fix=False): return _named('word', x, fix)
 def letter_hole(x, fix=False): return _named('letter', x, fix)
@@ -132,7 +135,8 @@ class Prediction(str):
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #f1078211
 @lru_cache(None)
-def _own_words(text): return frozenset(re.findall('[a-z]+', re.sub(r'\{\w+\}|\\b', ' ', text.lower())))|{'the','word','letter'}
+def _own_words(text):
+    return frozenset(re.findall('[a-z]+', re.sub(r'\{\w+\}|\\b', ' ', text.lower())))|{'the','word','letter'}
 
 def _no_wildcards(text): return not re.search(r'[\[.]|\\[^b]', text.replace(_QUOTES, ''))
 
@@ -142,7 +146,8 @@ def _masked(p, holes):
         words = {}
         for k,h in holes.items():
             if h.word: words.setdefault(h.word[1], f'zzq{k}zz')
-        p.masked = words,re.sub('[a-z0-9]+', lambda m: words.get(m[0], m[0]), p),{k: _named(h.word[0], words[h.word[1]], False) if h.word else h for k,h in holes.items()}
+        p.masked = words,re.sub('[a-z0-9]+', lambda m: words.get(m[0], m[0]), p),{k: _named(h.word[0], words[h.word[1]],
+            False) if h.word else h for k,h in holes.items()}
         p.holes = holes
     return p.masked
 
@@ -151,10 +156,13 @@ def _can_mask(p, parts):
     if not p.skip or not p.isascii() or 'zzq' in p or any(h is not holes for _,h in parts): return False
     texts = [t for t,_ in parts]+[holes[k].pattern for t,_ in parts for k in _pieces(t)[1::2] if not holes[k].word]
     words = _masked(p, holes)[0]
-    return all(map(_no_wildcards, texts)) and not any(x.startswith(w) or x.endswith(w) for t in texts for w in _own_words(t) for x in words)
+    return all(map(_no_wildcards, texts)) and not any(x.startswith(w) or x.endswith(w) for t in texts
+        for w in _own_words(t) for x in words)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #7a8eec78
-def _clean_pattern(s, fix): return re.sub(r'\\.|[^\\]+', lambda m: m[0] if m[0][0]=='\\' else m[0].lower(), re.sub(' +', ' ', s.strip())) if fix else clean(s)
+def _clean_pattern(s, fix):
+    return re.sub(r'\\.|[^\\]+', lambda m: m[0] if m[0][0]=='\\' else m[0].lower(),
+        re.sub(' +', ' ', s.strip())) if fix else clean(s)
 
 def find(
     p:Prediction, # What is scored
@@ -199,7 +207,8 @@ def simple(
     if not repeat: return None
     words = p.words
     if fix and not words: return None
-    same = all(o==hole.word[1] for o in words) if hole.word and p.skip else all(hole.needs in o for o in words) and all(_rx(hole.pattern+'$').match(o) for o in words)
+    same = all(o==hole.word[1] for o in words) if hole.word and p.skip else all(hole.needs in o
+        for o in words) and all(_rx(hole.pattern+'$').match(o) for o in words)
     return YES if same else None
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #fd7e0792
@@ -222,7 +231,9 @@ def says(
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #404631d7
 def lines(s): return s.strip('\n').split('\n')
-def shared(name, holes): return [(o.replace('T', '{%s}'%name, 1) if o[0]=='T' and o[1]==' ' else o.replace(' T', ' {%s}'%name), holes) for o in SHARED]
+def shared(name, holes):
+    return [(o.replace('T', '{%s}'%name, 1) if o[0]=='T' and o[1]==' ' else o.replace(' T', ' {%s}'%name), holes)
+        for o in SHARED]
 
 SHARED = lines("""
 T is the answer
@@ -285,7 +296,8 @@ def word_containing(p, m, text, fix):
     l = m['letter']
     x = rf'\w*{l}\w*' if l in ('a','i') else rf'((\w+{l}\w*)|(\w*{l}\w+)|({l}-\w+))'
     holes = dict(word=Hole(word_hole(x).pattern, l), letter=letter_hole(l))
-    return simple(p, holes['word'], fix=fix) or says(p, [('{word} (is a word (that|which) )?(contains|uses|has) {letter}', holes), *shared('word', holes)], fix=fix)
+    return simple(p, holes['word'], fix=fix) or says(p,
+        [('{word} (is a word (that|which) )?(contains|uses|has) {letter}', holes), *shared('word', holes)], fix=fix)
 
 NOT_CONTAINING = lines("""
 {word} (is a word (that|which) )?((does not)|(doesn't)) (contain|use|have) {letter}
@@ -319,7 +331,8 @@ def word_at_an_end(task, p, m, text, fix):
     x = rf'{other}*{word.pattern}{other}+(a|i|\w\w+).*' if start else rf'.*(a|i|\w\w+){other}+{word.pattern}{other}*'
     holes = dict(word=word, allowed=Hole(x, word.needs))
     prefixes = START_PREFIX if start else [o.replace('} (', '}(') if fix else o for o in END_PREFIX]
-    return simple(p, holes['allowed'], fix=fix) or says(p, [('{allowed}', holes), *shared('allowed', holes)], prefixes, START_SUFFIX if start else ['$'], fix)
+    return simple(p, holes['allowed'], fix=fix) or says(p, [('{allowed}', holes), *shared('allowed', holes)], prefixes,
+        START_SUFFIX if start else ['$'], fix)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #e229bf53
 LETTER_AT_AN_END = """
@@ -331,9 +344,11 @@ LETTER_AT_AN_END = """
 A word PARTICIPLE with {letter} is {word}
 {word} is (a|one) word whose PLACE letter is {letter}
 """
-STARTS_WITH = lines(LETTER_AT_AN_END.replace('VERB', '(starts|begins) with').replace('PARTICIPLE', '(starting|beginning)', 1).replace('PARTICIPLE', 'starting').replace('PLACE', 'first')
+STARTS_WITH = lines(LETTER_AT_AN_END.replace('VERB', '(starts|begins) with').replace('PARTICIPLE',
+    '(starting|beginning)', 1).replace('PARTICIPLE', 'starting').replace('PLACE', 'first')
     +'{letter} is for {word}\nHow about {word}\nMay I suggest {word}')
-ENDS_WITH = lines(LETTER_AT_AN_END.replace('VERB', 'ends with').replace('PARTICIPLE', 'ending').replace('PLACE', 'last').rstrip('\n')+'How about {word}\nMay I suggest {word}')
+ENDS_WITH = lines(LETTER_AT_AN_END.replace('VERB', 'ends with').replace('PARTICIPLE', 'ending').replace('PLACE',
+    'last').rstrip('\n')+'How about {word}\nMay I suggest {word}')
 
 @scorer('starts_with_letter','ends_with_letter')
 def letter_at_an_end(task, p, m, text, fix):
@@ -342,11 +357,13 @@ def letter_at_an_end(task, p, m, text, fix):
     if not any(o.startswith(l) if start else o.endswith(l) for o in re.findall(r'\b[a-z]+\b', p)): return NO
     many = '*' if l in ('a','i') else '+'
     holes = dict(word=word_hole(rf'{l}-?\w{many}' if start else rf'\w{many}{l}'), letter=letter_hole(l))
-    bases = STARTS_WITH if start else [t for o in ENDS_WITH for t in (o.replace('}How', '}\nHow').split('\n') if fix else [o])]
+    bases = STARTS_WITH if start else [t for o in ENDS_WITH for t in (o.replace('}How', '}\nHow').split('\n') if fix
+        else [o])]
     return simple(p, holes['word'], fix=fix) or says(p, [*((t, holes) for t in bases), *shared('word', holes)], fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #261ba673
-CATEGORIES = {'items of clothing': '(items of clothing|clothes|clothing)', 'furniture': '(furniture|pieces of furniture)', 'fruit': '(fruit|fruits)'}
+CATEGORIES = {'items of clothing': '(items of clothing|clothes|clothing)',
+    'furniture': '(furniture|pieces of furniture)', 'fruit': '(fruit|fruits)'}
 ALL_WORDS = lines(r"""
 {answer}, the list contains only {category}
 {answer}, (all of these words|all of those words|all of the words|they all)( (listed|in the list))? (represent|are types of|refer to types of) {category}
@@ -361,7 +378,8 @@ def words_from_category(task, p, m, text, fix):
     answer,opposite = ('yes','no') if yes else ('no','yes')
     if _rx(opposite+r'\.?$').match(p): return NO
     holes = dict(answer=Hole(answer, answer), category=Hole(CATEGORIES.get(m['category'], _text(m['category'], fix))))
-    return simple(p, holes['answer'], fix=fix) or says(p, [*((t, holes) for t in ALL_WORDS[2 if is_any else 0:]), *shared('answer', holes)], fix=fix)
+    return simple(p, holes['answer'], fix=fix) or says(p, [*((t, holes) for t in ALL_WORDS[2 if is_any else 0:]),
+        *shared('answer', holes)], fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #bd9eeeef
 ASSOCIATED = lines("""
@@ -403,7 +421,8 @@ The longer word is {answer}
 The word that is longer is {answer}
 {answer} is the word that is longer
 """)
-WRONG = ['{distractor}', *(o.replace('{answer}', '{x}').replace('{distractor}', '{answer}').replace('{x}', '{distractor}') for o in LONGER), '{distractor} is longer by {diff} letter(s)?']
+WRONG = ['{distractor}', *(o.replace('{answer}', '{x}').replace('{distractor}', '{answer}').replace('{x}',
+    '{distractor}') for o in LONGER), '{distractor} is longer by {diff} letter(s)?']
 _some = r'(?P<number>\d+|one|two|three|four|five|six|seven|eight|nine|ten|zero|a single)'
 WRONG_DIFF = [o.replace('N', _some) for o in lines("""
 {answer} has N more letter(s)?
@@ -423,10 +442,13 @@ def compare_letters(task, p, m, text, fix):
     a,d = m['answer'],m['distractor']
     right,wrong,wrong_diff = LETTERS[task]
     diff = count_pattern(abs(len(a)-len(d)) if fix else (len(a)-len(d))*(1 if task=='more_letters' else -1))
-    holes = dict(answer=word_hole(a, fix), distractor=word_hole(d, fix), word1=word_hole(m['word1'], fix), word2=word_hole(m['word2'], fix), diff=Hole(diff))
+    holes = dict(answer=word_hole(a, fix), distractor=word_hole(d, fix), word1=word_hole(m['word1'], fix),
+        word2=word_hole(m['word2'], fix), diff=Hole(diff))
     if any(p.may_match(t, holes) and find(p, (t, holes), whole=True, fix=fix) for t in wrong): return NO
     for t in wrong_diff:
-        if p.may_match(t, holes) and (found := find(p, ('^'+t, holes), tidy=False, flags=re.I if fix else 0)) and not _rx(diff).match(found['number']): return NO
+        if p.may_match(t, holes) and (found := find(p, ('^'+t, holes), tidy=False, flags=re.I if fix
+                else 0)) and not _rx(diff).match(found['number']):
+            return NO
     if v := simple(p, holes['answer'], fix=fix): return v
     more,less,longer,shorter = ('more','(less|fewer)','longer','shorter') if task=='more_letters' else ('(less|fewer)','more','shorter','longer')
     bases = [(t, holes) for t in right]
@@ -469,7 +491,8 @@ def compare_numbers(task, p, m, text, fix):
     if len(words)==1 and words!={str(m['answer'])}: return NO
     big,small = '(bigger|larger)','smaller'
     if task=='smaller_number': big,small = small,big
-    holes = dict(answer=number_hole(m['answer']), distractor=number_hole(m['distractor']), n1=Hole(str(m['n1'])), n2=Hole(str(m['n2'])))
+    holes = dict(answer=number_hole(m['answer']), distractor=number_hole(m['distractor']), n1=Hole(str(m['n1'])),
+        n2=Hole(str(m['n2'])))
     bases = [(t.replace('(bigger|larger)', big), holes) for t in BIGGER]
     bases += derive(bases, big, small, 'answer', 'distractor', True) # numbers hold no such text
     return simple(p, holes['answer'], fix=fix) or says(p, [*bases, *shared('answer', holes)],
@@ -532,7 +555,8 @@ The letter that {word} (starts|begins) with is {answer}
 {word}: {answer}
 First letter: {answer}
 """)
-LAST_LETTER = [o.replace('first', 'last').replace('First', 'Last').replace('(starts|begins)', 'ends').replace('starting', 'final') for o in FIRST_LETTER]
+LAST_LETTER = [o.replace('first', 'last').replace('First', 'Last').replace('(starts|begins)',
+    'ends').replace('starting', 'final') for o in FIRST_LETTER]
 
 @scorer('first_letter','last_letter')
 def letter_of_word(task, p, m, text, fix):
@@ -540,7 +564,8 @@ def letter_of_word(task, p, m, text, fix):
     if not p.has(m['answer']): return NO
     holes = dict(answer=letter_hole(m['answer'], fix), word=word_hole(m['word'], fix))
     bases = FIRST_LETTER if task=='first_letter' else LAST_LETTER
-    return simple(p, holes['answer'], fix=fix) or says(p, [*((t, holes) for t in bases), *shared('answer', holes)], fix=fix)
+    return simple(p, holes['answer'], fix=fix) or says(p, [*((t, holes) for t in bases), *shared('answer', holes)],
+        fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #b057f436
 WORD_AT_END = lines(r"""
@@ -579,7 +604,8 @@ The word that (immediately )?follows {answer} is {query}
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #d2a8a074
 _near = '(immediately |right )?'
-CONVERSE = dict(word_after=[(_near+'after', _near+'before'), ('succeeds', 'precedes'), ('follows', 'precedes')], word_before=[(_near+'before', _near+'after'), ('precedes', '(succeeds|follows)')])
+CONVERSE = dict(word_after=[(_near+'after', _near+'before'), ('succeeds', 'precedes'), ('follows', 'precedes')],
+    word_before=[(_near+'before', _near+'after'), ('precedes', '(succeeds|follows)')])
 
 @scorer('first_word','last_word','word_after','word_before')
 def word_of_sentence(task, p, m, text, fix):
@@ -590,11 +616,14 @@ def word_of_sentence(task, p, m, text, fix):
     if 'query' in m:
         holes['query'] = word_hole(m['query'].lower(), fix)
         bases = [(t, holes) for t in (AFTER if task=='word_after' else BEFORE)]
-        bases += [o for old,new in CONVERSE[task][:None if fix else 1] for o in derive(bases, old, new, 'answer', 'query', fix)]
+        bases += [o for old,new in CONVERSE[task][:None if fix else 1] for o in derive(bases, old, new, 'answer',
+            'query', fix)]
     else:
         place,verb = ('first','begins') if task=='first_word' else ('last','ends')
-        bases = [(t.replace('PLACE', place).replace('VERB', verb).replace('First', place.title() if fix else 'First'), holes) for t in WORD_AT_END]
-    return simple(p, holes['answer'], fix=fix) or says(p, [*bases, *shared('answer', holes)], ['','In {sentence} '], ['',' (of|in) {sentence}'], fix)
+        bases = [(t.replace('PLACE', place).replace('VERB', verb).replace('First', place.title() if fix else 'First'),
+            holes) for t in WORD_AT_END]
+    return simple(p, holes['answer'], fix=fix) or says(p, [*bases, *shared('answer', holes)], ['','In {sentence} '],
+        ['',' (of|in) {sentence}'], fix)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #94cc4d3f
 QUIRKS = dict(
@@ -627,29 +656,37 @@ SUBSETS = dict(
 TASKS = [*CORE, *(f'{t}_{s}' for t,ss in SUBSETS.items() for s in ss)]
 ORDERED = ['more_letters','less_letters','first_alphabetically','rhyming_word','homophones','bigger_number','smaller_number']
 ADJACENT = dict(
-    by_definition=[('bigger_number','smaller_number'), ('more_letters','less_letters'), ('word_after','word_before'), ('most_associated_word','least_associated_word'),
+    by_definition=[('bigger_number','smaller_number'), ('more_letters','less_letters'), ('word_after','word_before'),
+        ('most_associated_word','least_associated_word'),
         ('any_words_from_category','all_words_from_category')],
     by_explicit_negation=[('sentence_containing','sentence_not_containing'), ('word_containing','word_not_containing')],
-    by_character_awareness=[('starts_with_word','starts_with_letter'), ('ends_with_word','ends_with_letter'), ('sentence_containing','word_containing'),
+    by_character_awareness=[('starts_with_word','starts_with_letter'), ('ends_with_word','ends_with_letter'),
+        ('sentence_containing','word_containing'),
         ('sentence_not_containing','word_not_containing'), ('first_word','first_letter'), ('last_word','last_letter')],
-    by_first_vs_last=[('starts_with_word','ends_with_word'), ('starts_with_letter','ends_with_letter'), ('first_word','last_word'), ('first_letter','last_letter')])
+    by_first_vs_last=[('starts_with_word','ends_with_word'), ('starts_with_letter','ends_with_letter'),
+        ('first_word','last_word'), ('first_letter','last_letter')])
 N_TEMPLATES = 3
 
 def core_task(
     name:str, # Of a task or a subset
 )->str:
     "The task whose scorer a task uses"
-    found = [o for o in CORE if name==o or (o in SUBSETS and name.startswith(f'{o}_') and name[len(o)+1:] in SUBSETS[o])]
+    found = [o for o in CORE if name==o or (o in SUBSETS and name.startswith(f'{o}_')
+        and name[len(o)+1:] in SUBSETS[o])]
     if not found: raise TunaError(f"{name!r} is no LMentry task; there are {', '.join(TASKS)}")
     return found[0]
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #001fd9d5
 FIELDS = dict(word='sentence_containing sentence_not_containing starts_with_word ends_with_word first_letter last_letter', letter='word_containing word_not_containing starts_with_letter ends_with_letter',
     answer='most_associated_word least_associated_word first_alphabetically more_letters less_letters bigger_number smaller_number rhyming_word homophones word_after word_before first_word last_word first_letter last_letter',
-    distractor='first_alphabetically more_letters less_letters bigger_number smaller_number rhyming_word homophones', query='rhyming_word homophones word_after word_before',
-    word1='first_alphabetically more_letters less_letters', word2='first_alphabetically more_letters less_letters', n1='bigger_number smaller_number', n2='bigger_number smaller_number',
-    sentence='first_word last_word word_after word_before', num_distractors='any_words_from_category all_words_from_category', num_words='any_words_from_category',
-    category='any_words_from_category all_words_from_category most_associated_word least_associated_word', distractors='most_associated_word least_associated_word',
+    distractor='first_alphabetically more_letters less_letters bigger_number smaller_number rhyming_word homophones',
+        query='rhyming_word homophones word_after word_before',
+    word1='first_alphabetically more_letters less_letters', word2='first_alphabetically more_letters less_letters',
+        n1='bigger_number smaller_number', n2='bigger_number smaller_number',
+    sentence='first_word last_word word_after word_before',
+        num_distractors='any_words_from_category all_words_from_category', num_words='any_words_from_category',
+    category='any_words_from_category all_words_from_category most_associated_word least_associated_word',
+        distractors='most_associated_word least_associated_word',
     answer_index=' '.join(['most_associated_word','least_associated_word',*ORDERED]))
 
 def load_task(
@@ -659,15 +696,19 @@ def load_task(
     "Read and check an LMentry task"
     where = str(task) if isinstance(task, (str,Path)) else f"task {name}".strip()
     d = read_document(task) if isinstance(task, (str,Path)) else task
-    if not isinstance(d, dict) or not isinstance(d.get('settings'), dict) or not isinstance(d.get('examples'), dict): raise TunaError(f"{where}: no LMentry task (needs settings and examples)")
+    if not isinstance(d, dict) or not isinstance(d.get('settings'), dict) or not isinstance(d.get('examples'), dict):
+        raise TunaError(f"{where}: no LMentry task (needs settings and examples)")
     name = d['settings'].get('name') or name or (Path(task).stem if isinstance(task, (str,Path)) else '')
     n = d['settings'].get('num_examples_per_template')
-    if not isinstance(n, int) or n<1: raise TunaError(f"{where}: settings.num_examples_per_template must be a whole number from 1, got {n!r}")
+    if not isinstance(n, int) or n<1:
+        raise TunaError(f"{where}: settings.num_examples_per_template must be a whole number from 1, got {n!r}")
     need = [k for k,ts in FIELDS.items() if core_task(name) in ts.split()]
     for i,e in d['examples'].items():
         m = e.get('metadata') if isinstance(e, dict) else None
-        if not isinstance(m, dict) or not isinstance(e.get('input'), str): raise TunaError(f"{where}, example {i}: needs input and metadata")
-        if m.get('template_id') not in range(N_TEMPLATES): raise TunaError(f"{where}, example {i}: metadata.template_id must be 0, 1 or 2, got {m.get('template_id')!r}")
+        if not isinstance(m, dict) or not isinstance(e.get('input'), str):
+            raise TunaError(f"{where}, example {i}: needs input and metadata")
+        if m.get('template_id') not in range(N_TEMPLATES):
+            raise TunaError(f"{where}, example {i}: metadata.template_id must be 0, 1 or 2, got {m.get('template_id')!r}")
         for k in need:
             if k not in m: raise TunaError(f"{where}, example {i}: metadata has no {k}")
     return dict(name=name, n=n, examples=d['examples'])
@@ -683,12 +724,15 @@ def score_task(
     "Score predictions for one LMentry task (§3.2)"
     t = task if isinstance(task, dict) and 'n' in task else load_task(task)
     f = SCORERS[core_task(t['name'])]
-    if not isinstance(preds, dict): raise TunaError(f"{t['name']}: predictions must be a dict of texts by example id, got {type(preds).__name__}")
+    if not isinstance(preds, dict):
+        raise TunaError(f"{t['name']}: predictions must be a dict of texts by example id, got {type(preds).__name__}")
     res = {}
     for i,text in preds.items():
         if isinstance(i, int) and str(i) in preds: raise TunaError(f"{t['name']}: example {i} has two predictions")
-        if (e := t['examples'].get(str(i))) is None: raise TunaError(f"{t['name']}: there is no example {i!r} to predict")
-        if not isinstance(text, str): raise TunaError(f"{t['name']}, example {i}: a prediction must be a text, got {text!r:.40}")
+        if (e := t['examples'].get(str(i))) is None:
+            raise TunaError(f"{t['name']}: there is no example {i!r} to predict")
+        if not isinstance(text, str):
+            raise TunaError(f"{t['name']}, example {i}: a prediction must be a text, got {text!r:.40}")
         p = Prediction(read_prediction(text, truncate), skip)
         res[i] = f(p, e['metadata'], e['input'], not official)
     return res
@@ -734,10 +778,12 @@ def figures(
     content = {t: rob(*(acc[f'{t}_{s}'] for s in ss)) for t,ss in SUBSETS.items()}
     template = {k: rob(*by_template[k]) for k in CORE}
     adjacent = {g: {pair: rob(*(acc[o] for o in pair)) for pair in pairs} for g,pairs in ADJACENT.items()}
-    aspects = dict(argument_order=mean(order.values()), argument_content=mean(content.values()), template=mean(template.values()),
+    aspects = dict(argument_order=mean(order.values()), argument_content=mean(content.values()),
+        template=mean(template.values()),
         adjacent_tasks=mean([x for o in adjacent.values() for x in o.values()]))
     accuracy,robustness = mean([acc[k] for k in CORE]),r(mean(aspects.values()), 1)
-    return dict(accuracy=accuracy, robustness=robustness, score=accuracy*robustness/100, aspects=aspects, tasks=acc, templates=by_template, argument_order=order,
+    return dict(accuracy=accuracy, robustness=robustness, score=accuracy*robustness/100, aspects=aspects, tasks=acc,
+        templates=by_template, argument_order=order,
         argument_content=content, template=template, adjacent_tasks=adjacent)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #b4fc4063
@@ -749,7 +795,8 @@ def load_tasks(
     "All LMentry tasks"
     d = Path(data_dir)
     absent = [o for o in TASKS if not (d/f'{o}.json').is_file()]
-    if absent: raise TunaError(f"{data_dir}: {len(absent)} of {len(TASKS)} LMentry task files are not there: {', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
+    if absent:
+        raise TunaError(f"{data_dir}: {len(absent)} of {len(TASKS)} LMentry task files are not there: {', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
     tasks = {o: load_task(d/f'{o}.json') for o in TASKS}
     for o,t in tasks.items():
         if t['name']!=o: raise TunaError(f"{d/o}.json: settings.name is {t['name']}")
@@ -763,14 +810,18 @@ def lmentry_score(
     truncate:bool=False, # Cut predictions at the first line break and full stop
 )->dict: # accuracy, robustness, score in percent, aspects; `missing` predictions by task; `verdicts` and `counts`; more from `figures`
     "LMentry score of a model's predictions (§3.2, Table 1)"
-    if per_template is not None and per_template<1: raise TunaError(f"per_template must be at least 1, got {per_template}")
+    if per_template is not None and per_template<1:
+        raise TunaError(f"per_template must be at least 1, got {per_template}")
     tasks = data_dir if isinstance(data_dir, dict) else load_tasks(data_dir)
     odd,absent = [o for o in preds_by_task if o not in tasks],[o for o in TASKS if o not in preds_by_task]
     if odd: raise TunaError(f"{odd[0]!r} is no LMentry task; there are {', '.join(TASKS)}")
-    if absent: raise TunaError(f"no predictions for {len(absent)} of {len(TASKS)} tasks: {', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
+    if absent:
+        raise TunaError(f"no predictions for {len(absent)} of {len(TASKS)} tasks: {', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
     verdicts = {k: score_task(t, preds_by_task[k], official, truncate) for k,t in tasks.items()}
     res = _summary(tasks, verdicts, per_template, official)
-    if res['missing']: log.warning("LMentry: %d predictions are missing and count as wrong: %s", sum(res['missing'].values()), ', '.join(f'{k} {n}' for k,n in res['missing'].items()))
+    if res['missing']:
+        log.warning("LMentry: %d predictions are missing and count as wrong: %s", sum(res['missing'].values()),
+            ', '.join(f'{k} {n}' for k,n in res['missing'].items()))
     if not official:
         were = {k: score_task(t, preds_by_task[k], True, truncate) for k,t in tasks.items()}
         res['changed'] = _changes(_summary(tasks, were, per_template, True), were, res, verdicts)
@@ -786,7 +837,8 @@ def _summary(tasks, verdicts, per_template, official):
 def _changes(were, old, res, new):
     "What mending the oddities changed: figures before and after, verdicts before and after, and the list of oddities"
     rows = {k: {i: (old[k][i], v) for i,v in vs.items() if old[k][i]!=v} for k,vs in new.items()}
-    return dict(figures={k: (were[k], res[k]) for k in ('accuracy','robustness','score')}, verdicts={k: o for k,o in rows.items() if o}, quirks=QUIRKS)
+    return dict(figures={k: (were[k], res[k]) for k in ('accuracy','robustness','score')},
+        verdicts={k: o for k,o in rows.items() if o}, quirks=QUIRKS)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #8f0c206a
 def score_intervals(
@@ -798,9 +850,11 @@ def score_intervals(
 )->dict: # (lower, upper) of accuracy, robustness and score
     "Percentile intervals by bootstrap over examples"
     rng = np.random.default_rng(seed)
-    drawn = {k: np.stack([rng.multinomial(o.sum(), o.ravel()/o.sum(), size=n).reshape(n, *o.shape) for o in c], 1) for k,c in counts.items()}
+    drawn = {k: np.stack([rng.multinomial(o.sum(), o.ravel()/o.sum(), size=n).reshape(n, *o.shape) for o in c], 1)
+        for k,c in counts.items()}
     rows = [figures({k: c[i] for k,c in drawn.items()}, official) for i in range(n)]
-    ends = np.quantile([[r[k] for k in ('accuracy','robustness','score')] for r in rows], [(1-level)/2, (1+level)/2], axis=0)
+    ends = np.quantile([[r[k] for k in ('accuracy','robustness','score')] for r in rows], [(1-level)/2, (1+level)/2],
+        axis=0)
     return {k: tuple(map(float, o)) for k,o in zip(('accuracy','robustness','score'), ends.T)}
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #3045616a
@@ -820,7 +874,8 @@ def load_predictions(
 
 def _official(f):
     d = read_document(f)
-    if not isinstance(d, dict) or not all(isinstance(o, dict) and 'prediction' in o for o in d.values()): raise TunaError(f"{f}: not in the official layout (an object by id with a prediction in each entry)")
+    if not isinstance(d, dict) or not all(isinstance(o, dict) and 'prediction' in o for o in d.values()):
+        raise TunaError(f"{f}: not in the official layout (an object by id with a prediction in each entry)")
     return {i: o['prediction'] for i,o in d.items()}
 
 def _by_task(path, rows, task=None):
@@ -846,7 +901,8 @@ class LMentry:
     ):
         if template not in ('alpaca','none'): raise TunaError(f"template must be alpaca or none, got {template!r}")
         self.name = f"lmentry{'' if template=='alpaca' else '_plain'}"
-        self.tasks,self.template,self.args = load_tasks(data_dir),template,dict(per_template=per_template, official=official, truncate=truncate)
+        self.tasks,self.template,self.args = load_tasks(data_dir),template,dict(per_template=per_template,
+            official=official, truncate=truncate)
         self.rows = [(k, i, e['input']) for k,t in self.tasks.items() for i,e in _first(t, per_template)]
         self.groups,self.ids = [k for k,_,_ in self.rows],[f'{k}/{i}' for k,i,_ in self.rows]
     def prompts(self): return [format_prompt(o, template=self.template) for _,_,o in self.rows]

@@ -66,11 +66,14 @@ def score(
     known = set(ids)
     if not preds: raise TunaError("there are no predictions to score")
     odd = [i for i in preds if i not in known]
-    if odd: raise TunaError(f"{len(odd)} predictions are for no instance of the references: {', '.join(map(str, odd[:3]))}{' …' if len(odd)>3 else ''}")
+    if odd:
+        raise TunaError(f"{len(odd)} predictions are for no instance of the references: {', '.join(map(str, odd[:3]))}{' …' if len(odd)>3 else ''}")
     for i,p in preds.items():
         if not isinstance(p, str): raise TunaError(f"prediction {i}: expected text, got {p!r:.40}")
     missing = [i for i in ids if i not in preds]
-    if missing: log.warning("Super-NI: %d of %d predictions are missing and count as empty: %s …", len(missing), len(ids), missing[0])
+    if missing:
+        log.warning("Super-NI: %d of %d predictions are missing and count as empty: %s …", len(missing), len(ids),
+            missing[0])
     rows = [score_answer(preds.get(r['id'], ''), r['references']) for r in refs]
     return dict(_mean(rows), n=len(ids), missing=missing, per_task=_grouped(rows, [r['task_id'] for r in refs]),
         per_category=_grouped(rows, [category_key(r['task_category']) for r in refs]), instances=dict(zip(ids, rows)))
@@ -86,8 +89,11 @@ def load_references(
         if not isinstance(r, dict): raise TunaError(f"{where}, record {n}: expected an object, got {type(r).__name__}")
         for k in ('id','references','task_id','task_category'):
             if k not in r: raise TunaError(f"{where}, record {n}: no {k}")
-            if k!='references' and not isinstance(r[k], str): raise TunaError(f"{where}, record {n}: {k} should be text, got {str(r[k])[:40]!r}")
-        if not isinstance(r['references'], list) or not r['references'] or not all(isinstance(o, str) for o in r['references']): raise TunaError(f"{where}, record {n} ({r['id']}): references must be a list of texts")
+            if k!='references' and not isinstance(r[k], str):
+                raise TunaError(f"{where}, record {n}: {k} should be text, got {str(r[k])[:40]!r}")
+        if not isinstance(r['references'], list) or not r['references'] or not all(isinstance(o, str)
+                for o in r['references']):
+            raise TunaError(f"{where}, record {n} ({r['id']}): references must be a list of texts")
         if r['id'] in seen: raise TunaError(f"{where}, record {n}: id {r['id']} occurs in record {seen[r['id']]} too")
         seen[r['id']] = n
     if not rows: raise TunaError(f"{where}: no references")
@@ -123,7 +129,8 @@ def load_instances(
     if odd: raise TunaError(f"{odd[0]} is none of the {len(names)} test tasks in {data_dir}")
     chosen = [*(tasks or names)]
     absent = [o for o in chosen if not (Path(data_dir)/'tasks'/f'{o}.json').is_file()]
-    if absent: raise TunaError(f"{data_dir}: {len(absent)} of {len(chosen)} task files are not in tasks/: {', '.join(absent[:3])}{' …' if len(absent)>3 else ''}")
+    if absent:
+        raise TunaError(f"{data_dir}: {len(absent)} of {len(chosen)} task files are not in tasks/: {', '.join(absent[:3])}{' …' if len(absent)>3 else ''}")
     rows = [r for o in chosen for r in _task_instances(Path(data_dir)/'tasks'/f'{o}.json', o, per_task)]
     load_references(rows)
     return rows
@@ -132,15 +139,18 @@ def load_instances(
 def _task_instances(path, name, per_task):
     t = read_document(path)
     for k in ('Categories','Definition','Positive Examples','Instances'):
-        if not isinstance(t, dict) or not t.get(k) and k!='Positive Examples' or k not in t: raise TunaError(f"{path}: no {k}")
+        if not isinstance(t, dict) or not t.get(k) and k!='Positive Examples' or k not in t:
+            raise TunaError(f"{path}: no {k}")
     first = lambda o: o if isinstance(o, str) else o[0]
     definition,category = first(t['Definition']),first(t['Categories'])
-    examples = [_fields(e, f"{path}, positive example {n}", 'input', 'output') for n,e in enumerate(t['Positive Examples'], 1)]
+    examples = [_fields(e, f"{path}, positive example {n}", 'input', 'output')
+        for n,e in enumerate(t['Positive Examples'], 1)]
     rows = []
     for n,e in enumerate(t['Instances'][:per_task], 1):
         o = _fields(e, f"{path}, instance {n}", 'id', 'input')
         outs = [e['output']] if isinstance(e.get('output'), str) else e.get('output')
-        rows.append(dict(o, references=outs, task_id=name, task_category=category, definition=definition, examples=examples))
+        rows.append(dict(o, references=outs, task_id=name, task_category=category, definition=definition,
+            examples=examples))
     return rows
 
 def _fields(e, where, *keys):
@@ -153,11 +163,14 @@ def _stopped(s): return s if s[-1] in string.punctuation else s+'.'
 
 def _parts(r, shots):
     "Definition, examples, instance"
-    examples = [_stopped(_stopped(f" Positive Example {n} -\nInput: {e['input'].strip()}")+f"\n Output: {e['output'].strip()}")+'\n\n' for n,e in enumerate(r['examples'][:shots], 1)]
-    return _stopped(f"Definition: {r['definition'].strip()}")+'\n\n',examples,_stopped(f"Now complete the following example -\nInput: {r['input'].strip()}")+'\nOutput: '
+    examples = [_stopped(_stopped(f" Positive Example {n} -\nInput: {e['input'].strip()}")
+        +f"\n Output: {e['output'].strip()}")+'\n\n' for n,e in enumerate(r['examples'][:shots], 1)]
+    return (_stopped(f"Definition: {r['definition'].strip()}")
+        +'\n\n',examples,_stopped(f"Now complete the following example -\nInput: {r['input'].strip()}")+'\nOutput: ')
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #5b4b0010
-def _length(s, tokenizer): return len(tokenizer(s, verbose=False).input_ids) # no warning that it is too long for the model: it is to be cut
+# no warning that it is too long for the model: it is to be cut
+def _length(s, tokenizer): return len(tokenizer(s, verbose=False).input_ids)
 
 def cut_to(
     s:str, # A text
@@ -201,8 +214,10 @@ class SuperNI:
         self.instances,self.shots,self.template,self.tokenizer,self.max_source = instances,shots,template,tokenizer,max_source
         self.name = f"super_ni_{shots}shot{'' if template=='alpaca' else '_plain'}"
         self.ids,self.groups = [r['id'] for r in instances],[r['task_id'] for r in instances]
-    def prompts(self): return [instance_prompt(r, self.shots, self.tokenizer, self.max_source, self.template) for r in self.instances]
-    def score(self, responses): return score({i: r.strip() for i,r in zip(self.ids, responses, strict=True)}, self.instances)
+    def prompts(self):
+        return [instance_prompt(r, self.shots, self.tokenizer, self.max_source, self.template) for r in self.instances]
+    def score(self, responses):
+        return score({i: r.strip() for i,r in zip(self.ids, responses, strict=True)}, self.instances)
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #a853fa5d
 def load_predictions(
@@ -230,12 +245,19 @@ def bert_score(
 )->dict: # f1, precision, recall from 0 to 1, and the f1 of `instances`
     "BERTScore of a model's answers (Table 11)"
     try: import bert_score as b
-    except ImportError: raise TunaError("BERTScore needs the package bert-score: pip install 'tuna_nb[bertscore]'") from None
+    except ImportError:
+        raise TunaError("BERTScore needs the package bert-score: pip install 'tuna_nb[bertscore]'") from None
     refs = load_references(refs)
-    if layer is None and model not in b.utils.model2layers: raise TunaError(f"no layer is known for {model}: say which one to compare, counted from 1")
-    scorer = b.BERTScorer(model_type=str(model), num_layers=layer, batch_size=batch_size, device=device, lang='en', rescale_with_baseline=baseline)
+    if layer is None and model not in b.utils.model2layers:
+        raise TunaError(f"no layer is known for {model}: say which one to compare, counted from 1")
+    scorer = b.BERTScorer(model_type=str(model), num_layers=layer, batch_size=batch_size, device=device, lang='en',
+        rescale_with_baseline=baseline)
     tok,longest = scorer._tokenizer,getattr(scorer._model.config, 'max_position_embeddings', 512)
-    if tok.model_max_length>longest: tok.model_max_length = longest-_length('', tok) # unknown to the tokenizer, and its default is larger than it takes
-    if not hasattr(tok, 'build_inputs_with_special_tokens'): tok.build_inputs_with_special_tokens = lambda ids: tok('').input_ids # asked for where an answer is empty, and gone from transformers 5
+    # unknown to the tokenizer, and its default is larger than it takes
+    if tok.model_max_length>longest: tok.model_max_length = longest-_length('', tok)
+    # asked for where an answer is empty, and gone from transformers 5
+    if not hasattr(tok, 'build_inputs_with_special_tokens'):
+        tok.build_inputs_with_special_tokens = lambda ids: tok('').input_ids
     p,r,f = scorer.score([preds.get(o['id'], '') for o in refs], [o['references'] for o in refs])
-    return dict(f1=float(f.mean()), precision=float(p.mean()), recall=float(r.mean()), n=len(refs), instances={o['id']: float(x) for o,x in zip(refs, f)})
+    return dict(f1=float(f.mean()), precision=float(p.mean()), recall=float(r.mean()), n=len(refs),
+        instances={o['id']: float(x) for o,x in zip(refs, f)})

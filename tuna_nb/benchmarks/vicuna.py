@@ -41,7 +41,8 @@ def _records(where, rows, **fields):
         if not isinstance(r, dict): raise TunaError(f"{where}, record {i}: expected an object, got {type(r).__name__}")
         for k,t in fields.items():
             if k not in r: raise TunaError(f"{where}, record {i}: no {k}")
-            if not isinstance(r[k], t) or isinstance(r[k], bool): raise TunaError(f"{where}, record {i}: {k} should be {t.__name__}, got {str(r[k])[:60]!r}")
+            if not isinstance(r[k], t) or isinstance(r[k], bool):
+                raise TunaError(f"{where}, record {i}: {k} should be {t.__name__}, got {str(r[k])[:60]!r}")
     return rows
 
 def _complete(where, rows, questions):
@@ -51,10 +52,12 @@ def _complete(where, rows, questions):
         q = r.get('question_id')
         if q is None: continue
         if q in first: raise TunaError(f"{where}, record {i}: question_id {q} occurs twice, first in record {first[q]}")
-        if questions is not None and q not in questions: raise TunaError(f"{where}, record {i}: question_id {q!r} is none of the {len(questions)} questions")
+        if questions is not None and q not in questions:
+            raise TunaError(f"{where}, record {i}: question_id {q!r} is none of the {len(questions)} questions")
         first[q] = i
     missing = [] if questions is None else [q for q in questions if q not in first]
-    if missing: raise TunaError(f"{where}: {len(missing)} of {len(questions)} questions missing: {', '.join(map(str, missing[:10]))}{', …' if len(missing)>10 else ''}")
+    if missing:
+        raise TunaError(f"{where}: {len(missing)} of {len(questions)} questions missing: {', '.join(map(str, missing[:10]))}{', …' if len(missing)>10 else ''}")
     return rows
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #da35df00
@@ -66,8 +69,10 @@ def load_questions(
     rows = _complete(path, _records(path, read_json(path), question_id=int, text=str, category=str), questions)
     for i,r in enumerate(rows, 1):
         c,q = r['category'],r['question_id']
-        if c not in CATEGORIES: raise TunaError(f"{path}, record {i}: unknown category {c!r}; there are {', '.join(CATEGORIES)}")
-        if questions is not None and q in QUESTIONS and c!=category_of(q): raise TunaError(f"{path}, record {i}: question {q} is {category_of(q)}, not {c}")
+        if c not in CATEGORIES:
+            raise TunaError(f"{path}, record {i}: unknown category {c!r}; there are {', '.join(CATEGORIES)}")
+        if questions is not None and q in QUESTIONS and c!=category_of(q):
+            raise TunaError(f"{path}, record {i}: question {q} is {category_of(q)}, not {c}")
     return rows
 
 def load_answers(
@@ -102,7 +107,8 @@ def load_reviews(
     fields = {} if questions is None else dict(question_id=int)
     for i,r in enumerate(_records(where, rows, **fields), 1):
         if 'score' not in r: raise TunaError(f"{where}, record {i}: no score")
-        if not _is_pair(r['score']) or not all(map(math.isfinite, r['score'])): raise TunaError(f"{where}, record {i}: score should be two numbers, got {str(r['score'])[:60]!r}")
+        if not _is_pair(r['score']) or not all(map(math.isfinite, r['score'])):
+            raise TunaError(f"{where}, record {i}: score should be two numbers, got {str(r['score'])[:60]!r}")
     return _complete(where, rows, questions)
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #00f22e66
@@ -158,7 +164,8 @@ def fill_template(
     def one(m):
         if m[1] is None: return m[0][0]
         if m[1] not in values: raise TunaError(f"unknown field {m[1]!r} in a template; there are {', '.join(values)}")
-        if not isinstance(values[m[1]], str): raise TunaError(f"{m[1]} should be a text, got {type(values[m[1]]).__name__}")
+        if not isinstance(values[m[1]], str):
+            raise TunaError(f"{m[1]} should be a text, got {type(values[m[1]]).__name__}")
         return values[m[1]]
     return re.sub(r'\{\{|\}\}|\{([^{}]*)\}', one, template)
 
@@ -171,18 +178,23 @@ def review_prompt(
 )->tuple: # (system message, user message)
     "What the judge of two answers is told (§3.2, Vicuna QA)"
     if not isinstance(reviewer, Reviewer):
-        if reviewer not in REVIEWERS: raise TunaError(f"unknown reviewer {reviewer!r}; there are {', '.join(REVIEWERS)}")
+        if reviewer not in REVIEWERS:
+            raise TunaError(f"unknown reviewer {reviewer!r}; there are {', '.join(REVIEWERS)}")
         reviewer = REVIEWERS[reviewer]
-    return reviewer.system,fill_template(reviewer.template, question=question, answer_1=answer1, answer_2=answer2, prompt=reviewer.instruction)
+    return reviewer.system,fill_template(reviewer.template, question=question, answer_1=answer1, answer_2=answer2,
+        prompt=reviewer.instruction)
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #8c690a8e
 def _load_prompts(path):
     "Prompts by id, with all that a template needs"
     prompts = {}
-    for i,p in enumerate(_records(path, read_json(path), prompt_id=object, system_prompt=str, prompt_template=str, defaults=dict), 1):
+    for i,p in enumerate(_records(path, read_json(path), prompt_id=object, system_prompt=str, prompt_template=str,
+            defaults=dict), 1):
         if p['prompt_id'] in prompts: raise TunaError(f"{path}, record {i}: prompt_id {p['prompt_id']!r} occurs twice")
-        values = dict(question='', answer_1='', answer_2='', **({'prompt': p['defaults']['prompt']} if 'prompt' in p['defaults'] else {}))
-        if bad := [k for k in ('question','answer_1','answer_2') if '{'+k+'}' not in p['prompt_template']]: raise TunaError(f"{path}, record {i}: prompt_template has no field {bad[0]}")
+        values = dict(question='', answer_1='', answer_2='',
+            **({'prompt': p['defaults']['prompt']} if 'prompt' in p['defaults'] else {}))
+        if bad := [k for k in ('question','answer_1','answer_2') if '{'+k+'}' not in p['prompt_template']]:
+            raise TunaError(f"{path}, record {i}: prompt_template has no field {bad[0]}")
         try: fill_template(p['prompt_template'], **values)
         except TunaError as e: raise TunaError(f"{path}, record {i}: {e}") from None
         prompts[p['prompt_id']] = p
@@ -195,10 +207,13 @@ def load_reviewers(
 )->dict: # A `Reviewer` by category, general among them
     "Reviewers in FastChat's column layout (§3.2, Vicuna QA)"
     prompts,res = _load_prompts(prompt_file),{}
-    for i,r in enumerate(_records(reviewer_file, read_json(reviewer_file), reviewer_id=object, prompt_id=object, metadata=dict, category=str), 1):
-        if r['prompt_id'] not in prompts: raise TunaError(f"{reviewer_file}, record {i}: prompt_id {r['prompt_id']!r} is not in {prompt_file}")
+    for i,r in enumerate(_records(reviewer_file, read_json(reviewer_file), reviewer_id=object, prompt_id=object,
+            metadata=dict, category=str), 1):
+        if r['prompt_id'] not in prompts:
+            raise TunaError(f"{reviewer_file}, record {i}: prompt_id {r['prompt_id']!r} is not in {prompt_file}")
         p,kw = prompts[r['prompt_id']],{k: r['metadata'][k] for k in ('temperature','max_tokens') if k in r['metadata']}
-        res.setdefault(r['category'], Reviewer(r['reviewer_id'], p['defaults'].get('prompt', ''), p['system_prompt'], p['prompt_template'], **kw))
+        res.setdefault(r['category'], Reviewer(r['reviewer_id'], p['defaults'].get('prompt', ''), p['system_prompt'],
+            p['prompt_template'], **kw))
     return {'general': next(iter(res.values())), **res}
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #76fce1c5
@@ -221,7 +236,8 @@ def read_scores(
 )->tuple: # (score of answer 1, score of answer 2), or None
     "The two scores of a reply by a lenient rule; not FastChat's"
     lines = [o for o in text.splitlines() if o.strip()] or ['']
-    if reviewer=='math': found = re.findall(r'\(\s*(\d+(?:\.\d+)?)\s*,\s*(\d+(?:\.\d+)?)\s*\)', lines[-1], flags=re.ASCII)[-1:]
+    if reviewer=='math':
+        found = re.findall(r'\(\s*(\d+(?:\.\d+)?)\s*,\s*(\d+(?:\.\d+)?)\s*\)', lines[-1], flags=re.ASCII)[-1:]
     else: found = [re.findall(r'[-−]?\d+(?:\.\d+)?', re.sub(r'(\d)\s*/\s*10\b', r'\1', lines[0]), flags=re.ASCII)]
     if not found or len(found[0])!=2: return None
     a,b = (float(o.replace('−', '-')) for o in found[0])
@@ -241,7 +257,8 @@ def totals(
     pairs = [_stored(r) for r in load_reviews(reviews, questions)]
     good = [p for p in pairs if not _failed(p)]
     won = Counter(_sign(a-b) for a,b in good)
-    return dict(first=math.fsum(a for a,_ in good), second=math.fsum(b for _,b in good), better_first=won[1], better_second=won[-1],
+    return dict(first=math.fsum(a for a,_ in good), second=math.fsum(b for _,b in good), better_first=won[1],
+        better_second=won[-1],
         tie=won[0], failed=len(pairs)-len(good), n=len(pairs))
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #7eb6f8c2
@@ -263,7 +280,8 @@ def compare_stored(
     rows = _records(_where(reviews), load_reviews(reviews, None), question_id=int, text=str)
     got = {r['question_id']: ((read or parse_scores)(r['text']),_stored(r)) for r in rows}
     unread = [q for q,(p,_) in got.items() if p is None]
-    return dict(parsed=len(got)-len(unread), unread=unread, differ=[q for q,(p,s) in got.items() if p is not None and p!=s])
+    return dict(parsed=len(got)-len(unread), unread=unread, differ=[q for q,(p,s) in got.items() if p is not None
+        and p!=s])
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #2d85d5b0
 RULES = dict(
@@ -275,7 +293,8 @@ def _pairs(pairs, name):
     "Pairs of floats; (-1, -1) for a review without two finite scores"
     res = []
     for i,p in enumerate(pairs):
-        if p is not None and not _is_pair(p): raise TunaError(f"{name}, item {i}: two numbers or None expected, got {str(p)[:60]!r}")
+        if p is not None and not _is_pair(p):
+            raise TunaError(f"{name}, item {i}: two numbers or None expected, got {str(p)[:60]!r}")
         res.append(tuple(map(float, p)) if p is not None and all(map(math.isfinite, p)) else (-1.,-1.))
     if not res: raise TunaError(f"{name} is empty: no questions to compare on")
     return res
@@ -283,7 +302,8 @@ def _pairs(pairs, name):
 def _orders(order1, order2, rule):
     "The orders that a rule looks at"
     if rule not in RULES: raise TunaError(f"unknown rule {rule!r}; there are {', '.join(RULES)}")
-    if rule!='one_order' and order2 is None: raise TunaError(f"rule {rule} needs order2, the scores with the answers exchanged")
+    if rule!='one_order' and order2 is None:
+        raise TunaError(f"rule {rule} needs order2, the scores with the answers exchanged")
     both = [_pairs(order1, 'order1')]
     if order2 is not None: both.append(_pairs(order2, 'order2'))
     if len({*map(len, both)})>1: raise TunaError(f"order1 has {len(both[0])} questions, order2 has {len(both[1])}")
@@ -321,14 +341,17 @@ def _net_interval(win, tie, lose, level=0.95, n=5000, seed=0):
 class WinRate(dict):
     "Result of `win_rate`; a notebook shows it as a table"
     def __repr__(self):
-        return repr({k: round(o, 2) if isinstance(o, float) else o if k!='intervals' else {c: tuple(round(x, 2) for x in e) for c,e in o.items()} for k,o in self.items()})
+        return repr({k: round(o, 2) if isinstance(o, float) else o if k!='intervals'
+            else {c: tuple(round(x, 2) for x in e) for c,e in o.items()} for k,o in self.items()})
     def _repr_markdown_(self):
         got = self['n']-self['failed']
         head = f"Rule `{self['rule']}`: {got} of {self['n']} questions have a verdict; {self['failed_reviews']} failed reviews."
         if not got: return head
-        rows = [f"| {k} | {self[k]} | {self[k+'_pct']:.1f} | {{0:.1f}} to {{1:.1f}} |".format(*self['intervals'][k]) for k in ('win','tie','lose')]
+        rows = [f"| {k} | {self[k]} | {self[k+'_pct']:.1f} | {{0:.1f}} to {{1:.1f}} |".format(*self['intervals'][k])
+            for k in ('win','tie','lose')]
         ends = self['intervals']['net']
-        rows += [f"| win − lose | | {self['net']:+.1f} | {ends[0]:+.1f} to {ends[1]:+.1f} |", f"| win + tie/2 | | {self['adjusted']:.1f} | |"]
+        rows += [f"| win − lose | | {self['net']:+.1f} | {ends[0]:+.1f} to {ends[1]:+.1f} |",
+            f"| win + tie/2 | | {self['adjusted']:.1f} | |"]
         return '\n'.join([head, '', '| | questions | % | 95 % interval |', '| --- | --- | --- | --- |', *rows])
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #4217f431
@@ -342,7 +365,8 @@ def win_rate(
     v = Counter(RULES[rule](*o) for o in zip(*used))
     win,tie,lose = v[1],v[0],v[-1]
     got = win+tie+lose
-    res = WinRate(rule=rule, win=win, tie=tie, lose=lose, failed=v[None], n=got+v[None], failed_reviews=sum(_failed(p) for o in used for p in o))
+    res = WinRate(rule=rule, win=win, tie=tie, lose=lose, failed=v[None], n=got+v[None],
+        failed_reviews=sum(_failed(p) for o in used for p in o))
     pct = {k: 100*c/got if got else math.nan for k,c in dict(win=win, tie=tie, lose=lose).items()}
     res.update({f'{k}_pct': x for k,x in pct.items()}, net=pct['win']-pct['lose'], adjusted=pct['win']+pct['tie']/2)
     res['intervals'] = {k: tuple(100*x for x in wilson_interval(res[k], got)) for k in pct} if got else {}
@@ -364,15 +388,18 @@ def swap_reviews(
 )->SwapReviews: # order1, order2, lengths1, lengths2
     "Read reviews in both orders (§3.2, Vicuna QA)"
     d = read_document(path)
-    if not isinstance(d, dict) or not isinstance(d.get('data'), list): raise TunaError(f"{path}: expected an object with a list called data")
+    if not isinstance(d, dict) or not isinstance(d.get('data'), list):
+        raise TunaError(f"{path}: expected an object with a list called data")
     rows = _records(path, d['data'], Answer1=str, Answer2=str, scores=str, scores_reverse=str)
     def pairs(k): return [_listed(path, i, k, r[k]) for i,r in enumerate(rows, 1)]
-    return SwapReviews(pairs('scores'), [_turn(p) for p in pairs('scores_reverse')], *[[len(r[k]) for r in rows] for k in ('Answer1','Answer2')])
+    return SwapReviews(pairs('scores'), [_turn(p) for p in pairs('scores_reverse')],
+        *[[len(r[k]) for r in rows] for k in ('Answer1','Answer2')])
 
 def _listed(path, i, field, text):
     try: s = json.loads(text)
     except ValueError: s = None
-    if not _is_pair(s) or not all(map(math.isfinite, s)): raise TunaError(f"{path}, record {i}: {field} should hold two numbers, got {text[:60]!r}")
+    if not _is_pair(s) or not all(map(math.isfinite, s)):
+        raise TunaError(f"{path}, record {i}: {field} should hold two numbers, got {text[:60]!r}")
     return tuple(map(float, s))
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #2d5a3c7c
@@ -404,14 +431,16 @@ def length_controlled(
     sizes = len(verdicts),len(lengths1),len(lengths2)
     if len({*sizes})>1: raise TunaError(f"{sizes[0]} verdicts, {sizes[1]} and {sizes[2]} lengths: need equally many")
     keep = [i for i,v in enumerate(verdicts) if v is not None]
-    if bad := [i for i in keep if verdicts[i] not in (-1,0,1)]: raise TunaError(f"verdict {bad[0]}: 1, 0, -1 or None expected, got {verdicts[bad[0]]!r}")
+    if bad := [i for i in keep if verdicts[i] not in (-1,0,1)]:
+        raise TunaError(f"verdict {bad[0]}: 1, 0, -1 or None expected, got {verdicts[bad[0]]!r}")
     if len(keep)<2: raise TunaError(f"{len(keep)} of {sizes[0]} questions have a verdict: need at least 2")
     y,x = (np.array([verdicts[i] for i in keep])+1)/2,_length_term([lengths1[i]-lengths2[i] for i in keep])
     n = len(keep)
     w = np.random.default_rng(seed).multinomial(n, np.full(n, 1/n), size=n_boot)
     fit,ends = _fit_logistic(x, y, np.vstack([np.ones(n), w])),[(1-level)/2, (1+level)/2]
     lc,raw = 100*_sigmoid(fit[:,0]),100*(w@y)/n
-    return dict(raw=float(100*y.mean()), raw_interval=tuple(map(float, np.quantile(raw, ends))), lc=float(lc[0]), lc_interval=tuple(map(float, np.quantile(lc[1:], ends))),
+    return dict(raw=float(100*y.mean()), raw_interval=tuple(map(float, np.quantile(raw, ends))), lc=float(lc[0]),
+        lc_interval=tuple(map(float, np.quantile(lc[1:], ends))),
         length_effect=float(fit[0,1]), longer=float(100*(x>0).mean()), n=n, failed=sizes[0]-n)
 
 def _length_term(diff):
@@ -420,7 +449,8 @@ def _length_term(diff):
     if not np.isfinite(d).all(): raise TunaError("lengths must be finite numbers")
     if not d.any(): return d
     x = np.tanh(d/d.std()) if d.std()>0 else np.ones(len(d))
-    if x.std()<1e-3: raise TunaError("the lengths differ by about as much in every question, so that quality and length cannot be told apart")
+    if x.std()<1e-3:
+        raise TunaError("the lengths differ by about as much in every question, so that quality and length cannot be told apart")
     return x
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #09829ea1
@@ -435,13 +465,16 @@ def review_records(
 )->list: # Records for `write_jsonl`
     "Reviews in FastChat's layout (§3.2, Vicuna QA)"
     sizes = [len(o) for o in (questions,replies,scores)]
-    if len({*sizes})>1: raise TunaError(f"{sizes[0]} questions, {sizes[1]} replies, {sizes[2]} scores: need equally many")
+    if len({*sizes})>1:
+        raise TunaError(f"{sizes[0]} questions, {sizes[1]} replies, {sizes[2]} scores: need equally many")
     res,pairs = [],_pairs(scores, 'scores')
-    for q,reply,score in zip(_complete('questions', _records('questions', questions, question_id=int, category=str), None), replies, pairs):
+    for q,reply,score in zip(_complete('questions', _records('questions', questions, question_id=int, category=str),
+            None), replies, pairs):
         ids = [_answer_id(a, q['question_id'], k) for k,a in dict(answers1=answers1, answers2=answers2).items()]
         who = (reviewers or REVIEWERS)[reviewer_of(q['category'], reviewers)]
         row = dict(question_id=q['question_id'], answer1_id=ids[0], answer2_id=ids[1], reviewer_id=who.id,
-            metadata=metadata or dict(temperature=who.temperature, max_tokens=who.max_tokens), text=reply, score=list(score))
+            metadata=metadata or dict(temperature=who.temperature, max_tokens=who.max_tokens), text=reply,
+                score=list(score))
         res.append(dict(review_id=_digest(row), **row))
     return res
 

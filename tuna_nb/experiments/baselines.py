@@ -34,7 +34,8 @@ def token_count(
 def _size(batch):
     "Tokens of a batch of TRL's or of ours, without padding"
     if 'layout' in batch: return sum(p+b for p,bs in batch['layout'].lines for b in bs)
-    return sum(int(batch[k].sum()) for k in (['attention_mask'] if 'attention_mask' in batch else ['prompt_mask','completion_mask']))
+    return sum(int(batch[k].sum()) for k in (['attention_mask'] if 'attention_mask' in batch
+        else ['prompt_mask','completion_mask']))
 
 def _counting(cls):
     "A trainer that counts"
@@ -80,7 +81,8 @@ def _finish(model, tokenizer, steps, tokens, log, out):
 # %% ../../nbs/experiments/baselines.ipynb #c941b041
 def _begin(start, ds, out, max_tokens):
     "Check what all trainers are given; returns the records, the model and its tokenizer"
-    if hasattr(start, 'forward'): raise TunaError("start must be a folder or Hub id: the trainer loads it twice, to train one and to keep the other")
+    if hasattr(start, 'forward'):
+        raise TunaError("start must be a folder or Hub id: the trainer loads it twice, to train one and to keep the other")
     if not len(ds): raise TunaError("no records to train on")
     if max_tokens<1: raise TunaError(f"max_tokens must be at least 1, got {max_tokens}")
     if Path(out).is_file(): raise TunaError(f"{out}: is a file, and a folder is needed to save the model")
@@ -114,7 +116,8 @@ def _run(trainer, max_tokens, tokenizer, out):
     "Train a TRL trainer within a budget and save"
     trainer.remove_callback(PrinterCallback)
     _limit(trainer, max_tokens).train()
-    return _finish(trainer.accelerator.unwrap_model(trainer.model), tokenizer, trainer.state.global_step, trainer.spent, trainer.state.log_history, out)
+    return _finish(trainer.accelerator.unwrap_model(trainer.model), tokenizer, trainer.state.global_step, trainer.spent,
+        trainer.state.log_history, out)
 
 # %% ../../nbs/experiments/baselines.ipynb #1ce1eb51
 def train_dpo(
@@ -134,10 +137,12 @@ def train_dpo(
     ds,model,tokenizer = _begin(start, ds, out, max_tokens)
     pairs = to_preference(ds, 'all', template)
     if not len(pairs): raise TunaError("no record has two responses that the judge told apart")
-    args = {**dict(learning_rate=learning_rate, per_device_train_batch_size=batch_size, beta=beta, seed=seed, max_length=context_length(model)), **args}
+    args = {**dict(learning_rate=learning_rate, per_device_train_batch_size=batch_size, beta=beta, seed=seed,
+        max_length=context_length(model)), **args}
     with _quiet():
         config = _settings(DPOConfig, out, max_tokens, **args)
-        trainer = _counting(DPOTrainer)(model, args=config, train_dataset=pairs.shuffle(seed), processing_class=tokenizer)
+        trainer = _counting(DPOTrainer)(model, args=config, train_dataset=pairs.shuffle(seed),
+            processing_class=tokenizer)
         return _run(trainer, max_tokens, tokenizer, out)
 
 # %% ../../nbs/experiments/baselines.ipynb #2edce6ef
@@ -155,11 +160,13 @@ def train_rrhf(
     "Rank responses to align human feedback: `tune` without a margin, on the best response"
     if not (max_steps or max_tokens): raise TunaError("say when to stop: max_steps or max_tokens")
     ds = [dict(o, output=o['responses'][0]) for o in _begin(start, ds, out, max_tokens or 1)[0]]
-    if not any(len(o['responses'])>1 for o in ds): raise TunaError("no record has two responses, so there is no order to learn")
+    if not any(len(o['responses'])>1 for o in ds):
+        raise TunaError("no record has two responses, so there is no order to learn")
     def trainer(*args, **kwargs):
         t = _counting(TunaTrainer)(*args, **kwargs)
         return _limit(t, max_tokens) if max_tokens else t
-    t = fit(trainer, str(start), None, ds, out, **{**dict(margin=0., mle_weight=1., learning_rate=learning_rate, max_steps=max_steps or max_tokens,
+    t = fit(trainer, str(start), None, ds, out,
+        **{**dict(margin=0., mle_weight=1., learning_rate=learning_rate, max_steps=max_steps or max_tokens,
         per_device_train_batch_size=batch_size, seed=seed, logging_steps=1), **training_args})
     return Baseline(t.model.eval(), t.processing_class, t.state.global_step, t.spent, t.state.log_history, Path(out))
 
@@ -175,7 +182,8 @@ def prm_reward(
     prm,tokenizer = load_prm(prm, tokenizer)
     def raw(rows): return prm_scores(rows, prm, tokenizer, template=template, batch_size=batch_size)
     known = [torch.tensor(v, dtype=torch.float64) for v in raw(ds)]
-    means,unit = [v.mean().item() for v in known],math.sqrt(sum(((v-v.mean())**2).sum().item() for v in known)/sum(map(len, known)))
+    means,unit = [v.mean().item() for v in known],math.sqrt(sum(((v-v.mean())**2).sum().item()
+        for v in known)/sum(map(len, known)))
     if not unit: raise TunaError("the ranked responses' scores do not differ, so a reward has no unit")
     def reward(idx, texts):
         rows = [dict(ds[i], responses=[t]) for i,t in zip(idx, texts, strict=True)]
@@ -206,8 +214,10 @@ def train_rloo(
     if n<2: raise TunaError(f"an answer needs siblings to be compared with: n must be at least 2, got {n}")
     score = prm_reward(ds, reward_model, reward_tokenizer, template)
     def reward(completions, row, **kwargs): return score(row, completions)
-    prompts = Dataset.from_dict(dict(prompt=[format_prompt(o['instruction'], o['input'], template) for o in ds], row=list(range(len(ds)))))
-    args = {**dict(learning_rate=learning_rate, per_device_train_batch_size=min(batch_size, len(ds))*n, num_generations=n,
+    prompts = Dataset.from_dict(dict(prompt=[format_prompt(o['instruction'], o['input'], template) for o in ds],
+        row=list(range(len(ds)))))
+    args = {**dict(learning_rate=learning_rate, per_device_train_batch_size=min(batch_size, len(ds))*n,
+        num_generations=n,
         beta=kl, temperature=temperature, max_completion_length=max_new_tokens, seed=seed), **args}
     with _quiet():
         config = _settings(RLOOConfig, out, max_tokens, **args)
@@ -239,6 +249,7 @@ def train_ppo(
     seed_all(seed)
     reward = prm_reward(ds, reward_model, reward_tokenizer, template)
     prompts = [format_prompt(o['instruction'], o['input'], template) for o in ds]
-    log = ppo(model, tokenizer, prompts, reward, learning_rate=learning_rate, max_tokens=max_tokens, batch_size=min(batch_size, len(ds)), n=n, kl=kl,
+    log = ppo(model, tokenizer, prompts, reward, learning_rate=learning_rate, max_tokens=max_tokens,
+        batch_size=min(batch_size, len(ds)), n=n, kl=kl,
         temperature=temperature, max_new_tokens=max_new_tokens, seed=seed, **args)
     return _finish(model, tokenizer, len(log), log[-1]['tokens'], log, out)

@@ -25,9 +25,12 @@ def load_results(
 )->list: # One dict per seed
     "The seeds of a recorded run of the miniature"
     try: seeds = json.loads(Path(path).read_text(encoding='utf-8'))['seeds']
-    except OSError as e: raise TunaError(f"{path}: cannot be read ({e.strerror}); tuna_mini makes such a file") from None
-    except (ValueError, KeyError, TypeError) as e: raise TunaError(f"{path}: not the results of a run ({type(e).__name__}: {e})") from None
-    if not seeds or not isinstance(seeds, list) or not all(isinstance(o, dict) for o in seeds): raise TunaError(f"{path}: 'seeds' is not a list of results")
+    except OSError as e:
+        raise TunaError(f"{path}: cannot be read ({e.strerror}); tuna_mini makes such a file") from None
+    except (ValueError, KeyError, TypeError) as e:
+        raise TunaError(f"{path}: not the results of a run ({type(e).__name__}: {e})") from None
+    if not seeds or not isinstance(seeds, list) or not all(isinstance(o, dict) for o in seeds):
+        raise TunaError(f"{path}: 'seeds' is not a list of results")
     return seeds
 
 # %% ../../nbs/experiments/figures.ipynb #8fa82108
@@ -54,8 +57,10 @@ def _grid(o, key, at):
     d = o.get(key)
     if not isinstance(d, dict) or not d: raise TunaError(f"{at}: no results for '{key}'")
     if all(isinstance(v, dict) for v in d.values()): return {v: d[k] for v,k in _values(d).items()}
-    if not all(isinstance(v, list) for v in d.values()): raise TunaError(f"{at}: '{key}' is not a knob with metrics at each value")
-    return {r: {name: xs[r-1] if r<=len(xs) else None for name,xs in d.items()} for r in range(1, 1+max(map(len, d.values())))}
+    if not all(isinstance(v, list) for v in d.values()):
+        raise TunaError(f"{at}: '{key}' is not a knob with metrics at each value")
+    return {r: {name: xs[r-1] if r<=len(xs) else None for name,xs in d.items()}
+        for r in range(1, 1+max(map(len, d.values())))}
 
 # %% ../../nbs/experiments/figures.ipynb #81b43221
 def collect(
@@ -67,7 +72,8 @@ def collect(
     if not seeds: raise TunaError("no seeds to summarise")
     grids = [_grid(o, key, f"seed {o.get('seed', i)}") for i,o in enumerate(seeds)]
     for o,g in zip(seeds, grids):
-        if g.keys()!=grids[0].keys(): raise TunaError(f"seed {o.get('seed')}: '{key}' was run at {', '.join(map(_say, g))}, the first seed at {', '.join(map(_say, grids[0]))}")
+        if g.keys()!=grids[0].keys():
+            raise TunaError(f"seed {o.get('seed')}: '{key}' was run at {', '.join(map(_say, g))}, the first seed at {', '.join(map(_say, grids[0]))}")
     return {v: {m: [_alone(key, v, m, g[v]) for g in grids] for m in _metrics([g[v] for g in grids])} for v in grids[0]}
 
 # %% ../../nbs/experiments/figures.ipynb #6add0686
@@ -76,9 +82,11 @@ _FROM_ALPACA = 'data_size','rounds' # knobs whose value 0 is Alpaca itself
 def _metrics(scores):
     "Names of all metrics that some seed has, and of the net wins if they can be had"
     names = list(dict.fromkeys(k for o in scores for k in o))
-    return names+['vicuna_net'] if {'vicuna_win','vicuna_lose'}<={*names}-{'vicuna_net'} and 'vicuna_net' not in names else names
+    return (names+['vicuna_net'] if {'vicuna_win','vicuna_lose'}<={*names}-{'vicuna_net'} and 'vicuna_net' not in names
+        else names)
 
-def _alone(key, v, m, scores): return math.nan if v==0 and key in _FROM_ALPACA and m.startswith('vicuna') else metric(scores, m)
+def _alone(key, v, m, scores):
+    return math.nan if v==0 and key in _FROM_ALPACA and m.startswith('vicuna') else metric(scores, m)
 
 # %% ../../nbs/experiments/figures.ipynb #25644809
 def over_seeds(
@@ -89,14 +97,18 @@ def over_seeds(
     return mean_interval(xs) if xs else (math.nan,)*3
 
 # %% ../../nbs/experiments/figures.ipynb #d9fa932f
-STYLE = {'font.size':7, 'axes.titlesize':8, 'axes.labelsize':7, 'legend.fontsize':7, 'axes.spines.top':False, 'axes.spines.right':False,
-    'lines.linewidth':1.3, 'lines.markersize':3.5, 'errorbar.capsize':1.5, 'legend.frameon':False, 'svg.hashsalt':'tuna_nb', 'svg.fonttype':'none',
+STYLE = {'font.size':7, 'axes.titlesize':8, 'axes.labelsize':7, 'legend.fontsize':7, 'axes.spines.top':False,
+    'axes.spines.right':False,
+    'lines.linewidth':1.3, 'lines.markersize':3.5, 'errorbar.capsize':1.5, 'legend.frameon':False,
+        'svg.hashsalt':'tuna_nb', 'svg.fonttype':'none',
     'figure.facecolor':'none', 'axes.facecolor':'none', 'savefig.facecolor':'none',
     **{k:'#757575' for k in ('text.color','axes.labelcolor','axes.edgecolor','axes.titlecolor','xtick.color','ytick.color')}}
-LINES = [dict(color='#3b82c4', marker='o', ls='-'), dict(color='#d9622b', marker='s', ls='--'), dict(color='#2e9e6b', marker='^', ls=':'),
+LINES = [dict(color='#3b82c4', marker='o', ls='-'), dict(color='#d9622b', marker='s', ls='--'),
+    dict(color='#2e9e6b', marker='^', ls=':'),
     dict(color='#9a6fd0', marker='D', ls='-.'), dict(color='#b08a1e', marker='v', ls=(0,(5,1,1,1)))]
 
-BELOW = dict(loc='upper center', bbox_to_anchor=(.5, -.27), handlelength=1.9, columnspacing=.9, handletextpad=.4, borderpad=0)
+BELOW = dict(loc='upper center', bbox_to_anchor=(.5, -.27), handlelength=1.9, columnspacing=.9, handletextpad=.4,
+    borderpad=0)
 
 def figure_style():
     "A context in which figures are drawn in the style of this package"
@@ -168,13 +180,17 @@ def draw_lines(
 # %% ../../nbs/experiments/figures.ipynb #6d4a8d2b
 def _reference(ax, ref, label, lines, seeds):
     "A horizontal line at a number or at a model's mean"
-    v = over_seeds([metric(s.get('models', {}).get(ref, {}), next(iter(lines))) for s in seeds])[0] if isinstance(ref, str) else ref
-    if not math.isnan(v): ax.axhline(v, color='#757575', ls=(0,(4,2)), lw=.9, zorder=0, label=label or (ref if isinstance(ref, str) else f'{ref:g}'))
+    v = over_seeds([metric(s.get('models', {}).get(ref, {}), next(iter(lines))) for s in seeds])[0] if isinstance(ref,
+        str) else ref
+    if not math.isnan(v):
+        ax.axhline(v, color='#757575', ls=(0,(4,2)), lw=.9, zorder=0, label=label
+            or (ref if isinstance(ref, str) else f'{ref:g}'))
 
 def _mark(ax, x, label, right):
     "A vertical line with a label on top of it"
     ax.axvline(x, color='#757575', ls=':', lw=.9, zorder=0)
-    ax.annotate(label, (x, 1), (-2 if right else 2, 0), xycoords=ax.get_xaxis_transform(), textcoords='offset points', fontsize=6, ha='right' if right else 'left', va='top')
+    ax.annotate(label, (x, 1), (-2 if right else 2, 0), xycoords=ax.get_xaxis_transform(), textcoords='offset points',
+        fontsize=6, ha='right' if right else 'left', va='top')
 
 def _legend(ax, n):
     "A legend below one of n panels, data first, in as many columns as there is room for"
@@ -182,7 +198,8 @@ def _legend(ax, n):
     if not found: return
     width,names = SIZES[n][0]/(n if n<4 else 2),[l for _,l in found]
     kwargs = BELOW if n<4 else BELOW|dict(bbox_to_anchor=(.5, -.5))
-    ax.legend([h for h,_ in found], names, **kwargs, ncol=max(1, min(len(names), int(width/(.27+.052*max(map(len, names)))))))
+    ax.legend([h for h,_ in found], names, **kwargs,
+        ncol=max(1, min(len(names), int(width/(.27+.052*max(map(len, names)))))))
 
 # %% ../../nbs/experiments/figures.ipynb #2f044751
 PLACES = dict(even=lambda vs: list(range(len(vs))), scale=lambda vs: list(vs))
@@ -191,7 +208,8 @@ def _places(xs, values, key):
     "Where the values of a knob are on the x axis"
     if isinstance(xs, str):
         if xs not in PLACES: raise TunaError(f"xs must be even, scale or a function, got {xs!r}")
-        if xs=='scale' and any(isinstance(v, str) for v in values): raise TunaError(f"the values of {key} are words, which have no scale")
+        if xs=='scale' and any(isinstance(v, str) for v in values):
+            raise TunaError(f"the values of {key} are words, which have no scale")
         xs = PLACES[xs]
     return xs(values)
 
@@ -230,7 +248,8 @@ def plot_sweep(
     return draw_panels(draw, len(panels))
 
 # %% ../../nbs/experiments/figures.ipynb #f516fbc4
-MODEL_METRICS = [('super_ni_0shot', 'Super NI 0-shot', 'ROUGE-L'), ('lmentry_score', 'LMentry', 'LMentry score'), ('vicuna_net', 'Net wins', '% of questions')]
+MODEL_METRICS = [('super_ni_0shot', 'Super NI 0-shot', 'ROUGE-L'), ('lmentry_score', 'LMentry', 'LMentry score'),
+    ('vicuna_net', 'Net wins', '% of questions')]
 PAR = dict(vicuna_net=0., vicuna_lc=50.) # what a model scores against itself
 
 def base_level(
@@ -243,7 +262,8 @@ def base_level(
     return over_seeds([metric(s.get('models', {}).get(base, {}), name) for s in _entries(seeds)])[0]
 
 # %% ../../nbs/experiments/figures.ipynb #bf2c45d9
-def _who_ran(seeds, names): return [n for n in dict.fromkeys(names) if any(n in s.get('models', {}) for s in _entries(seeds))]
+def _who_ran(seeds, names):
+    return [n for n in dict.fromkeys(names) if any(n in s.get('models', {}) for s in _entries(seeds))]
 
 def _draw_dots(ax, seeds, names, base, m, title, unit):
     "One panel: means with intervals, from top to bottom"
@@ -251,7 +271,8 @@ def _draw_dots(ax, seeds, names, base, m, title, unit):
         if n==base and m.startswith('vicuna'): continue
         x,lo,hi = over_seeds([metric(s['models'].get(n, {}), m) for s in seeds if 'models' in s])
         style = dict(LINES[0], color='#757575') if n==base else LINES[0]
-        ax.errorbar([x], [y], xerr=[[x-lo], [hi-x]], elinewidth=.9, label='mean and 95 % interval' if n!=base else None, **style)
+        ax.errorbar([x], [y], xerr=[[x-lo], [hi-x]], elinewidth=.9, label='mean and 95 % interval' if n!=base else None,
+            **style)
     at = base_level(seeds, m, base)
     if not math.isnan(at): ax.axvline(at, color='#757575', ls=(0,(4,2)), lw=.9, zorder=0, label=base)
     ax.set(title=title, xlabel=unit, ylim=(len(names)-.5, -.5), yticks=range(len(names)), yticklabels=names)
@@ -313,12 +334,14 @@ def _seeds_table(rows, base, columns):
     flat,names = [replace(c, delta=False) for c in columns],list(rows)
     means = {n: {k: over_seeds(xs) for k,xs in r.items()} for n,r in rows.items()}
     start = names.index(base) if base in names else len(names)
-    cells = lambda n, row: [(t+_difference(c, rows[n].get(c.key, []), rows[base].get(c.key, [])) if names.index(n)>start and t!='-' else t, b) for c,(t,b) in zip(columns, row)]
+    cells = lambda n, row: [(t+_difference(c, rows[n].get(c.key, []), rows[base].get(c.key, []))
+        if names.index(n)>start and t!='-' else t, b) for c,(t,b) in zip(columns, row)]
     return [(n, cells(n, row)) for n,row in results_table(means, base if base in names else None, flat).body]
 
 def _per_seed(seeds, name, base, columns):
     "A model's numbers, one per seed"
-    return {c.key: [metric(s.get('models', {}).get(name, {}), c.key) for s in seeds] for c in columns if name!=base or not c.key.startswith('vicuna')}
+    return {c.key: [metric(s.get('models', {}).get(name, {}), c.key) for s in seeds] for c in columns if name!=base
+        or not c.key.startswith('vicuna')}
 
 # %% ../../nbs/experiments/figures.ipynb #bbd5a20c
 def models_table(

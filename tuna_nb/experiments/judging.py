@@ -82,14 +82,18 @@ def simulated_table2(
     _check_answers(questions, answers, quality, base, ours)
     rankings,names = {},list(answers)
     for i,q in enumerate(questions):
-        votes = _votes([answers[s][i] for s in names], [quality[s][i] for s in names], noise, [seed, i, crc32(q.encode())], annotators)
+        votes = _votes([answers[s][i] for s in names], [quality[s][i] for s in names], noise,
+            [seed, i, crc32(q.encode())], annotators)
         rankings[str(i+1)] = {str(k): [[names[j] for j in tied] for tied in v] for k,v in enumerate(votes, 1)}
     ann = Annotations(names, rankings)
     got = human_scores(ann, base, alpha, n_flips=n_flips, seed=seed)
     agree = annotator_agreement(ann) if annotators>1 else dict(alpha=math.nan, mean_spearman=math.nan)
-    return _plain(dict(scores={s: v[0] for s,v in got.scores.items()}, intervals={s: v[1:] for s,v in got.scores.items()}, marks=got.marks,
-        better_than_alpaca={s: _test(got, s, base) for s in names if s!=base}, tuna_better_than={s: _test(got, ours, s) for s in names if s!=ours},
-        alpha=agree['alpha'], spearman=agree['mean_spearman'], level=alpha, questions=len(questions), annotators=annotators, noise=noise if math.isfinite(noise) else 'inf',
+    return _plain(dict(scores={s: v[0] for s,v in got.scores.items()},
+        intervals={s: v[1:] for s,v in got.scores.items()}, marks=got.marks,
+        better_than_alpaca={s: _test(got, s, base) for s in names if s!=base}, tuna_better_than={s: _test(got, ours, s)
+            for s in names if s!=ours},
+        alpha=agree['alpha'], spearman=agree['mean_spearman'], level=alpha, questions=len(questions),
+            annotators=annotators, noise=noise if math.isfinite(noise) else 'inf',
         base=base, ours=ours, published={s: list(v) for s,v in TABLE2.items()}))
 
 # %% ../../nbs/experiments/judging.ipynb #38eb28f6
@@ -100,14 +104,16 @@ def _test(got, a, b):
 
 def _check_answers(questions, answers, quality, base, ours):
     "Refuse what is not one answer and one quality for every system and question"
-    if not questions or not all(isinstance(q, str) for q in questions): raise TunaError("questions must be a list of one or more texts")
+    if not questions or not all(isinstance(q, str) for q in questions):
+        raise TunaError("questions must be a list of one or more texts")
     for s in (base, ours):
         if s not in answers: raise TunaError(f"no system {s!r}; there are {', '.join(answers)}")
     for s,texts in answers.items():
         if s not in quality: raise TunaError(f"system {s}: no quality is given for its answers")
         for what,v in (('answers', texts), ('values of quality', quality[s])):
             if len(v)!=len(questions): raise TunaError(f"system {s}: {len(v)} {what} for {len(questions)} questions")
-        if not np.isfinite(np.asarray(quality[s], float)).all(): raise TunaError(f"system {s}: the quality must be finite")
+        if not np.isfinite(np.asarray(quality[s], float)).all():
+            raise TunaError(f"system {s}: the quality must be finite")
 
 # %% ../../nbs/experiments/judging.ipynb #b4d6408a
 PUBLISHED = dict(prompt_tokens=650, long=2000, spearman=.72, # App. F, G
@@ -134,7 +140,8 @@ def prompt_lengths(
     tokens = [n(judge_prompt(r['instruction'], r['input'], r['responses'])) for r in rows]
     mean,low,high = mean_interval(tokens)
     at = (.05, .25, .5, .75, .95)
-    return _plain(dict(prompts=len(rows), mean=mean, low=low, high=high, quantiles=dict(zip(at, np.quantile(tokens, at))), max=max(tokens),
+    return _plain(dict(prompts=len(rows), mean=mean, low=low, high=high,
+        quantiles=dict(zip(at, np.quantile(tokens, at))), max=max(tokens),
         over=np.mean([t>PUBLISHED['long'] for t in tokens]), limit=PUBLISHED['long'],
         responses=np.mean([sum(map(n, r['responses'])) for r in rows]), published=PUBLISHED['prompt_tokens']))
 
@@ -144,9 +151,11 @@ def _number(v): return isinstance(v, (int,float)) and not isinstance(v, bool) an
 def _people(where, got):
     "The lists of values of one record"
     if isinstance(got, list) and got and not isinstance(got[0], list): got = [got]
-    if not isinstance(got, list) or not got: raise TunaError(f"{where}: expected a list of ranks, or one for each person, got {got!r:.60}")
+    if not isinstance(got, list) or not got:
+        raise TunaError(f"{where}: expected a list of ranks, or one for each person, got {got!r:.60}")
     for k,vs in enumerate(got, 1):
-        if not isinstance(vs, list) or not all(map(_number, vs)): raise TunaError(f"{where}, person {k}: expected a list of numbers, got {vs!r:.60}")
+        if not isinstance(vs, list) or not all(map(_number, vs)):
+            raise TunaError(f"{where}, person {k}: expected a list of numbers, got {vs!r:.60}")
     return got
 
 def _human(human):
@@ -157,7 +166,8 @@ def _human(human):
     if not isinstance(o, dict): raise TunaError(f"{where}expected an object with rankings, got {type(o).__name__}")
     if not file and not isinstance(o.get('rankings'), dict): o = dict(rankings=o)
     for k,options in dict(kind=('ranks','scores'), order=('responses','sampled')).items():
-        if o.get(k, options[0]) not in options: raise TunaError(f"{where}field {k}: expected {' or '.join(options)}, got {o[k]!r}")
+        if o.get(k, options[0]) not in options:
+            raise TunaError(f"{where}field {k}: expected {' or '.join(options)}, got {o[k]!r}")
     if strange := [*o.keys()-{'kind','order','rankings'}]: raise TunaError(f"{where}unknown field {strange[0]}")
     if not isinstance(o.get('rankings'), dict) or not o['rankings']:
         raise TunaError(f"{where}field rankings: expected lists by the id of a record, got {o.get('rankings')!r:.60}")
@@ -170,10 +180,12 @@ def _aligned(row, people, larger, order, where):
     where,texts = f"{where}record {row['id']}, field rankings",row.get(order)
     if not texts: raise TunaError(f"{where}: the ranked record has no column {order}")
     for k,vs in enumerate(people, 1):
-        if len(vs)!=len(texts): raise TunaError(f"{where}, person {k}: {len(vs)} values for {len(texts)} responses ({order})")
+        if len(vs)!=len(texts):
+            raise TunaError(f"{where}, person {k}: {len(vs)} values for {len(texts)} responses ({order})")
     at,left = [],[*range(len(texts))]
     for t in row['responses']:
-        if (i := next((i for i in left if texts[i]==t), None)) is None: raise TunaError(f"{where}: the response {t!r:.60} is not one of those sampled")
+        if (i := next((i for i in left if texts[i]==t), None)) is None:
+            raise TunaError(f"{where}: the response {t!r:.60} is not one of those sampled")
         at.append(i)
         left.remove(i)
     return [[vs[i] if larger else -vs[i] for i in at] for vs in people]
@@ -191,12 +203,15 @@ def judge_human_agreement(
     "Spearman's coefficient between the judge's rankings and people's (App. G)"
     larger,order,by,where = _human(human)
     rows = [r for r in _rows(ranked_ds) if str(r['id']) in by]
-    if not rows: raise TunaError(f"{where}none of the {len(by)} human rankings is of a record that the judge ranked, such as {next(iter(by))!r}")
+    if not rows:
+        raise TunaError(f"{where}none of the {len(by)} human rankings is of a record that the judge ranked, such as {next(iter(by))!r}")
     people = [_aligned(r, by[str(r['id'])], larger, order, where) for r in rows]
     each = [_mean(_rho(r['scores'], p) for p in ps)[0] for r,ps in zip(rows, people)]
     best = [np.mean([_top(r['scores'], p) for p in ps]) for r,ps in zip(rows, people)]
-    return _plain(dict(spearman=_mean(each), people=_mean(map(_between, people)), same_best=_mean(best), records=len(rows),
-        without_order=sum(map(math.isnan, each)), annotators=np.mean([*map(len, people)]), published=PUBLISHED['spearman']))
+    return _plain(dict(spearman=_mean(each), people=_mean(map(_between, people)), same_best=_mean(best),
+        records=len(rows),
+        without_order=sum(map(math.isnan, each)), annotators=np.mean([*map(len, people)]),
+            published=PUBLISHED['spearman']))
 
 def _top(scores, quality):
     "Chance that a response drawn from those scored highest is one of the best"
@@ -248,7 +263,8 @@ def _tokens(name, v):
         except (KeyError, TypeError, ZeroDivisionError):
             raise TunaError(f"tokens of {name}: expected prompt_tokens, completion_tokens, requests and records, got {v!r:.80}") from None
     v = [*v]
-    if len(v) not in (2,3) or not all(_number(o) and o>=0 for o in v): raise TunaError(f"tokens of {name}: expected prompt and completion tokens per instruction, got {v}")
+    if len(v) not in (2,3) or not all(_number(o) and o>=0 for o in v):
+        raise TunaError(f"tokens of {name}: expected prompt and completion tokens per instruction, got {v}")
     return v if len(v)==3 else [*v, None]
 
 # %% ../../nbs/experiments/judging.ipynb #92184e34
@@ -268,15 +284,18 @@ def api_costs(
             p = find_price(m, prices)
             if not p: raise TunaError(f"no price for {m}; add one to a file named by TUNA_PRICES")
             usd = p.cost(prompt, reply, batched)
-            rows.append(dict(what=name, model=m, requests=asked, prompt_tokens=prompt, completion_tokens=reply, instructions=instructions,
+            rows.append(dict(what=name, model=m, requests=asked, prompt_tokens=prompt, completion_tokens=reply,
+                instructions=instructions,
                 usd=usd*instructions, usd_per_1k=1000*usd, price_of=p.date))
-    return _plain(dict(published=published, estimates=rows, implied=_implied(), human_per_1k=human_cost(1000), batched=batched))
+    return _plain(dict(published=published, estimates=rows, implied=_implied(), human_per_1k=human_cost(1000),
+        batched=batched))
 
 def cost_table(
     costs:dict, # What `api_costs` returns
 )->Table:
     "Published sums beside estimates (Table 6)"
-    row = lambda o, of: [o['what'], o['model'], f"{o['instructions']:,}", f"${o['usd']:,.0f}", f"${o['usd_per_1k']:,.2f}", of]
+    row = lambda o, of: [o['what'], o['model'], f"{o['instructions']:,}", f"${o['usd']:,.0f}",
+        f"${o['usd_per_1k']:,.2f}", of]
     rows = [row(o, 'published') for o in costs['published']]+[row(o, o['price_of']) for o in costs['estimates']]
     return plain_table('What', ['Model','Instructions','Total','Per 1,000','Price of'], rows)
 
@@ -317,11 +336,15 @@ def listwise_and_pairwise(
         seen = _Counted(judge, _counter(tokenizer))
         good,bad = f(rows, seen, **settings)
         scores[name] = by = _by_text(rows, good)
-        out[name] = dict(records=len(rows), ranked=len(good), failures=len(bad), requests=seen.requests, prompt_tokens=seen.prompt, completion_tokens=seen.completion)
-        if true: out[name] |= dict(truth=_mean(_both(by[i], true[i]) for i in by), best=_mean(_best(by[i], true[i]) for i in by))
+        out[name] = dict(records=len(rows), ranked=len(good), failures=len(bad), requests=seen.requests,
+            prompt_tokens=seen.prompt, completion_tokens=seen.completion)
+        if true:
+            out[name] |= dict(truth=_mean(_both(by[i], true[i]) for i in by),
+                best=_mean(_best(by[i], true[i]) for i in by))
         if name=='pairwise': out[name] |= dict(cycles=np.mean([r['cycles']>0 for r in good]) if good else math.nan)
     a,b = scores.values()
-    ratio = {k: out['pairwise'][k]/out['listwise'][k] for k in ('requests','prompt_tokens','completion_tokens') if out['listwise'][k]}
+    ratio = {k: out['pairwise'][k]/out['listwise'][k] for k in ('requests','prompt_tokens','completion_tokens')
+        if out['listwise'][k]}
     return _plain(dict(**out, agreement=_mean(_both(a[i], b[i]) for i in a if i in b), ratio=ratio))
 
 def _best(scores, true): return _top([*scores.values()], [true[t] for t in scores])
@@ -353,12 +376,14 @@ def length_bias_report(
     "Does the judge prefer long responses? (Table 4)"
     if use not in ('ranks','scores'): raise TunaError(f"use must be 'ranks' or 'scores', got {use!r}")
     rows = _rows(ranked_ds)
-    lengths,scores = token_lengths(dict(responses=[r['responses'] for r in rows]), tokenizer or _quarter),[r['scores'] for r in rows]
+    lengths,scores = token_lengths(dict(responses=[r['responses'] for r in rows]), tokenizer or _quarter),[r['scores']
+        for r in rows]
     shared = [_shared(s, n) for s,n in zip(scores, lengths)]
     by_rank = [mean_interval([v[k] for v in shared if len(v)>k]) for k in range(max(map(len, shared)))]
     effect = length_effect([*map(_beaten, scores)] if use=='ranks' else scores, lengths)
     vary = [(s, n) for s,n in zip(scores, lengths) if len(set(n))>1]
-    return _plain(dict(records=len(rows), by_rank=by_rank, use=use, **effect, longest_first=mean_interval([_top(s, n) for s,n in vary]),
+    return _plain(dict(records=len(rows), by_rank=by_rank, use=use, **effect,
+        longest_first=mean_interval([_top(s, n) for s,n in vary]),
         by_chance=np.mean([_top([0]*len(n), n) for _,n in vary])))
 
 def _beaten(scores): return [sum((s>o)+(s==o)/2 for o in scores)-.5 for s in scores]

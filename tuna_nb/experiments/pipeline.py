@@ -81,13 +81,17 @@ def write_data(job):
     ask,rows = dict(temperature=c.temperature, beta=c.beta, max_new_tokens=c.max_new_tokens),parts['train']
     with c.teacher(job) as teacher:
         if not all(o['output'].strip() for o in rows):
-            rows = [{**{k: o[k] for k in FIELDS}, 'output':o['responses'][0]} for o in prob_rank(rows, teacher, n=1, seed=2*job.seed, **ask)]
+            rows = [{**{k: o[k] for k in FIELDS}, 'output':o['responses'][0]}
+                for o in prob_rank(rows, teacher, n=1, seed=2*job.seed, **ask)]
         ranked = prob_rank(rows, teacher, n=c.n, seed=2*job.seed+1, out=job.part/'ranked.jsonl', **ask)
-    for name,os in dict(train=rows, val=parts['val']).items(): write_jsonl(job.part/f'{name}.jsonl', [{k: o[k] for k in FIELDS} for o in os])
+    for name,os in dict(train=rows, val=parts['val']).items():
+        write_jsonl(job.part/f'{name}.jsonl', [{k: o[k] for k in FIELDS} for o in os])
     return dict(asked=len(parts['train']), usable=len(ranked))
 
 # %% ../../nbs/experiments/pipeline.ipynb #a376d696
-def first_ids(job): "Ids of the instructions whose answers are judged"; return {str(o['id']) for o in read_json(job.at('data', 'train.jsonl'))[:job.cfg.n_ctx]}
+def first_ids(job):
+    "Ids of the instructions whose answers are judged"
+    return {str(o['id']) for o in read_json(job.at('data', 'train.jsonl'))[:job.cfg.n_ctx]}
 
 def ranked(
     job, # Its stage reads n_ctx
@@ -102,7 +106,8 @@ def ranked(
         sets.append(ds)
     if len(sets)==1: return sets[0]
     keep = [*FIELDS, 'responses', 'scores', 'source']
-    return Dataset.from_list([{k: f'{s}-{o[k]}' if k=='id' else o[k] for k in keep} for s,ds in zip(sources, sets) for o in ds])
+    return Dataset.from_list([{k: f'{s}-{o[k]}' if k=='id' else o[k] for k in keep} for s,ds in zip(sources, sets)
+        for o in ds])
 
 # %% ../../nbs/experiments/pipeline.ipynb #bce05858
 def sample_student(job, student, part='first', n=None):
@@ -111,14 +116,16 @@ def sample_student(job, student, part='first', n=None):
     rows = [o for o in read_json(job.at('data', 'train.jsonl')) if (str(o['id']) in first)==(part=='first')]
     if not rows: raise TunaError(f"no instruction is left beyond the first {c.n_ctx}")
     store = Store(job.part/'samples.db')
-    got = sample_responses(rows, c.local(job, student), store, n=n or c.n, tau=c.tau, temp=c.temperature, max_new_tokens=c.max_new_tokens, seed=job.seed)
+    got = sample_responses(rows, c.local(job, student), store, n=n or c.n, tau=c.tau, temp=c.temperature,
+        max_new_tokens=c.max_new_tokens, seed=job.seed)
     store.close()
     write_jsonl(job.part/'samples.jsonl', got)
     return dict(records=len(got), resampled=sum(t>0 for t in got['trials']))
 
 def judge_samples(job, samples, votes=1, judge=None):
     "Contextual ranking of samples (§2.3)"
-    with job.cfg.judge(job, **(judge or {})) as backend: ds = contextual_rank(job.at(samples, 'samples.jsonl'), backend, out=job.part/'ranked.jsonl', votes=votes)
+    with job.cfg.judge(job, **(judge or {})) as backend:
+        ds = contextual_rank(job.at(samples, 'samples.jsonl'), backend, out=job.part/'ranked.jsonl', votes=votes)
     return dict(ranked=len(ds))
 
 # %% ../../nbs/experiments/pipeline.ipynb #cb8b68c1
@@ -126,7 +133,8 @@ def rescore(job, beta):
     "The teacher's rankings under another length penalty (Eq. 3)"
     rows = []
     for o in load_ranked(job.at('data', 'ranked.jsonl')):
-        responses,scores = rank_by_score(o['responses'], [teacher_score(l, k, beta) for l,k in zip(o['logprobs'], o['n_tokens'])])
+        responses,scores = rank_by_score(o['responses'],
+            [teacher_score(l, k, beta) for l,k in zip(o['logprobs'], o['n_tokens'])])
         rows.append({**{k: o[k] for k in FIELDS}, 'responses':responses, 'scores':scores, 'source':'prob'})
     save_ranked(Dataset.from_list(rows), job.part/'ranked.jsonl')
     return dict(records=len(rows))
@@ -134,7 +142,8 @@ def rescore(job, beta):
 # %% ../../nbs/experiments/pipeline.ipynb #89e0c3c2
 def greedy(job, model, rows):
     "Greedy answers to records"
-    gens = model.sample([format_prompt(r['instruction'], r['input']) for r in rows], max_new_tokens=job.cfg.max_new_tokens)
+    gens = model.sample([format_prompt(r['instruction'], r['input']) for r in rows],
+        max_new_tokens=job.cfg.max_new_tokens)
     return [g.text for g, in gens]
 
 def question(r): "A record as a judge is shown it"; return '\n\n'.join(o for o in (r['instruction'], r['input']) if o)
@@ -159,7 +168,8 @@ def judged_wins(
     "Pairwise comparison in both orders (§3.2)"
     differ = [i for i,(a,b) in enumerate(zip(answers, base, strict=True)) if a!=b]
     pick = lambda xs: xs and [xs[i] for i in differ]
-    found = compare(judge, *map(pick, (questions, answers, base)), pick(categories), **settings)['verdicts'] if differ else []
+    found = compare(judge, *map(pick, (questions, answers, base)), pick(categories),
+        **settings)['verdicts'] if differ else []
     v = [0]*len(answers)
     for i,o in zip(differ, found): v[i] = o or 0
     share = lambda k: 100*v.count(k)/len(v)
@@ -173,7 +183,8 @@ PEERS = 'dpo','rloo','ppo','rrhf'
 def _view(ds, what):
     "What SFT learns from"
     from tuna_nb.train import expand_responses
-    return ds if what=='original' else expand_responses(ds, top=1, original=False) if what=='top' else expand_responses(ds)
+    return ds if what=='original' else expand_responses(ds, top=1,
+        original=False) if what=='top' else expand_responses(ds)
 
 def fit_model(job, start, ds, what, out, lr, epochs, **kwargs):
     "Train one model and say how many steps that took"
@@ -189,10 +200,13 @@ def _fit_peer(job, start, ds, what, out, lr, epochs):
     from tuna_nb.experiments.baselines import token_count,train_dpo,train_ppo,train_rloo,train_rrhf
     c,path = job.cfg,job.at(start)
     args = dict(learning_rate=lr, batch_size=c.batch_size, seed=job.seed)
-    if what=='rrhf': return train_rrhf(path, ds, out, max_steps=max(1, math.ceil(epochs*len(ds)/c.batch_size)), **args, **c.training(what)).steps
+    if what=='rrhf':
+        return train_rrhf(path, ds, out, max_steps=max(1, math.ceil(epochs*len(ds)/c.batch_size)), **args,
+            **c.training(what)).steps
     args['max_tokens'] = round(epochs*token_count(ds, AutoTokenizer.from_pretrained(path)))
     if what=='dpo': return train_dpo(path, ds, out, **args, **c.small_pieces(what)).steps
-    return dict(ppo=train_ppo, rloo=train_rloo)[what](path, ds, job.at('prm_7b'), out, n=c.n, temperature=c.temperature, max_new_tokens=c.max_new_tokens, **args, **c.small_pieces(what)).steps
+    return dict(ppo=train_ppo, rloo=train_rloo)[what](path, ds, job.at('prm_7b'), out, n=c.n, temperature=c.temperature,
+        max_new_tokens=c.max_new_tokens, **args, **c.small_pieces(what)).steps
 
 # %% ../../nbs/experiments/pipeline.ipynb #6b468bd4
 def search(job, start, sources, what='ranking', model=None, share=1., judge=None, **kwargs):
@@ -204,7 +218,8 @@ def search(job, start, sources, what='ranking', model=None, share=1., judge=None
     tried = {lr: _try(job, job.part/f'lr {lr:g}', lambda d: fit(lr, d)) for lr in rates}
     rows,base = read_json(job.at('data', 'val.jsonl')),read_document(job.at('alpaca', 'val.json'))
     with c.judge(job, **(judge or {})) as backend: # a judge that runs here has the device to itself
-        wins = {lr: judged_wins(backend, [question(r) for r in rows], o['answers'], base, **c.review()) for lr,o in tried.items()}
+        wins = {lr: judged_wins(backend, [question(r) for r in rows], o['answers'], base, **c.review())
+            for lr,o in tried.items()}
     net = {lr: o['win']-o['lose'] for lr,o in wins.items()}
     lr = max(net, key=net.get)
     shutil.copytree(job.part/f'lr {lr:g}', job.part/'model', dirs_exist_ok=True)
@@ -233,7 +248,8 @@ def train_proxy(job, start):
     shutil.copytree(job.part/f'lr {lr:g}', job.part/'model', dirs_exist_ok=True)
     for d in job.part.glob('lr *'): shutil.rmtree(d)
     res = prm_accuracy(test, *load_prm(job.part/'model'))
-    return dict(lr=lr, tried={f'{k:g}': v for k,v in tried.items()}, **{k: res[k] for k in ('accuracy','longer','pairs','records')})
+    return dict(lr=lr, tried={f'{k:g}': v for k,v in tried.items()},
+        **{k: res[k] for k in ('accuracy','longer','pairs','records')})
 
 def proxy_rank(job, prm):
     "A proxy ranking model's order of all of Alpaca's samples"
@@ -254,11 +270,13 @@ def examine(job, student, judge=None):
     write_text(job.part/'open.json', json.dumps(answers))
     base = answers if student=='alpaca' else read_document(job.at('eval_alpaca', 'open.json'))
     for name,change in dict(vicuna={}, **(dict(own=judge) if judge else {})).items():
-        with c.judge(job, **change) as backend: wins = judged_wins(backend, c.questions(open_), answers, base, c.categories(open_), **c.review())
+        with c.judge(job, **change) as backend:
+            wins = judged_wins(backend, c.questions(open_), answers, base, c.categories(open_), **c.review())
         res |= {f'{name}_{k}': v for k,v in wins.items()}
     rows = read_json(job.at('data', 'val.jsonl'))[:c.examples]
     shown = [*zip(rows, greedy(job, model, rows)), *zip(c.open_records(open_)[:c.examples], answers)]
-    return dict(res, **_about(job, answers, c.open_records(open_)), examples=[dict(instruction=r['instruction'], input=r['input'], response=t) for r,t in shown])
+    return dict(res, **_about(job, answers, c.open_records(open_)),
+        examples=[dict(instruction=r['instruction'], input=r['input'], response=t) for r,t in shown])
 
 def _about(job, answers, rows):
     "Length of answers in Alpaca's tokens, and how good they are"
@@ -271,7 +289,8 @@ def _about(job, answers, rows):
 def describe_rankings(job, sources):
     "Length and truth of responses by rank (Table 4)"
     from transformers import AutoTokenizer
-    tok,res,c = AutoTokenizer.from_pretrained(job.at('alpaca')),dict(length_by_rank={}, quality_by_rank={}, agreement={}),job.cfg
+    tok,res,c = AutoTokenizer.from_pretrained(job.at('alpaca')),dict(length_by_rank={}, quality_by_rank={},
+        agreement={}),job.cfg
     for name,stage in sources.items():
         ds = load_ranked(job.at(stage, 'ranked.jsonl'))
         res['length_by_rank'][name] = mean_by_place(token_lengths(ds, tok))
@@ -309,19 +328,24 @@ def score_bert(job, student):
     model,layer = job.cfg.encoder(job)
     benches,res = job.cfg.benchmarks(job, job.cfg.local(job, student)),{}
     for b in (o for o in benches if o.name.startswith('super_ni')):
-        preds = {o['id']: o['prediction'] for o in read_json(Path(job.at(f'eval_{student}', 'answers'))/f'{student}--{b.name}.jsonl')}
+        preds = {o['id']: o['prediction']
+            for o in read_json(Path(job.at(f'eval_{student}', 'answers'))/f'{student}--{b.name}.jsonl')}
         res[b.name.replace('super_ni', 'bert')] = bert_score(preds, b.instances, model, layer)['f1']
     return res
 
 # %% ../../nbs/experiments/pipeline.ipynb #d7646c4d
-def truth_of(c): "An oracle as a function of instruction, input and response"; return lambda instruction,input,text: c.quality(dict(instruction=instruction, input=input), text)
+def truth_of(c):
+    "An oracle as a function of instruction, input and response"
+    return lambda instruction,input,text: c.quality(dict(instruction=instruction, input=input), text)
 
 def study_judges(job, pairs=60):
     "Prompt lengths, agreement with people, lists against pairs (App. F, G, H)"
     from transformers import AutoTokenizer
     c,tok = job.cfg,AutoTokenizer.from_pretrained(job.at('alpaca'))
     ds = load_ranked(job.at('ctx', 'ranked.jsonl'))
-    with c.judge(job) as judge: both = judging.listwise_and_pairwise(read_json(job.at('samples', 'samples.jsonl'))[:pairs], judge, truth_of(c) if c.oracle else None, tok)
+    with c.judge(job) as judge:
+        both = judging.listwise_and_pairwise(read_json(job.at('samples', 'samples.jsonl'))[:pairs], judge, truth_of(c)
+            if c.oracle else None, tok)
     return dict(prompts=judging.prompt_lengths(ds, tok), people=c.people(ds, job.seed), lists_and_pairs=both)
 
 def rank_systems(job, systems):
@@ -334,10 +358,14 @@ def rank_systems(job, systems):
     return judging.simulated_table2(c.questions(open_), answers, quality, seed=job.seed)
 
 # %% ../../nbs/experiments/pipeline.ipynb #da5d5181
-MODELS = {'LLaMA':'base', 'Alpaca':'alpaca', 'Alpaca, as many steps':'steps', 'Alpaca-Mul':'mul', 'SFT on top-ranked':'top', 'best-of-4 SFT':'best_of_4',
-    'PPO':'ppo', 'RLOO':'rloo', 'DPO':'dpo', 'RRHF':'rrhf', 'Tuna_p':'tuna_p', 'Tuna_c':'tuna_c', 'Tuna_c (PRM)':'prm_3b_all', 'Tuna':'tuna',
-    'Tuna_cp-13K':'cp_first', 'Tuna_cp-39K':'cp_rest', 'Tuna_cp-52K':'cp_all', 'mix-Tuna-52K':'mix_once', 'mix-Tuna-104K':'mix_twice',
-    'Tuna_c (PRM-3B-39K)':'prm_3b_rest', 'Tuna_c (PRM-7B-39K)':'prm_7b_rest', 'Tuna_c (PRM-3B-52K)':'prm_3b_all', 'Tuna_c (PRM-7B-52K)':'prm_7b_all', 'Teacher':'teacher'}
+MODELS = {'LLaMA':'base', 'Alpaca':'alpaca', 'Alpaca, as many steps':'steps', 'Alpaca-Mul':'mul',
+    'SFT on top-ranked':'top', 'best-of-4 SFT':'best_of_4',
+    'PPO':'ppo', 'RLOO':'rloo', 'DPO':'dpo', 'RRHF':'rrhf', 'Tuna_p':'tuna_p', 'Tuna_c':'tuna_c',
+        'Tuna_c (PRM)':'prm_3b_all', 'Tuna':'tuna',
+    'Tuna_cp-13K':'cp_first', 'Tuna_cp-39K':'cp_rest', 'Tuna_cp-52K':'cp_all', 'mix-Tuna-52K':'mix_once',
+        'mix-Tuna-104K':'mix_twice',
+    'Tuna_c (PRM-3B-39K)':'prm_3b_rest', 'Tuna_c (PRM-7B-39K)':'prm_7b_rest', 'Tuna_c (PRM-3B-52K)':'prm_3b_all',
+        'Tuna_c (PRM-7B-52K)':'prm_7b_all', 'Teacher':'teacher'}
 
 METHODS = { # stage: the model it starts from, ranked files, what it learns from them, the recipe whose rate it has where none is searched for
     'steps': ('alpaca', 'data', 'original', 'Tuna_p'),
@@ -357,20 +385,25 @@ METHODS = { # stage: the model it starts from, ranked files, what it learns from
     **{o: ('alpaca', 'ctx', o, 'Tuna_c') for o in PEERS}}
 
 # %% ../../nbs/experiments/pipeline.ipynb #9b4e9a02
-REDUCTIONS = {'sum':{}, 'released':dict(reduction='released'), 'released, all responses in the MLE':dict(reduction='released', mle_over='all')}
+REDUCTIONS = {'sum':{}, 'released':dict(reduction='released'),
+    'released, all responses in the MLE':dict(reduction='released', mle_over='all')}
 
 def sweeps(c):
     "Stage of each value of each knob"
     name = lambda k,values,own: {f'{v:g}': own.get(v, f'{k}_{v:g}') for v in values}
-    return {'lambda':name('lambda', c.lambdas, {c.mle_weight:'tuna_c'}), 'data_size':name('share', c.shares, {0:'alpaca', 1:'tuna_p'}),
-        'beta':name('beta', c.betas, {c.beta:'tuna_p'}), 'margin':name('margin', c.margins, {c.margin:'tuna_c'}), 'n_responses':name('n', c.ns, {c.n:'tuna_c'}),
-        'reduction':{k: f'reduction_{i}' if i else 'tuna_c' for i,k in enumerate(REDUCTIONS)}, 'rounds':name('round', c.rounds, {0:'alpaca', 1:'tuna_c'}),
+    return {'lambda':name('lambda', c.lambdas, {c.mle_weight:'tuna_c'}),
+        'data_size':name('share', c.shares, {0:'alpaca', 1:'tuna_p'}),
+        'beta':name('beta', c.betas, {c.beta:'tuna_p'}), 'margin':name('margin', c.margins, {c.margin:'tuna_c'}),
+            'n_responses':name('n', c.ns, {c.n:'tuna_c'}),
+        'reduction':{k: f'reduction_{i}' if i else 'tuna_c' for i,k in enumerate(REDUCTIONS)},
+            'rounds':name('round', c.rounds, {0:'alpaca', 1:'tuna_c'}),
         **(_judges(c, name) if c.oracle else {'votes':name('votes', c.votes, {1:'tuna_c'})})}
 
 def _judges(c, name):
     "Knobs of a judge that is a program"
     noisy = name('noise', c.noises, {c.judge_noise:'tuna_c'})
-    return {'length_bias':name('bias', c.biases, {c.length_bias:'tuna_c'}), 'judge_noise':noisy, 'votes':name('votes', c.votes, {1:noisy[f'{c.votes_noise:g}']} if c.votes_noise in c.noises else {})}
+    return {'length_bias':name('bias', c.biases, {c.length_bias:'tuna_c'}), 'judge_noise':noisy,
+        'votes':name('votes', c.votes, {1:noisy[f'{c.votes_noise:g}']} if c.votes_noise in c.noises else {})}
 
 # %% ../../nbs/experiments/pipeline.ipynb #ae2a0cc5
 def _train_stages(add, c):
@@ -385,7 +418,9 @@ def _train_stages(add, c):
         if what in PEERS and not c.peers(): continue
         if name=='tuna': _round(add, 'tuna_p', 'tuna_p')
         reward = ' prm_7b' if what in ('ppo','rloo') else ''
-        add(name, search, f'{start} {files} data alpaca{reward}', 'SEARCH'+(' mul_epochs' if what=='all' else ' n temperature' if reward else ''), 25, start=start, sources=files.split(), what=what, model=recipe)
+        add(name, search, f'{start} {files} data alpaca{reward}',
+            'SEARCH'+(' mul_epochs' if what=='all' else ' n temperature' if reward else ''), 25, start=start,
+            sources=files.split(), what=what, model=recipe)
 
 def _round(add, student, name):
     "A student's samples, and their ranking"
@@ -396,7 +431,8 @@ def _round(add, student, name):
 def _knob_stages(add, c):
     "Models with one thing changed"
     def of(model, name, files, start='alpaca', **args):
-        add(name, search, f'{start} {files} data alpaca', 'SEARCH', 12, start=start, sources=[files], model=METHODS[model][3], **args)
+        add(name, search, f'{start} {files} data alpaca', 'SEARCH', 12, start=start, sources=[files],
+            model=METHODS[model][3], **args)
     for knob,by in sweeps(c).items():
         for label,name in by.items():
             if name in ('alpaca','tuna_p','tuna_c') or (knob=='votes' and name.startswith('noise')): continue
@@ -407,17 +443,20 @@ def _knob_stages(add, c):
             if knob=='beta':
                 add(f'data_{name}', rescore, 'data', '', 1, beta=float(label))
                 of('tuna_p', name, f'data_{name}')
-            if knob in ('n_responses','length_bias','judge_noise','votes','rounds'): _judged_knob(add, c, of, knob, label, name)
+            if knob in ('n_responses','length_bias','judge_noise','votes','rounds'):
+                _judged_knob(add, c, of, knob, label, name)
 
 def _judged_knob(add, c, of, knob, label, name):
     "A model from rankings that were made in another way"
-    if knob=='n_responses': add(f'samples_{name}', sample_student, 'alpaca data', 'SAMPLE', 10, student='alpaca', n=int(label))
+    if knob=='n_responses':
+        add(f'samples_{name}', sample_student, 'alpaca data', 'SAMPLE', 10, student='alpaca', n=int(label))
     if knob=='rounds':
         last = sweeps(c)['rounds'][str(int(label)-1)]
         _round(add, last, name)
         return of('tuna_c', name, f'ctx_{name}', start=last)
     value = float(label)
-    how = dict(length_bias=dict(judge=dict(length_bias=value)), judge_noise=dict(judge=dict(judge_noise=value)), n_responses={},
+    how = dict(length_bias=dict(judge=dict(length_bias=value)), judge_noise=dict(judge=dict(judge_noise=value)),
+        n_responses={},
         votes=dict(votes=int(value), judge=dict(judge_noise=c.votes_noise) if c.oracle else None))[knob]
     samples = f'samples_{name}' if knob=='n_responses' else 'samples'
     add(f'ctx_{name}', judge_samples, samples, 'JUDGE', 3, samples=samples, **how)
@@ -433,9 +472,11 @@ def _exam_stages(add, c, g):
     tested = dict.fromkeys([*MODELS.values(), *(s for o in by.values() for s in o.values())])
     for s in ['alpaca', *(o for o in tested if o!='alpaca' and o in g)]:
         judge = dict(judge=dict(length_bias=float(s.removeprefix('bias_')))) if s.startswith('bias_') else {}
-        add(f'eval_{s}', examine, f'{s} data alpaca'+(' eval_alpaca' if s!='alpaca' else ''), 'JUDGE BENCH examples max_new_tokens', 4, student=s, **judge)
+        add(f'eval_{s}', examine, f'{s} data alpaca'+(' eval_alpaca' if s!='alpaca' else ''),
+            'JUDGE BENCH examples max_new_tokens', 4, student=s, **judge)
     for s in by['beta'].values(): add(f'nll_{s}', score_experts, s, 'EXPERTS', 2, student=s)
-    for s in (o for o in BERT if o in g): add(f'bert_{s}', score_bert, f'{s} eval_{s} {c.asked}', 'BENCH ENCODER', 4, student=s)
+    for s in (o for o in BERT if o in g):
+        add(f'bert_{s}', score_bert, f'{s} eval_{s} {c.asked}', 'BENCH ENCODER', 4, student=s)
     named = {'contextual ranking':'ctx', 'prob. ranking':'data', 'PRM':'prm_3b_ranks'}
     add('ranks', describe_rankings, 'alpaca ctx data prm_3b_ranks', 'ORACLE', 2, sources=named)
     for knob in ('length_bias','judge_noise','votes') if c.oracle else ():
@@ -443,17 +484,20 @@ def _exam_stages(add, c, g):
         add(f'ranks_{knob}', describe_rankings, ' '.join(['alpaca', *files.values()]), 'ORACLE', 2, sources=files)
     systems = {k: s for k,s in SYSTEMS.items() if s in g}
     add('judges', study_judges, 'alpaca samples ctx', 'JUDGE ORACLE HUMAN', 5)
-    add('annotators', rank_systems, ' '.join(['alpaca', *(f'eval_{s}' for s in systems.values())]), 'BENCH ORACLE ANNOTATED', 3, systems=systems)
+    add('annotators', rank_systems, ' '.join(['alpaca', *(f'eval_{s}' for s in systems.values())]),
+        'BENCH ORACLE ANNOTATED', 3, systems=systems)
     for i in range(len(c.external)):
         add(f'ext_{i}', given_external, '', 'external', 1, i=i)
-        add(f'eval_ext_{i}', examine, f'ext_{i} data alpaca eval_alpaca', 'JUDGE BENCH examples max_new_tokens', 4, student=f'ext_{i}')
+        add(f'eval_ext_{i}', examine, f'ext_{i} data alpaca eval_alpaca', 'JUDGE BENCH examples max_new_tokens', 4,
+            student=f'ext_{i}')
 
 # %% ../../nbs/experiments/pipeline.ipynb #200926d3
 def all_stages(
     c, # Settings
 )->dict: # Stages by name, parents first
     "All that can be done for one seed"
-    g,words = {},{**c.needs, 'SAMPLE':'n_ctx n tau temperature max_new_tokens', 'SEARCH':'RATES FIT JUDGE n_ctx epochs margin mle_weight max_new_tokens'}
+    g,words = {},{**c.needs, 'SAMPLE':'n_ctx n tau temperature max_new_tokens',
+        'SEARCH':'RATES FIT JUDGE n_ctx epochs margin mle_weight max_new_tokens'}
     def spell(s): return [o for w in s.split() for o in (spell(words[w]) if w in words else [w])]
     def add(name, work, parents, uses, weight, **args):
         parents = [p.partition(':')[0] for p in parents.split()]
@@ -470,7 +514,8 @@ def all_stages(
 @dataclass(frozen=True)
 class Scale(Knobs):
     "The experiments at some size; methods that read settings say so in `needs`"
-    needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='', FIT='batch_size', RATES='lrs', BENCH='bench_size', EXPERTS='', ENCODER='', ORACLE='', HUMAN='', ANNOTATED='')
+    needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='', FIT='batch_size', RATES='lrs', BENCH='bench_size',
+        EXPERTS='', ENCODER='', ORACLE='', HUMAN='', ANNOTATED='')
     asked = '' # Stage of the teacher, if it is made here
     code = () # Modules on whose text everything depends
     device,answers_at_once,external = None,32,() # external: pairs of a name and a model that is examined only
@@ -482,22 +527,27 @@ class Scale(Knobs):
     def training(self, what): "Further training arguments"; return {}
     def small_pieces(self, what): "How a peer saves memory"; return {}
     def review(self): "Settings of `compare`"; return {}
-    def cells(self, scores): "Numbers of the benchmarks by column"; return {k: v for o in scores.values() for k,v in o.items()}
+    def cells(self, scores):
+        "Numbers of the benchmarks by column"; return {k: v for o in scores.values() for k,v in o.items()}
     def open_records(self, bench): "Open questions as records"; return bench.rows
     def questions(self, bench): "Their texts, as a judge is shown them"; return [question(r) for r in bench.rows]
     def categories(self, bench): "What picks a reviewer for each, if there are several"
     def quality(self, record, text): "An oracle's rating of a response, where there is an oracle"
-    def people(self, ds, seed): "Agreement of a judge's rankings with people's"; return judging.judge_human_agreement(ds, judging.simulated_humans(ds, truth_of(self), seed=seed))
+    def people(self, ds, seed):
+        "Agreement of a judge's rankings with people's"
+        return judging.judge_human_agreement(ds, judging.simulated_humans(ds, truth_of(self), seed=seed))
     def right(self, record, text): "Is a response true? None where nobody knows"
     def local(self, job, model, name=None):
         "A trained model, ready to answer"
         from tuna_nb.lib.generate import LocalModel
-        return LocalModel(str(model) if isinstance(model, Path) else job.at(model), device=self.device, batch_size=self.answers_at_once, **(dict(name=name) if name else {}))
+        return LocalModel(str(model) if isinstance(model, Path) else job.at(model), device=self.device,
+            batch_size=self.answers_at_once, **(dict(name=name) if name else {}))
     def fit(self, job, start, ds, what, out, lr, epochs, **kwargs):
         "Train a model here, and return the number of steps"
         from tuna_nb.train import sft,train_prm,tune
         f = dict(ranking=tune, prm=train_prm).get(what, sft)
-        args = dict(per_device_train_batch_size=self.batch_size, seed=job.seed, learning_rate=lr, max_steps=max(1, math.ceil(epochs*len(ds)/self.batch_size)))
+        args = dict(per_device_train_batch_size=self.batch_size, seed=job.seed, learning_rate=lr,
+            max_steps=max(1, math.ceil(epochs*len(ds)/self.batch_size)))
         return f(start, None, ds, out, **{**args, **self.training(what), **kwargs}).state.global_step
 
 # %% ../../nbs/experiments/pipeline.ipynb #589bb7bf
@@ -511,24 +561,31 @@ def seed_results(
     has = lambda s: f'eval_{s}' in rec
     def scores(s): # a variant that is an ordinary model has no other judge of its own
         d = {k: v for k,v in rec[f'eval_{s}'].items() if k!='examples'}
-        return {**{k.replace('vicuna', 'own'): v for k,v in d.items() if k.startswith('vicuna')}, **d, **rec.get(f'nll_{s}', {}), **rec.get(f'bert_{s}', {})}
+        return {**{k.replace('vicuna', 'own'): v for k,v in d.items() if k.startswith('vicuna')}, **d,
+            **rec.get(f'nll_{s}', {}), **rec.get(f'bert_{s}', {})}
     named = MODELS|{name: f'ext_{i}' for i,(name,_) in enumerate(c.external)}
-    models = {name: {**scores(s), **{k: rec[s][k] for k in ('lr','val','steps','tried') if k in rec.get(s, {})}} for name,s in named.items() if has(s)}
-    knobs = {k: {label: {**scores(s), **_rank_facts(rec.get(f'ranks_{k}'), label)} for label,s in o.items()} for k,o in sweeps(c).items() if all(has(s) for s in o.values())}
+    models = {name: {**scores(s), **{k: rec[s][k] for k in ('lr','val','steps','tried') if k in rec.get(s, {})}}
+        for name,s in named.items() if has(s)}
+    knobs = {k: {label: {**scores(s), **_rank_facts(rec.get(f'ranks_{k}'), label)} for label,s in o.items()}
+        for k,o in sweeps(c).items() if all(has(s) for s in o.values())}
     proxies = {name: rec[s] for name,s in {'PRM-3B':'prm_3b', 'PRM-7B':'prm_7b'}.items() if s in rec}
     more = {k: rec[k] for k in ('judges','annotators') if k in rec}
-    return dict(seed=seed, models=models, **knobs, **(dict(prm=proxies['PRM-3B'], proxies=proxies) if 'PRM-3B' in proxies else {}), **rec.get('ranks', {}), **more, examples=_shown(rec, named), seconds=seconds)
+    return dict(seed=seed, models=models, **knobs,
+        **(dict(prm=proxies['PRM-3B'], proxies=proxies) if 'PRM-3B' in proxies else {}), **rec.get('ranks', {}), **more,
+        examples=_shown(rec, named), seconds=seconds)
 
 def _rank_facts(d, label):
     "What the rankings of a judge are like: tokens of the first rank less the last, share of right first responses, agreement with the truth"
     if not d: return {}
     lengths = d['length_by_rank'][label]
-    return dict(length_gap=lengths[0]-lengths[-1], right_first=100*d['quality_by_rank'][label][0], agreement=d['agreement'][label])
+    return dict(length_gap=lengths[0]-lengths[-1], right_first=100*d['quality_by_rank'][label][0],
+        agreement=d['agreement'][label])
 
 def _shown(rec, named):
     "The same questions, answered by every model"
     by = {name: rec[f'eval_{s}']['examples'] for name,s in named.items() if f'eval_{s}' in rec}
-    return [{'instruction':os[0]['instruction'], 'input':os[0]['input'], 'responses':{m: o['response'] for m,o in zip(by, os)}} for os in zip(*by.values())]
+    return [{'instruction':os[0]['instruction'], 'input':os[0]['input'],
+        'responses':{m: o['response'] for m,o in zip(by, os)}} for os in zip(*by.values())]
 
 # %% ../../nbs/experiments/pipeline.ipynb #a94c1495
 @dataclass(frozen=True)
@@ -553,13 +610,17 @@ class Real(Scale):
     external:tuple = () # Further rows of Table 1: pairs of a name and a model, which is examined only, without Alpaca's template
     human_file:str = '' # Rankings by people of the judged responses, as `judge_human_agreement` reads them
     annotations:tuple = () # Files that annotators of Table 2 have saved
-    needs = dict(DATA='n_train n_val data_file', TEACHER='teacher_model', JUDGE='judge_model', FIT='batch_size bf16 micro_batch max_tokens activation_checkpointing launch',
-        RATES='lrs', BENCH='bench_data bench_limit', EXPERTS='expert_file', ENCODER='bert_model bert_layer', ORACLE='', HUMAN='human_file', ANNOTATED='annotations')
+    needs = dict(DATA='n_train n_val data_file', TEACHER='teacher_model', JUDGE='judge_model',
+        FIT='batch_size bf16 micro_batch max_tokens activation_checkpointing launch',
+        RATES='lrs', BENCH='bench_data bench_limit', EXPERTS='expert_file', ENCODER='bert_model bert_layer', ORACLE='',
+            HUMAN='human_file', ANNOTATED='annotations')
     neutral = 'micro_batch','max_tokens','activation_checkpointing','launch' # how something is done, not what
     @classmethod
     def small(cls, **given):
         "Sizes for models of 0.1 to 1 billion weights on one GPU"
-        return cls(**{**dict(n_train=4000, n_ctx=1000, n_val=100, batch_size=32, max_new_tokens=256, sft_epochs=1., mul_epochs=1., lrs=(3e-6, 1e-5, 3e-5), prm_lrs=(1e-5, 3e-5), prm_epochs=2., bf16=True, max_tokens=16384), **given})
+        return cls(**{**dict(n_train=4000, n_ctx=1000, n_val=100, batch_size=32, max_new_tokens=256, sft_epochs=1.,
+            mul_epochs=1., lrs=(3e-6, 1e-5, 3e-5), prm_lrs=(1e-5, 3e-5), prm_epochs=2., bf16=True, max_tokens=16384),
+            **given})
     def rates(self, recipe):
         from tuna_nb.train import get_recipe
         return self.lrs or (get_recipe(recipe).lr,)
@@ -567,7 +628,8 @@ class Real(Scale):
         for o in ('base','base_small'): add(o, given_model, '', o, 1, which=o)
     def review(self): return dict(read='lenient')
     def peers(self): return not self.launch # they train on one device
-    def cells(self, scores): return {k.removesuffix('_plain').replace('_plain_', '_'): v[0] for k,v in result_cells(scores).items()}
+    def cells(self, scores):
+        return {k.removesuffix('_plain').replace('_plain_', '_'): v[0] for k,v in result_cells(scores).items()}
     def people(self, ds, seed): return judging.judge_human_agreement(ds, self.human_file) if self.human_file else None
 
 # %% ../../nbs/experiments/pipeline.ipynb #00c3be42
@@ -594,15 +656,18 @@ def judge(self:Real, job, **change):
 @contextmanager
 def _asked(spec, name, job):
     "A model that keeps its replies in the stage's folder"
-    kept = job.root/'replies'/f'{job.part.stem}.{name}.db' if spec.startswith('http') else job.part/f'{name}.db' # paid replies outlive their stage
+    # paid replies outlive their stage
+    kept = job.root/'replies'/f'{job.part.stem}.{name}.db' if spec.startswith('http') else job.part/f'{name}.db'
     kept.parent.mkdir(parents=True, exist_ok=True)
     backend = with_store(load_generator(spec), kept)
     try: yield backend
     finally: backend.store.close()
 
 # %% ../../nbs/experiments/pipeline.ipynb #f35b21a4
-_ASK = dict(base='which model is the base', base_small='which model is the smaller base', teacher_model='which model is the teacher', judge_model='which model is the judge',
-    data_file='where are the instructions', bench_data='where are the benchmarks', expert_file='where are the expert answers')
+_ASK = dict(base='which model is the base', base_small='which model is the smaller base',
+    teacher_model='which model is the teacher', judge_model='which model is the judge',
+    data_file='where are the instructions', bench_data='where are the benchmarks',
+        expert_file='where are the expert answers')
 
 @patch
 def check(self:Real, graph):
@@ -613,7 +678,8 @@ def check(self:Real, graph):
 @patch
 def instructions(self:Real, job):
     rows = head(load_instructions(self.data_file), self.n_train+self.n_val).to_list()
-    if len(rows)<=self.n_val: raise TunaError(f"{self.data_file}: {len(rows)} records are no more than the {self.n_val} for validation")
+    if len(rows)<=self.n_val:
+        raise TunaError(f"{self.data_file}: {len(rows)} records are no more than the {self.n_val} for validation")
     return dict(train=rows[:-self.n_val], val=rows[-self.n_val:])
 
 @patch
@@ -626,7 +692,8 @@ def encoder(self:Real, job): return self.bert_model,self.bert_layer
 @patch
 def benchmarks(self:Real, job, model):
     tok,context = (getattr(model, k, None) for k in ('tokenizer','context'))
-    res = load_benchmarks(BENCHES, self.bench_data, tok, context, ('none' if getattr(model, 'external', False) else 'alpaca',), limit=self.bench_limit)
+    res = load_benchmarks(BENCHES, self.bench_data, tok, context,
+        ('none' if getattr(model, 'external', False) else 'alpaca',), limit=self.bench_limit)
     for b in res: b.max_new_tokens = min(b.max_new_tokens, context//2 if context else math.inf)
     return res
 
@@ -642,7 +709,8 @@ def local(self:Real, job, model, name=None):
 def annotated(self:Real, job, questions, answers):
     "The page for annotators of Table 2, and their points once they have ranked"
     ask = [dict(question_id=i, text=q) for i,q in enumerate(questions, 1)]
-    page,key = annotation_form(ask, {k: dict(enumerate(ts, 1)) for k,ts in answers.items()}, job.part/'form.html', job.seed)
+    page,key = annotation_form(ask, {k: dict(enumerate(ts, 1)) for k,ts in answers.items()}, job.part/'form.html',
+        job.seed)
     if not self.annotations: return dict(form='form.html')
     got = human_scores(read_rankings(list(self.annotations), key), 'Alpaca')
     return dict(form='form.html', scores={k: v[0] for k,v in got.scores.items()}, marks=got.marks)
@@ -667,7 +735,9 @@ def training(self:Real, what):
 def small_pieces(self:Real, what):
     size = min(self.micro_batch, self.batch_size)
     if what=='ppo': return dict(at_once=self.n*size)
-    return dict(bf16=self.bf16, **(dict(per_device_train_batch_size=size, gradient_accumulation_steps=self.batch_size//size) if what=='dpo' else {}))
+    return dict(bf16=self.bf16,
+        **(dict(per_device_train_batch_size=size, gradient_accumulation_steps=self.batch_size//size) if what=='dpo'
+        else {}))
 
 @patch
 def fit(self:Real, job, start, ds, what, out, lr, epochs, **kwargs):
@@ -676,7 +746,8 @@ def fit(self:Real, job, start, ds, what, out, lr, epochs, **kwargs):
     if 'responses' in ds.column_names: save_ranked(ds, data)
     else: write_jsonl(data, ds)
     run = subprocess.run(launch_command(self, start, data, what, out, lr, epochs, job.seed, **kwargs))
-    if run.returncode: raise TunaError(f"training {out.name} ended with status {run.returncode}; its messages are in log.txt")
+    if run.returncode:
+        raise TunaError(f"training {out.name} ended with status {run.returncode}; its messages are in log.txt")
     for d in out.glob('checkpoint-*'): shutil.rmtree(d)
     return read_document(out/'trainer_state.json')['global_step']
 
@@ -687,9 +758,11 @@ def launch_command(
     **kwargs, # margin, mle_weight, reduction
 )->list: # Words of a command line
     "What trains one model on several devices"
-    name,args = dict(ranking='tuna_train', prm='tuna_prm').get(what, 'tuna_sft'),dict(lr=lr, epochs=epochs, batch_size=c.batch_size, seed=seed, **kwargs)
+    name,args = dict(ranking='tuna_train', prm='tuna_prm').get(what, 'tuna_sft'),dict(lr=lr, epochs=epochs,
+        batch_size=c.batch_size, seed=seed, **kwargs)
     if what=='prm': args['held_out'] = 0
     if what!='prm' and c.max_tokens: args['max_tokens'] = c.max_tokens
     else: args['micro_batch'] = c.micro_batch
     flags = [f'--{k}' for k in ('bf16','activation_checkpointing') if getattr(c, k)]
-    return [*shlex.split(c.launch), shutil.which(name) or name, str(start), str(data), str(out), *flags, *(w for k,v in args.items() for w in (f'--{k}', str(v)))]
+    return [*shlex.split(c.launch), shutil.which(name) or name, str(start), str(data), str(out), *flags,
+        *(w for k,v in args.items() for w in (f'--{k}', str(v)))]

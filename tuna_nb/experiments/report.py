@@ -25,7 +25,8 @@ EXPECTATIONS = {
     'does not rise': "the interval does not lie above zero, nor reach above +close; fails if it lies above zero",
     'does not fall': "the interval does not lie below zero, nor reach below -close; fails if it lies below zero"}
 
-CLOSE = dict(vicuna_net=10., vicuna_win=10., vicuna_lc=5., super_ni_0shot=5., super_ni_2shot=5., lmentry_score=3., rating=.5, points=.15, tokens=1., agreement=.05, nll=.01, bert_0shot=.01, bert_2shot=.01,
+CLOSE = dict(vicuna_net=10., vicuna_win=10., vicuna_lc=5., super_ni_0shot=5., super_ni_2shot=5., lmentry_score=3.,
+    rating=.5, points=.15, tokens=1., agreement=.05, nll=.01, bert_0shot=.01, bert_2shot=.01,
     pair_accuracy=2., length_gap=1., right_gap=2.) # what is still no difference to speak of, by metric; 1 token for lengths by rank
 
 def decide(
@@ -34,7 +35,8 @@ def decide(
     close:float, # What is still no difference to speak of, in the metric's unit
 ): # True or False; None where the interval is missing or too wide
     "Does a difference over seeds agree with what was expected?"
-    if expect not in EXPECTATIONS: raise TunaError(f"unknown expectation {expect!r}; there are {', '.join(EXPECTATIONS)}")
+    if expect not in EXPECTATIONS:
+        raise TunaError(f"unknown expectation {expect!r}; there are {', '.join(EXPECTATIONS)}")
     _,lo,hi = change if expect!='falls' else (-change[0], -change[2], -change[1])
     if math.isnan(lo): return None
     if expect in ('rises','falls'): return True if lo>0 else False if hi<=close else None
@@ -61,102 +63,165 @@ class Claim:
 # %% ../../nbs/experiments/report.ipynb #20208151
 _OTHERS = 'super_ni_0shot','super_ni_2shot','lmentry_score'
 _NET = ('vicuna_net',)
-TITLES = dict(vicuna_net='net wins over Alpaca', vicuna_win='judged wins', vicuna_lc='win rate at equal lengths', super_ni_0shot='Super NI 0-shot', super_ni_2shot='Super NI 2-shot',
-    lmentry_score='LMentry score', pair_accuracy='pairs in order', rating='rating by the truth', points='points', agreement="Spearman's ρ", tokens='tokens of an answer', nll='NLL', bert_0shot='BERTScore 0-shot', bert_2shot='BERTScore 2-shot',
+TITLES = dict(vicuna_net='net wins over Alpaca', vicuna_win='judged wins', vicuna_lc='win rate at equal lengths',
+    super_ni_0shot='Super NI 0-shot', super_ni_2shot='Super NI 2-shot',
+    lmentry_score='LMentry score', pair_accuracy='pairs in order', rating='rating by the truth', points='points',
+        agreement="Spearman's ρ", tokens='tokens of an answer', nll='NLL', bert_0shot='BERTScore 0-shot',
+        bert_2shot='BERTScore 2-shot',
     length_gap='tokens, rank 1 less last rank', right_gap='right answers in %, rank 1 less last rank')
 
 def _on_benchmark(m, k, i):
     "A claim about a model of Table 1 and Alpaca, on one benchmark"
     a,b = PAPER_TABLES['table1']['Alpaca'][i],PAPER_TABLES['table1'][m][i]
-    return Claim(f"{m} {'beats' if b>a else 'does not beat'} Alpaca on {TITLES[k]}", m, 'Alpaca', (k,), 'first', 'Table 1', '§3.3', f'{b:.1f} against {a:.1f}', 'rises' if b>a else 'does not rise')
+    return Claim(f"{m} {'beats' if b>a else 'does not beat'} Alpaca on {TITLES[k]}", m, 'Alpaca', (k,), 'first',
+        'Table 1', '§3.3', f'{b:.1f} against {a:.1f}', 'rises' if b>a else 'does not rise')
 
 _win = lambda m: '{3} % wins, {4} % losses'.format(*PAPER_TABLES['table1'][m])
 CLAIMS = [c for m in ('Tuna_p','Tuna_c','Tuna') for c in (
     Claim(f'{m} beats Alpaca on judged wins', m, 'Alpaca', _NET, 'first', 'Table 1', '§3.3', _win(m)),
-    Claim(f'{m} beats Alpaca on another benchmark', m, 'Alpaca', _OTHERS, 'any', 'Table 1', '§3.3', 'both rankings help on all three benchmarks'),
+    Claim(f'{m} beats Alpaca on another benchmark', m, 'Alpaca', _OTHERS, 'any', 'Table 1', '§3.3',
+        'both rankings help on all three benchmarks'),
     *(_on_benchmark(m, k, i) for i,k in enumerate(_OTHERS)))]
 
 # %% ../../nbs/experiments/report.ipynb #af13c6ea
 _t1 = dict(about='Table 1')
 CLAIMS += [
-    Claim('Alpaca beats LLaMA on every benchmark', 'Alpaca', 'LLaMA', (*_OTHERS, *_NET), 'all', **_t1, paper='instruction tuning is a large step on all three'),
-    Claim('Tuna_c beats Tuna_p on Super NI 2-shot', 'Tuna_c', 'Tuna_p', ('super_ni_2shot',), **_t1, paper='46.6 against 43.9'),
-    Claim('Tuna_p beats Tuna_c on Super NI 0-shot and LMentry', 'Tuna_p', 'Tuna_c', ('super_ni_0shot','lmentry_score'), 'all', **_t1, paper='39.4 and 35.0 against 37.7 and 32.2'),
-    Claim('Tuna is best on judged wins', 'Tuna', ('Tuna_p','Tuna_c','Tuna_c (PRM)','PPO'), _NET, 'all', **_t1, paper='86 % wins, more than any other model'),
-    Claim('Tuna_p beats PPO on Super NI and LMentry', 'Tuna_p', 'PPO', _OTHERS, 'all', **_t1, paper='better than PPO-sim on both benchmarks'),
-    Claim('Tuna_c beats PPO on Super NI and LMentry', 'Tuna_c', 'PPO', _OTHERS, 'all', **_t1, paper='better than PPO-sim on both benchmarks'),
-    Claim('PPO is judged above Tuna_p and Tuna_c', 'PPO', ('Tuna_p','Tuna_c'), _NET, 'all', **_t1, paper='a little above both on Vicuna QA'),
+    Claim('Alpaca beats LLaMA on every benchmark', 'Alpaca', 'LLaMA', (*_OTHERS, *_NET), 'all', **_t1,
+        paper='instruction tuning is a large step on all three'),
+    Claim('Tuna_c beats Tuna_p on Super NI 2-shot', 'Tuna_c', 'Tuna_p', ('super_ni_2shot',), **_t1,
+        paper='46.6 against 43.9'),
+    Claim('Tuna_p beats Tuna_c on Super NI 0-shot and LMentry', 'Tuna_p', 'Tuna_c', ('super_ni_0shot','lmentry_score'),
+        'all', **_t1, paper='39.4 and 35.0 against 37.7 and 32.2'),
+    Claim('Tuna is best on judged wins', 'Tuna', ('Tuna_p','Tuna_c','Tuna_c (PRM)','PPO'), _NET, 'all', **_t1,
+        paper='86 % wins, more than any other model'),
+    Claim('Tuna_p beats PPO on Super NI and LMentry', 'Tuna_p', 'PPO', _OTHERS, 'all', **_t1,
+        paper='better than PPO-sim on both benchmarks'),
+    Claim('Tuna_c beats PPO on Super NI and LMentry', 'Tuna_c', 'PPO', _OTHERS, 'all', **_t1,
+        paper='better than PPO-sim on both benchmarks'),
+    Claim('PPO is judged above Tuna_p and Tuna_c', 'PPO', ('Tuna_p','Tuna_c'), _NET, 'all', **_t1,
+        paper='a little above both on Vicuna QA'),
     Claim('Tuna beats PPO on judged wins', 'Tuna', 'PPO', _NET, **_t1, paper='86 % wins against 79 %'),
-    Claim('PPO falls below Alpaca on Super NI and LMentry', 'PPO', 'Alpaca', _OTHERS, 'all', **_t1, paper='PPO-sim loses 3.6 to 7.0 points', expect='falls'),
-    Claim('Tuna_c (PRM) is close to Tuna_c on judged wins', 'Tuna_c (PRM)', 'Tuna_c', _NET, **_t1, paper='75 % wins and 74 %', expect='no clear change'),
-    Claim('Tuna_c (PRM) is close to Tuna_c on LMentry', 'Tuna_c (PRM)', 'Tuna_c', ('lmentry_score',), **_t1, paper='32.2 both', expect='no clear change'),
-    Claim('Tuna_c (PRM) falls below Tuna_c on Super NI', 'Tuna_c (PRM)', 'Tuna_c', _OTHERS[:2], 'all', **_t1, paper='34.2 and 40.1 against 37.7 and 46.6', expect='falls'),
-    Claim('Tuna_c (PRM) falls below Alpaca on Super NI', 'Tuna_c (PRM)', 'Alpaca', _OTHERS[:2], 'all', **_t1, paper='34.2 and 40.1 against 36.0 and 44.5', expect='falls'),
+    Claim('PPO falls below Alpaca on Super NI and LMentry', 'PPO', 'Alpaca', _OTHERS, 'all', **_t1,
+        paper='PPO-sim loses 3.6 to 7.0 points', expect='falls'),
+    Claim('Tuna_c (PRM) is close to Tuna_c on judged wins', 'Tuna_c (PRM)', 'Tuna_c', _NET, **_t1,
+        paper='75 % wins and 74 %', expect='no clear change'),
+    Claim('Tuna_c (PRM) is close to Tuna_c on LMentry', 'Tuna_c (PRM)', 'Tuna_c', ('lmentry_score',), **_t1,
+        paper='32.2 both', expect='no clear change'),
+    Claim('Tuna_c (PRM) falls below Tuna_c on Super NI', 'Tuna_c (PRM)', 'Tuna_c', _OTHERS[:2], 'all', **_t1,
+        paper='34.2 and 40.1 against 37.7 and 46.6', expect='falls'),
+    Claim('Tuna_c (PRM) falls below Alpaca on Super NI', 'Tuna_c (PRM)', 'Alpaca', _OTHERS[:2], 'all', **_t1,
+        paper='34.2 and 40.1 against 36.0 and 44.5', expect='falls'),
     Claim('The scores themselves, as those of a 7B model', **_t1, paper='Table 1, in numbers', reason='models of some hundred thousand weights on benchmarks of their own: only which is better can be compared'),
-    Claim('Tuna_p comes closer to InstructGPT-175B', **_t1, paper='the gap to a much larger model narrows', reason='no model of that kind is in the small world'),
-    Claim("GPT-4's verdicts on real answers", **_t1, paper='Vicuna QA is judged by GPT-4', reason='the judge here is a program with a known rate of errors')]
+    Claim('Tuna_p comes closer to InstructGPT-175B', **_t1, paper='the gap to a much larger model narrows',
+        reason='no model of that kind is in the small world'),
+    Claim("GPT-4's verdicts on real answers", **_t1, paper='Vicuna QA is judged by GPT-4',
+        reason='the judge here is a program with a known rate of errors')]
 
 # %% ../../nbs/experiments/report.ipynb #2c7d7594
 _bert = dict(about='Table 11', section='App. J')
 CLAIMS += [
-    Claim('People prefer the answers of Tuna', about='Table 2', paper='3.80 of 5 points, Alpaca 2.13', reason='needs human annotators'),
-    Claim('Who knows the truth rates Tuna above all others', 'Tuna', ('Alpaca','PPO','Tuna_p','Tuna_c'), ('rating',), 'all', about='Table 2', section='ours', paper='in place of people: 3.80 points against 2.13 to 3.15'),
-    Claim('Annotators who know the truth and err put Tuna first', 'Tuna', ('Alpaca','PPO','Tuna_p','Tuna_c'), ('points',), 'all', about='Table 2', section='ours', paper='3.80 points against 2.13 to 3.15'),
-    Claim('Who knows the truth rates Tuna_p and PPO above Alpaca', 'Alpaca', ('Tuna_p','PPO'), ('rating',), 'all', about='Table 2', section='ours', paper='in place of people: 2.98 and 2.95 against 2.13', expect='falls'),
-    Claim('PPO on the same rankings beats Alpaca on judged wins', 'PPO', 'Alpaca', _NET, about='Table 10', section='App. I', paper='their own PPO wins 55 %, loses 35 %'),
-    Claim("AlpacaFarm's PPO models are better than their own", about='Table 10', section='App. I', paper='79 % and 74 % wins against 55 %', reason='those models were trained on other data, at full size'),
-    *(Claim(f'{m} beats Alpaca on BERTScore 0-shot', m, 'Alpaca', ('bert_0shot',), **_bert, paper=f"{PAPER_TABLES['table11'][m][0]} against 0.638") for m in ('Tuna_p','Tuna_c','Tuna')),
-    Claim('Tuna_c beats Alpaca on BERTScore 2-shot', 'Tuna_c', 'Alpaca', ('bert_2shot',), **_bert, paper='0.727 against 0.705'),
-    Claim('Tuna_p does not beat Alpaca on BERTScore 2-shot', 'Tuna_p', 'Alpaca', ('bert_2shot',), **_bert, paper='0.690 against 0.705', expect='does not rise'),
-    Claim('PPO falls below Alpaca on BERTScore', 'PPO', 'Alpaca', ('bert_0shot','bert_2shot'), 'all', **_bert, paper='PPO-sim: 0.594 and 0.652 against 0.638 and 0.705', expect='falls')]
+    Claim('People prefer the answers of Tuna', about='Table 2', paper='3.80 of 5 points, Alpaca 2.13',
+        reason='needs human annotators'),
+    Claim('Who knows the truth rates Tuna above all others', 'Tuna', ('Alpaca','PPO','Tuna_p','Tuna_c'), ('rating',),
+        'all', about='Table 2', section='ours', paper='in place of people: 3.80 points against 2.13 to 3.15'),
+    Claim('Annotators who know the truth and err put Tuna first', 'Tuna', ('Alpaca','PPO','Tuna_p','Tuna_c'),
+        ('points',), 'all', about='Table 2', section='ours', paper='3.80 points against 2.13 to 3.15'),
+    Claim('Who knows the truth rates Tuna_p and PPO above Alpaca', 'Alpaca', ('Tuna_p','PPO'), ('rating',), 'all',
+        about='Table 2', section='ours', paper='in place of people: 2.98 and 2.95 against 2.13', expect='falls'),
+    Claim('PPO on the same rankings beats Alpaca on judged wins', 'PPO', 'Alpaca', _NET, about='Table 10',
+        section='App. I', paper='their own PPO wins 55 %, loses 35 %'),
+    Claim("AlpacaFarm's PPO models are better than their own", about='Table 10', section='App. I',
+        paper='79 % and 74 % wins against 55 %', reason='those models were trained on other data, at full size'),
+    *(Claim(f'{m} beats Alpaca on BERTScore 0-shot', m, 'Alpaca', ('bert_0shot',), **_bert,
+        paper=f"{PAPER_TABLES['table11'][m][0]} against 0.638") for m in ('Tuna_p','Tuna_c','Tuna')),
+    Claim('Tuna_c beats Alpaca on BERTScore 2-shot', 'Tuna_c', 'Alpaca', ('bert_2shot',), **_bert,
+        paper='0.727 against 0.705'),
+    Claim('Tuna_p does not beat Alpaca on BERTScore 2-shot', 'Tuna_p', 'Alpaca', ('bert_2shot',), **_bert,
+        paper='0.690 against 0.705', expect='does not rise'),
+    Claim('PPO falls below Alpaca on BERTScore', 'PPO', 'Alpaca', ('bert_0shot','bert_2shot'), 'all', **_bert,
+        paper='PPO-sim: 0.594 and 0.652 against 0.638 and 0.705', expect='falls')]
 
 # %% ../../nbs/experiments/report.ipynb #9118449d
 _t3 = dict(about='Table 3', section='§3.4')
 _THROUGH = ('vicuna_net', *_OTHERS[:2])
 CLAIMS += [
-    Claim('Alpaca-Mul is close to Alpaca on Super NI', 'Alpaca-Mul', 'Alpaca', _OTHERS[:2], 'all', **_t3, paper='34.7 and 45.7 against 36.0 and 44.5', expect='no clear change'),
-    Claim('Alpaca-Mul falls below Tuna_p and Tuna on Super NI 0-shot', 'Alpaca-Mul', ('Tuna_p','Tuna'), ('super_ni_0shot',), 'all', **_t3, paper='34.7 against 39.4 and 38.7', expect='falls'),
-    Claim('Alpaca-Mul beats Alpaca on LMentry', 'Alpaca-Mul', 'Alpaca', ('lmentry_score',), **_t3, paper='33.9 against 31.4'),
-    Claim('Alpaca-Mul falls below Tuna_p and Tuna on LMentry', 'Alpaca-Mul', ('Tuna_p','Tuna'), ('lmentry_score',), 'all', **_t3, paper='33.9 against 35.0 and 34.7', expect='falls'),
-    Claim('Alpaca-Mul is judged no better than Alpaca', 'Alpaca-Mul', 'Alpaca', _NET, **_t3, paper='42 % wins, 53 % losses', expect='does not rise'),
-    *(Claim(f'Tuna_cp-{n} is judged below Tuna', f'Tuna_cp-{n}', 'Tuna', _NET, **_t3, paper=f"{PAPER_TABLES['table3'][f'Tuna_cp-{n}'][3]} % wins against 86 %", expect='falls') for n in ('13K','39K','52K')),
-    *(Claim(f'Tuna_cp-{n} beats Tuna_c on LMentry', f'Tuna_cp-{n}', 'Tuna_c', ('lmentry_score',), **_t3, paper=f"{PAPER_TABLES['table3'][f'Tuna_cp-{n}'][2]} against 32.2") for n in ('13K','39K','52K')),
-    *(Claim(f'{m} is not better throughout than Tuna_p and Tuna_c', m, ('Tuna_p','Tuna_c'), _THROUGH, 'any', **_t3, paper='no combination beats both on Vicuna QA and Super NI', expect='does not rise')
+    Claim('Alpaca-Mul is close to Alpaca on Super NI', 'Alpaca-Mul', 'Alpaca', _OTHERS[:2], 'all', **_t3,
+        paper='34.7 and 45.7 against 36.0 and 44.5', expect='no clear change'),
+    Claim('Alpaca-Mul falls below Tuna_p and Tuna on Super NI 0-shot', 'Alpaca-Mul', ('Tuna_p','Tuna'),
+        ('super_ni_0shot',), 'all', **_t3, paper='34.7 against 39.4 and 38.7', expect='falls'),
+    Claim('Alpaca-Mul beats Alpaca on LMentry', 'Alpaca-Mul', 'Alpaca', ('lmentry_score',), **_t3,
+        paper='33.9 against 31.4'),
+    Claim('Alpaca-Mul falls below Tuna_p and Tuna on LMentry', 'Alpaca-Mul', ('Tuna_p','Tuna'), ('lmentry_score',),
+        'all', **_t3, paper='33.9 against 35.0 and 34.7', expect='falls'),
+    Claim('Alpaca-Mul is judged no better than Alpaca', 'Alpaca-Mul', 'Alpaca', _NET, **_t3,
+        paper='42 % wins, 53 % losses', expect='does not rise'),
+    *(Claim(f'Tuna_cp-{n} is judged below Tuna', f'Tuna_cp-{n}', 'Tuna', _NET, **_t3,
+        paper=f"{PAPER_TABLES['table3'][f'Tuna_cp-{n}'][3]} % wins against 86 %", expect='falls')
+        for n in ('13K','39K','52K')),
+    *(Claim(f'Tuna_cp-{n} beats Tuna_c on LMentry', f'Tuna_cp-{n}', 'Tuna_c', ('lmentry_score',), **_t3,
+        paper=f"{PAPER_TABLES['table3'][f'Tuna_cp-{n}'][2]} against 32.2") for n in ('13K','39K','52K')),
+    *(Claim(f'{m} is not better throughout than Tuna_p and Tuna_c', m, ('Tuna_p','Tuna_c'), _THROUGH, 'any', **_t3,
+        paper='no combination beats both on Vicuna QA and Super NI', expect='does not rise')
         for m in ('Tuna_cp-13K','Tuna_cp-39K','Tuna_cp-52K','mix-Tuna-52K','mix-Tuna-104K'))]
 
 # %% ../../nbs/experiments/report.ipynb #efd55004
 _lam,_size = (dict(section='§3.4', key=k, about=f) for k,f in (('lambda','Figure 2'), ('data_size','Figure 3')))
 _t4,_t5 = dict(about='Table 4', section='§3.4'),dict(about='Table 5', section='App. A', key='beta')
 CLAIMS += [
-    *(Claim(f'More weight λ helps on {TITLES[m]}', 10., 0., (m,), **_lam, paper='rises with λ from 0 to 10') for m in _OTHERS),
-    Claim('More weight λ does not help on judged wins', 10., 0., ('vicuna_win',), **_lam, paper='open questions need not follow', expect='does not rise'),
-    Claim('A quarter of the rankings helps on Super NI and LMentry', .25, 0., ('super_ni_0shot','lmentry_score'), 'all', **_size, paper='both rise up to 13K'),
-    Claim('A quarter of the rankings is enough for Super NI and LMentry', 1., .25, ('super_ni_0shot','lmentry_score'), 'all', **_size, paper='13K of 52K are sufficient', expect='does not rise'),
-    Claim('A quarter of the rankings is not enough for the judge', .46, .25, ('vicuna_win',), **_size, paper='Vicuna QA needs 24K'),
-    Claim('Half of the rankings is enough for the judge', 1., .46, ('vicuna_win',), **_size, paper='24K of 52K are sufficient', expect='does not rise'),
-    *(Claim(f'{what} put longer answers first', 1, 4, (k,), **_t4, key='length_by_rank', paper=p) for what,k,p in (("The judge's ranks", 'contextual ranking', '66.4 tokens down to 44.8'),
-        ("The teacher's ranks", 'prob. ranking', '55.8 tokens down to 49.4'), ('The ranks of the PRM', 'PRM', '69.2 tokens down to 44.7'))),
-    Claim("The judge's ranks lean on length more than the teacher's", 'contextual ranking', 'prob. ranking', ('length_gap',), **_t4, paper='a gap of 21.6 tokens against 6.4'),
-    Claim("The PRM leans on length as much as the judge", 'PRM', 'contextual ranking', ('length_gap',), **_t4, paper='a gap of 24.5 tokens against 21.6', expect='does not fall'),
-    Claim('β = 1.3 gives a lower NLL than β = 0.9', 1.3, .9, ('nll',), **_t5, paper='2.09 against 2.14', expect='falls'),
-    Claim('No smaller β gives an NLL as low as β = 1.3', 1.3, (.9, 1., 1.1, 1.2), ('nll',), 'all', **_t5, paper='falls from 2.14 to 2.09', expect='falls'),
-    Claim('β = 1.4 gives no lower NLL than β = 1.3', 1.4, 1.3, ('nll',), **_t5, paper='2.09 both', expect='does not fall'),
-    Claim('β = 1.3 induces longer answers than β = 0.9', 1.3, .9, ('tokens',), **_t5, paper='a larger β makes for detailed answers')]
+    *(Claim(f'More weight λ helps on {TITLES[m]}', 10., 0., (m,), **_lam, paper='rises with λ from 0 to 10')
+        for m in _OTHERS),
+    Claim('More weight λ does not help on judged wins', 10., 0., ('vicuna_win',), **_lam,
+        paper='open questions need not follow', expect='does not rise'),
+    Claim('A quarter of the rankings helps on Super NI and LMentry', .25, 0., ('super_ni_0shot','lmentry_score'), 'all',
+        **_size, paper='both rise up to 13K'),
+    Claim('A quarter of the rankings is enough for Super NI and LMentry', 1., .25, ('super_ni_0shot','lmentry_score'),
+        'all', **_size, paper='13K of 52K are sufficient', expect='does not rise'),
+    Claim('A quarter of the rankings is not enough for the judge', .46, .25, ('vicuna_win',), **_size,
+        paper='Vicuna QA needs 24K'),
+    Claim('Half of the rankings is enough for the judge', 1., .46, ('vicuna_win',), **_size,
+        paper='24K of 52K are sufficient', expect='does not rise'),
+    *(Claim(f'{what} put longer answers first', 1, 4, (k,), **_t4, key='length_by_rank', paper=p)
+        for what,k,p in (("The judge's ranks", 'contextual ranking', '66.4 tokens down to 44.8'),
+        ("The teacher's ranks", 'prob. ranking', '55.8 tokens down to 49.4'),
+            ('The ranks of the PRM', 'PRM', '69.2 tokens down to 44.7'))),
+    Claim("The judge's ranks lean on length more than the teacher's", 'contextual ranking', 'prob. ranking',
+        ('length_gap',), **_t4, paper='a gap of 21.6 tokens against 6.4'),
+    Claim("The PRM leans on length as much as the judge", 'PRM', 'contextual ranking', ('length_gap',), **_t4,
+        paper='a gap of 24.5 tokens against 21.6', expect='does not fall'),
+    Claim('β = 1.3 gives a lower NLL than β = 0.9', 1.3, .9, ('nll',), **_t5, paper='2.09 against 2.14',
+        expect='falls'),
+    Claim('No smaller β gives an NLL as low as β = 1.3', 1.3, (.9, 1., 1.1, 1.2), ('nll',), 'all', **_t5,
+        paper='falls from 2.14 to 2.09', expect='falls'),
+    Claim('β = 1.4 gives no lower NLL than β = 1.3', 1.4, 1.3, ('nll',), **_t5, paper='2.09 both',
+        expect='does not fall'),
+    Claim('β = 1.3 induces longer answers than β = 0.9', 1.3, .9, ('tokens',), **_t5,
+        paper='a larger β makes for detailed answers')]
 
 # %% ../../nbs/experiments/report.ipynb #e3e25d4a
 _t8,_judge = dict(about='Table 8', section='App. D'),dict(about='Table 6')
 _prms = [f'Tuna_c (PRM-{b}-{n})' for n in ('39K','52K') for b in ('3B','7B')]
 CLAIMS += [
-    *(Claim(f'{m} does not beat Tuna_c on Super NI', m, 'Tuna_c', _OTHERS[:2], 'all', **_t8, paper='{} and {} against 37.7 and 46.6'.format(*PAPER_TABLES['table8'][m]), expect='does not rise') for m in _prms),
-    *(Claim(f'PRM-{b}: with the judge for a quarter, much the same as without', f'Tuna_c (PRM-{b}-39K)', f'Tuna_c (PRM-{b}-52K)', (*_NET, *_OTHERS[:2]), 'all', **_t8,
+    *(Claim(f'{m} does not beat Tuna_c on Super NI', m, 'Tuna_c', _OTHERS[:2], 'all', **_t8,
+        paper='{} and {} against 37.7 and 46.6'.format(*PAPER_TABLES['table8'][m]), expect='does not rise')
+        for m in _prms),
+    *(Claim(f'PRM-{b}: with the judge for a quarter, much the same as without', f'Tuna_c (PRM-{b}-39K)',
+        f'Tuna_c (PRM-{b}-52K)', (*_NET, *_OTHERS[:2]), 'all', **_t8,
         paper='39K is close to 52K', expect='no clear change') for b in ('3B','7B')),
-    Claim('A larger PRM is no better', 'Tuna_c (PRM-7B-52K)', 'Tuna_c (PRM-3B-52K)', (*_NET, *_OTHERS), 'all', **_t8, paper='7B gains nothing over 3B', expect='does not rise'),
-    Claim("Rankings by GPT-4 agree with people's", section='App. G', **_judge, paper='Spearman 0.72 on 50 questions', reason='needs human annotators'),
-    Claim('One list of four is cheaper than six pairs', section='App. H', **_judge, paper='six calls in place of one, and loops', reason='six is arithmetic, and the price depends on a service; the chapter on costs counts tokens'),
-    Claim('Rankings by models are cheaper than by people', section='App. B', **_judge, paper='$380 for 13K against $1,500 for 1K', reason='prices of services that are gone, and of people'),
-    Claim('The judge agrees with an annotator as well as another annotator does', 'the judge', 'another annotator', ('agreement',), section='ours', about='Table 6', paper='Spearman 0.72 with people', expect='does not fall'),
-    Claim('Six pairs come no nearer to the truth than one list', 'six pairs', 'one list', ('agreement',), section='ours', about='Table 6', paper='the list is good enough', expect='does not rise'),
-    Claim('The prompt for ranking is short enough', section='App. F', **_judge, paper='650 tokens on average', reason='is about what GPT-4 reads well')]
+    Claim('A larger PRM is no better', 'Tuna_c (PRM-7B-52K)', 'Tuna_c (PRM-3B-52K)', (*_NET, *_OTHERS), 'all', **_t8,
+        paper='7B gains nothing over 3B', expect='does not rise'),
+    Claim("Rankings by GPT-4 agree with people's", section='App. G', **_judge, paper='Spearman 0.72 on 50 questions',
+        reason='needs human annotators'),
+    Claim('One list of four is cheaper than six pairs', section='App. H', **_judge,
+        paper='six calls in place of one, and loops',
+        reason='six is arithmetic, and the price depends on a service; the chapter on costs counts tokens'),
+    Claim('Rankings by models are cheaper than by people', section='App. B', **_judge,
+        paper='$380 for 13K against $1,500 for 1K', reason='prices of services that are gone, and of people'),
+    Claim('The judge agrees with an annotator as well as another annotator does', 'the judge', 'another annotator',
+        ('agreement',), section='ours', about='Table 6', paper='Spearman 0.72 with people', expect='does not fall'),
+    Claim('Six pairs come no nearer to the truth than one list', 'six pairs', 'one list', ('agreement',),
+        section='ours', about='Table 6', paper='the list is good enough', expect='does not rise'),
+    Claim('The prompt for ranking is short enough', section='App. F', **_judge, paper='650 tokens on average',
+        reason='is about what GPT-4 reads well')]
 
 # %% ../../nbs/experiments/report.ipynb #c0a941e5
 _all = (*_NET, *_OTHERS)
@@ -166,20 +231,28 @@ CLAIMS += [
     Claim('Tuna_p beats as many steps of SFT, on judged wins', 'Tuna_p', 'Alpaca, as many steps', _all, **_ours),
     Claim('Tuna_p beats SFT on top-ranked, on judged wins', 'Tuna_p', 'SFT on top-ranked', _all, **_ours),
     Claim('Tuna_c beats best-of-4 SFT, on judged wins', 'Tuna_c', 'best-of-4 SFT', _all, **_ours),
-    Claim('As many steps of SFT do not help Alpaca', 'Alpaca, as many steps', 'Alpaca', _NET, **_ours, expect='does not rise'),
-    *(Claim(f'Tuna_c beats {m} on the same rankings, on judged wins', 'Tuna_c', m, _all, **_peer) for m in ('PPO','RLOO','DPO','RRHF')),
+    Claim('As many steps of SFT do not help Alpaca', 'Alpaca, as many steps', 'Alpaca', _NET, **_ours,
+        expect='does not rise'),
+    *(Claim(f'Tuna_c beats {m} on the same rankings, on judged wins', 'Tuna_c', m, _all, **_peer)
+        for m in ('PPO','RLOO','DPO','RRHF')),
     Claim('Tuna beats Alpaca at equal lengths', 'Tuna', 'Alpaca', ('vicuna_lc',), **_ours),
-    Claim('The PRM ranks held-out responses better than chance', 'PRM', 'chance', ('pair_accuracy',), section='ours', about='Table 4'),
-    Claim('The PRM ranks them better than their length', 'PRM', 'the longer is better', ('pair_accuracy',), section='ours', about='Table 4'),
-    *(Claim(f'{what} put right answers first', k, 'no order', ('right_gap',), section='ours', about='Table 4') for what,k in (("The judge's ranks", 'contextual ranking'), ("The teacher's ranks", 'prob. ranking'))),
+    Claim('The PRM ranks held-out responses better than chance', 'PRM', 'chance', ('pair_accuracy',), section='ours',
+        about='Table 4'),
+    Claim('The PRM ranks them better than their length', 'PRM', 'the longer is better', ('pair_accuracy',),
+        section='ours', about='Table 4'),
+    *(Claim(f'{what} put right answers first', k, 'no order', ('right_gap',), section='ours', about='Table 4')
+        for what,k in (("The judge's ranks", 'contextual ranking'), ("The teacher's ranks", 'prob. ranking'))),
     Claim('A judge with a taste for length makes for longer answers', 'last', 0., ('tokens',), **_knob('length_bias')),
-    Claim('A judge with a taste for length makes for no truer answers', 'last', 0., ('rating',), **_knob('length_bias'), expect='does not rise'),
+    Claim('A judge with a taste for length makes for no truer answers', 'last', 0., ('rating',), **_knob('length_bias'),
+        expect='does not rise'),
     Claim('Errors of the judge cost net wins', 'last', 'first', _NET, **_knob('judge_noise'), expect='falls'),
     Claim('More votes of the judge bring net wins', 'last', 'first', _NET, **_knob('votes')),
     Claim('More responses to an instruction bring net wins', 'last', 'first', _NET, **_knob('n_responses')),
     Claim('More than one round of ranking brings net wins', 'last', 1., _NET, **_knob('rounds')),
-    Claim("The paper's margin does no worse than the smallest", .1, 'first', _all, 'all', **_knob('margin'), expect='does not fall'),
-    Claim('The released loss does as well as the sum over pairs', 'released', 'sum', _all, 'all', **_knob('reduction'), expect='no clear change')]
+    Claim("The paper's margin does no worse than the smallest", .1, 'first', _all, 'all', **_knob('margin'),
+        expect='does not fall'),
+    Claim('The released loss does as well as the sum over pairs', 'released', 'sum', _all, 'all', **_knob('reduction'),
+        expect='no clear change')]
 
 # %% ../../nbs/experiments/report.ipynb #9ea54682
 def rankers(
@@ -187,7 +260,8 @@ def rankers(
 )->dict: # pair_accuracy in percent, by name
     "What puts the judge's held-out pairs in order, and how well"
     p = s.get('prm') or {}
-    return {k: dict(pair_accuracy=100*v) for k,v in {'PRM':p.get('accuracy'), 'the longer is better':p.get('longer'), 'chance':.5}.items() if v is not None}
+    return {k: dict(pair_accuracy=100*v) for k,v in {'PRM':p.get('accuracy'), 'the longer is better':p.get('longer'),
+        'chance':.5}.items() if v is not None}
 
 def _gaps(s, key, name, scale=1.):
     "First rank less last, of each ranking"
@@ -198,7 +272,8 @@ def _people(s):
     j,res = s.get('judges') or {},{k: dict(points=v) for k,v in (s.get('annotators') or {}).get('scores', {}).items()}
     for n,k in {'one list':'listwise', 'six pairs':'pairwise'}.items():
         if truth := j.get('lists_and_pairs', {}).get(k, {}).get('truth'): res[n] = dict(agreement=truth[0])
-    if p := j.get('people'): res |= {'the judge':dict(agreement=p['spearman'][0]), 'another annotator':dict(agreement=p['people'][0])}
+    if p := j.get('people'):
+        res |= {'the judge':dict(agreement=p['spearman'][0]), 'another annotator':dict(agreement=p['people'][0])}
     return res
 
 def facts(
@@ -207,7 +282,8 @@ def facts(
     "Everything of a seed that has a name and numbers"
     res = {k: dict(v) for k,v in s.get('models', {}).items()}
     if 'Alpaca' in res: res['Alpaca'] |= PAR
-    for d in (_people(s), rankers(s), _gaps(s, 'length_by_rank', 'length_gap'), _gaps(s, 'quality_by_rank', 'right_gap', 100.), {'no order': dict(right_gap=0.)}):
+    for d in (_people(s), rankers(s), _gaps(s, 'length_by_rank', 'length_gap'), _gaps(s, 'quality_by_rank', 'right_gap',
+            100.), {'no order': dict(right_gap=0.)}):
         for k,v in d.items(): res.setdefault(k, {}).update(v)
     return res
 
@@ -235,7 +311,8 @@ def _row(c, than, m, sides):
     change = mean,lo,hi = over_seeds([gap(d) for d in sides])
     num = lambda x: None if math.isnan(x) else x
     holds = decide(c.expect, change, CLOSE.get(m, 1.))
-    return dict(claim=c.text, metric=m, model=c.model, than=than, expect=c.expect, mean=num(mean), lo=num(lo), hi=num(hi), holds=holds, why=_why(c.expect, holds, *change))
+    return dict(claim=c.text, metric=m, model=c.model, than=than, expect=c.expect, mean=num(mean), lo=num(lo),
+        hi=num(hi), holds=holds, why=_why(c.expect, holds, *change))
 
 # %% ../../nbs/experiments/report.ipynb #041d8028
 def check_claims(
@@ -268,7 +345,8 @@ def verdict(
         mine = [r for r in rows if r['claim']==c.text]
         held = _combine(c.rule, [r['holds'] for r in mine]) if mine else None
         why = '' if held else c.reason or next((r['why'] for r in mine if r['holds'] is held), 'not run')
-        res[c.text] = dict(verdict={True:HOLDS, False:FAILS, None:UNASKED if c.reason or why=='not run' else OPEN}[held], why=why)
+        res[c.text] = dict(verdict={True:HOLDS, False:FAILS, None:UNASKED if c.reason or why=='not run'
+            else OPEN}[held], why=why)
     return res
 
 # %% ../../nbs/experiments/report.ipynb #5e220273
@@ -281,7 +359,8 @@ def _difference(r):
     "Mean and interval of one difference"
     d = _DIGITS.get(r['metric'], 1)
     if r['mean'] is None: return '-'
-    return f"{r['mean']:+.{d}f}"+('' if r['lo'] is None else f" [{r['lo']:+.{d}f},\u00a0{r['hi']:+.{d}f}]") # the interval stays on one line
+    # the interval stays on one line
+    return f"{r['mean']:+.{d}f}"+('' if r['lo'] is None else f" [{r['lo']:+.{d}f},\u00a0{r['hi']:+.{d}f}]")
 
 def _compared(c, r):
     "Which two"
@@ -296,9 +375,12 @@ def claims_table(
     "What holds and what does not, difference by difference"
     body = []
     for c in claims:
-        mine = [[_compared(c, r), TITLES.get(r['metric'], 'tokens'), _difference(r), r['expect'], 'yes' if r['holds'] else r['why']] for r in rows if r['claim']==c.text] or [['']*5]
-        for i,o in enumerate(mine): body.append([*(('', '') if i else (c.text, c.paper)), *o, '' if i else _answer(verdicts[c.text])])
-    return plain_table('Claim', ['In the paper', 'Compared', 'Metric', 'Difference [95 %]', 'Expected', 'As expected', 'Answer'], body)
+        mine = [[_compared(c, r), TITLES.get(r['metric'], 'tokens'), _difference(r), r['expect'], 'yes' if r['holds']
+            else r['why']] for r in rows if r['claim']==c.text] or [['']*5]
+        for i,o in enumerate(mine):
+            body.append([*(('', '') if i else (c.text, c.paper)), *o, '' if i else _answer(verdicts[c.text])])
+    return plain_table('Claim', ['In the paper', 'Compared', 'Metric', 'Difference [95 %]', 'Expected', 'As expected',
+        'Answer'], body)
 
 # %% ../../nbs/experiments/report.ipynb #a0b1393e
 def brief_table(
@@ -309,7 +391,8 @@ def brief_table(
     said,body = verdict(rows, claims),[]
     for c in claims:
         mine = [r for r in rows if r['claim']==c.text]
-        some = '-' if not mine else _difference(mine[0]) if c.rule=='first' else f"{sum(r['holds'] is True for r in mine)} of {len(mine)} as expected"
+        some = ('-' if not mine else _difference(mine[0]) if c.rule=='first'
+            else f"{sum(r['holds'] is True for r in mine)} of {len(mine)} as expected")
         body.append([c.text, c.paper or '-', some, _answer(said[c.text])])
     return plain_table('Claim', ['in the paper', 'difference [95 %]', 'here'], body)
 
@@ -322,9 +405,11 @@ class LinkTable(Table):
         head,*body = super()._rows(bold)
         form = '[{}](#{})' if bold.startswith('*') else '<a href="#{1}">{0}</a>'
         yield head
-        for (name,_),r in zip(self.body, body): yield [*r[:-1], form.format(r[-1], self.links[name])] if name in self.links else r
+        for (name,_),r in zip(self.body, body):
+            yield [*r[:-1], form.format(r[-1], self.links[name])] if name in self.links else r
 
-def _slug(s): "The anchor that a heading has on GitHub"; return re.sub(r'[^\w\- ]', '', s.lower()).strip().replace(' ', '-')
+def _slug(s):
+    "The anchor that a heading has on GitHub"; return re.sub(r'[^\w\- ]', '', s.lower()).strip().replace(' ', '-')
 
 def glance_table(
     verdicts:dict, # From `verdict`
@@ -335,7 +420,8 @@ def glance_table(
     body = [(c.text, [(o, False) for o in (c.section, _answer(verdicts[c.text]), titles[c.text])]) for c in claims]
     return LinkTable(['Where', 'Here', 'Section'], body, 'Claim', True, {c.text: _slug(titles[c.text]) for c in claims})
 
-PARTS = {'Main results, §3.3':('§3.3',), 'Ablations, §3.4':('§3.4',), 'Appendices':('App.',), 'Our own controls and questions':('ours',)}
+PARTS = {'Main results, §3.3':('§3.3',), 'Ablations, §3.4':('§3.4',), 'Appendices':('App.',),
+    'Our own controls and questions':('ours',)}
 
 def count_table(
     verdicts:dict, # From `verdict`
@@ -356,7 +442,8 @@ def example_blocks(
     names = [m for m in names if any(m in o['responses'] for o in ex)]
     if not names: return []
     ask = lambda o: '\n\n'.join(x for x in (o['instruction'], o['input']) if x)
-    return [('table', plain_table('Question', names, [[ask(o), *(o['responses'].get(m, '-') for m in names)] for o in ex]))]
+    return [('table', plain_table('Question', names, [[ask(o), *(o['responses'].get(m, '-') for m in names)]
+        for o in ex]))]
 
 # %% ../../nbs/experiments/report.ipynb #c2b32488
 def quality_table(
@@ -364,7 +451,8 @@ def quality_table(
 )->Table:
     "Share of right responses at each rank, in percent"
     names = list(dict.fromkeys(k for s in seeds for k in s.get('quality_by_rank') or {}))
-    per = {k: list(zip(*[s['quality_by_rank'][k] for s in seeds if k in (s.get('quality_by_rank') or {})])) for k in names}
+    per = {k: list(zip(*[s['quality_by_rank'][k] for s in seeds if k in (s.get('quality_by_rank') or {})]))
+        for k in names}
     rows = [[k, *(f'{100*mean_interval(list(o))[0]:.0f} %' for o in per[k])] for k in names]
     n = max(map(len, rows), default=1)
     return plain_table('Ranking', [f'rank {i}' for i in range(1, n)], [r+['-']*(n-len(r)) for r in rows])
@@ -374,7 +462,8 @@ def proxy_table(
 )->Table:
     "Held-out pair accuracy of the proxy ranking model and of length (§3.1)"
     of = lambda k: over_seeds([metric(rankers(s).get(k, {}), 'pair_accuracy') for s in seeds])
-    t = results_table({k: dict(pair_accuracy=of(k)) for k in ('PRM','the longer is better','chance')}, base=None, columns=[Column('pair_accuracy', "pairs in the judge's order", '', False, '%')])
+    t = results_table({k: dict(pair_accuracy=of(k)) for k in ('PRM','the longer is better','chance')}, base=None,
+        columns=[Column('pair_accuracy', "pairs in the judge's order", '', False, '%')])
     return Table(t.head, t.body, 'Ranker')
 
 # %% ../../nbs/experiments/report.ipynb #5ce43f8d
@@ -384,7 +473,9 @@ def chosen_table(
     "Learning rate and validation score of each model, by seed"
     say = lambda m: f"{m['lr']:g}"+(f" ({m['val']:+.0f})" if m.get('val') is not None else '') if 'lr' in m else ''
     names = list(dict.fromkeys(m for s in seeds for m,o in s.get('models', {}).items() if 'lr' in o))
-    return plain_table('Learning rate (net wins on validation)', [f"seed {s.get('seed', i)}" for i,s in enumerate(seeds)], [[m, *(say(s.get('models', {}).get(m, {})) for s in seeds)] for m in names])
+    return plain_table('Learning rate (net wins on validation)',
+        [f"seed {s.get('seed', i)}" for i,s in enumerate(seeds)],
+        [[m, *(say(s.get('models', {}).get(m, {})) for s in seeds)] for m in names])
 
 def seconds_table(
     seeds:list, # Entries of a results.json
@@ -392,7 +483,8 @@ def seconds_table(
     "Mean seconds of each stage on one core"
     names = list(dict.fromkeys(n for s in seeds for n in s.get('seconds') or {}))
     mean = {n: mean_interval([s['seconds'][n] for s in seeds if n in (s.get('seconds') or {})])[0] for n in names}
-    return plain_table('Stage', ['Seconds of one core'], [[n, f'{v:.0f}'] for n,v in mean.items()]+[['all', f'{sum(mean.values()):.0f}']])
+    return plain_table('Stage', ['Seconds of one core'], [[n, f'{v:.0f}'] for n,v in mean.items()]
+        +[['all', f'{sum(mean.values()):.0f}']])
 
 # %% ../../nbs/experiments/report.ipynb #5710ad33
 def _anchors(blocks):
@@ -446,7 +538,8 @@ def page(
         if kind=='figure': return _figure(svgs[x[0]], x[1])
         if kind=='link': return f'<p><a href="{html.escape(x[0])}">{_esc(x[1])}</a></p>'
         return f"<{tags[kind]}{f' id={chr(34)}{html.escape(anchor)}{chr(34)}' if anchor else ''}>{_esc(x)}</{tags[kind]}>"
-    title,body = _esc(next(b[1] for b in blocks if b[0]=='h1')),'\n'.join(one(a, *b) for a,b in zip(_anchors(blocks), blocks))
+    title,body = _esc(next(b[1] for b in blocks if b[0]=='h1')),'\n'.join(one(a, *b)
+        for a,b in zip(_anchors(blocks), blocks))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{title}</title><style>{_CSS}</style></head><body{' class="toc"' if any(b[0]=='toc' for b in blocks) else ''}>
@@ -491,7 +584,8 @@ def belongs(
 )->bool: # If it is about the section's table or figure, or its key
     "Is a claim about this experiment?"
     about = claim.about.lower()
-    return about in [o.strip().lower() for o in section.paper.split(',')] or about==getattr(section, 'key', '').lower()!=''
+    return about in [o.strip().lower() for o in section.paper.split(',')] or about==getattr(section, 'key',
+        '').lower()!=''
 
 FURTHER = 'Further claims'
 
@@ -520,10 +614,15 @@ def _section_blocks(s, rows, verdicts, claims):
 
 def _closing_blocks(res):
     "Answers, learning rates, cost, settings, versions"
-    seeds,pairs = res['seeds'],lambda head, d: [('table', plain_table(head, ['Value'], [[n, v] for n,v in d.items()]))] if d else []
-    if ex := example_blocks(seeds[0]): yield from [('h2', 'Answers side by side'), ('p', f"Tables 12 and 13. Of the models of seed {seeds[0].get('seed', 0)}, to questions fixed beforehand."), *ex]
+    seeds,pairs = res['seeds'],lambda head, d: [('table',
+        plain_table(head, ['Value'], [[n, v] for n,v in d.items()]))] if d else []
+    if ex := example_blocks(seeds[0]):
+        yield from [('h2', 'Answers side by side'),
+            ('p', f"Tables 12 and 13. Of the models of seed {seeds[0].get('seed', 0)}, to questions fixed beforehand."),
+            *ex]
     yield from [('h2', 'Learning rates and cost'), ('table', chosen_table(seeds)), ('table', seconds_table(seeds))]
-    yield from [('h2', 'Settings'), *pairs('Setting', res.get('config')), *pairs('Version', {**(res.get('versions') or {}), **(res.get('machine') or {})})]
+    yield from [('h2', 'Settings'), *pairs('Setting', res.get('config')),
+        *pairs('Version', {**(res.get('versions') or {}), **(res.get('machine') or {})})]
 
 # %% ../../nbs/experiments/report.ipynb #b17e53fc
 def report_blocks(
@@ -537,12 +636,17 @@ def report_blocks(
     rows = check_claims(res['seeds'], claims)
     verdicts,titles = verdict(rows, claims),_titles(sections, claims)
     rest = [c for c in claims if titles[c.text]==FURTHER]
-    blocks = [('h1', res.get('title', 'Tuna in miniature')), ('p', _abstract(res, verdicts, claims)), *(('link', *o) for o in links), ('toc',), ('h2', 'At a glance'), ('table', count_table(verdicts, claims)),
+    blocks = [('h1', res.get('title', 'Tuna in miniature')), ('p', _abstract(res, verdicts, claims)),
+        *(('link', *o) for o in links), ('toc',), ('h2', 'At a glance'), ('table', count_table(verdicts, claims)),
         ('p', 'Net wins are wins less losses against Alpaca, in percent of the questions. With so many claims some hold, or fail, by luck: where there is no difference, an interval lies above zero once in forty times, and a claim that needs any of three has three chances.'), ('table', glance_table(verdicts, titles, claims)),
         *(b for s in sections for b in _section_blocks(s, rows, verdicts, claims))]
-    if rest: blocks += [('h2', FURTHER), ('p', 'Of experiments that are not part of this report, or that nobody can run here.'), ('table', claims_table(rows, verdicts, rest))]
+    if rest:
+        blocks += [('h2', FURTHER),
+            ('p', 'Of experiments that are not part of this report, or that nobody can run here.'),
+            ('table', claims_table(rows, verdicts, rest))]
     blocks += [('h2', 'How a claim is decided'), ('p', 'By the mean difference within seeds and its 95 % interval; "close" depends on the metric (see below). A claim with several differences needs the first, any or all of them.'),
-        ('table', plain_table('Expected', ['Holds if'], [[k, v] for k,v in EXPECTATIONS.items()])), *_closing_blocks(res)]
+        ('table', plain_table('Expected', ['Holds if'], [[k, v] for k,v in EXPECTATIONS.items()])),
+            *_closing_blocks(res)]
     double = [t for k,t,a in _contents(blocks) if k=='h2' and a!=_slug(t)]
     if double: raise TunaError(f"two sections of the report are called {double[0]!r}")
     return blocks
@@ -562,6 +666,7 @@ def write_report(
     if lost: raise TunaError(f"no section has the figure {lost[0]!r}")
     svgs = {k: save_figure(f, out/'figures', k) for k,f in figs.items()}
     rows = check_claims(res['seeds'], claims)
-    write_text(out/'results.json', json.dumps({**res, 'claims':rows, 'verdicts':verdict(rows, claims)}, indent=1, allow_nan=False))
+    write_text(out/'results.json', json.dumps({**res, 'claims':rows, 'verdicts':verdict(rows, claims)}, indent=1,
+        allow_nan=False))
     write_text(out/'report.md', markdown(blocks))
     write_text(out/'report.html', page(blocks, svgs))

@@ -75,7 +75,8 @@ def open_backend(
         return with_store(_local(model, vllm, chat, batch_size), store)
     for k,v in dict(vllm=vllm, chat=chat).items():
         if v: raise TunaError(f"--{k} is for models that run here; leave out --base_url")
-    args = dict(kind=kind, concurrency=concurrency, timeout=timeout, rpm=rpm, tpm=tpm, max_usd=max_usd, prices=load_prices(prices), store=store, extra=_fields(extra))
+    args = dict(kind=kind, concurrency=concurrency, timeout=timeout, rpm=rpm, tpm=tpm, max_usd=max_usd,
+        prices=load_prices(prices), store=store, extra=_fields(extra))
     return (BatchEndpoint if batch else Endpoint)(model, base_url, **args)
 
 # %% ../../nbs/lib/backend.ipynb #0b375e49

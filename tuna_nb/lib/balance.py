@@ -39,7 +39,8 @@ class TokenSampler(BatchRebalanceSampler):
 # %% ../../nbs/lib/balance.ipynb #079f9315
 class Items(list):
     "Items that mark what a `Filler` asks for with a `weight` of 0"
-    def __getitem__(self, i): return dict(super().__getitem__(i), weight=0.) if isinstance(i, Filler) else super().__getitem__(i)
+    def __getitem__(self, i):
+        return dict(super().__getitem__(i), weight=0.) if isinstance(i, Filler) else super().__getitem__(i)
 
 # %% ../../nbs/lib/balance.ipynb #ab509912
 def fit_budget(

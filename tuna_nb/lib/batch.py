@@ -28,7 +28,8 @@ class BatchEndpoint(Endpoint):
         **kwargs, # As in `Endpoint`
     ):
         if not 1<=per_batch<=50_000: raise TunaError(f"per_batch must be between 1 and 50000, got {per_batch}")
-        if kwargs.get('rpm') or kwargs.get('tpm'): raise TunaError("rpm and tpm do not apply to batches; per_batch limits what is handed in at a time")
+        if kwargs.get('rpm') or kwargs.get('tpm'):
+            raise TunaError("rpm and tpm do not apply to batches; per_batch limits what is handed in at a time")
         super().__init__(model, base_url, api_key, store=store, **kwargs)
         self.poll,self.per_batch = poll,per_batch
         self.budget = Budget(self.budget.max_usd, self.price, batched=True, model=model)
@@ -72,7 +73,8 @@ class _Batches:
             if kind is not _Again or turn==self.ep.turns: break
             await asyncio.sleep(.5*2**turn)
         raise (_Gone if status==404 else TunaError)(f"{why}; {self.done()}")
-    def done(self): return f"{self.total-len(self.jobs)-len(self.failures)} of {self.total} prompts answered and kept, batches under way are remembered"
+    def done(self):
+        return f"{self.total-len(self.jobs)-len(self.failures)} of {self.total} prompts answered and kept, batches under way are remembered"
 
 # %% ../../nbs/lib/batch.ipynb #1e0aa0bb
 @patch
@@ -91,7 +93,8 @@ async def create(self:_Batches, name, file):
     "The batch of this name: made now, unless it was before and only the reply got lost"
     if (found := await self.find(name)): return found
     api = self.ep.client.with_options(max_retries=0)
-    return (await api.batches.create(input_file_id=file, endpoint=self.ep.path, completion_window='24h', metadata=dict(tuna_nb=name))).id
+    return (await api.batches.create(input_file_id=file, endpoint=self.ep.path, completion_window='24h',
+        metadata=dict(tuna_nb=name))).id
 
 @patch
 async def find(self:_Batches, name):
@@ -163,7 +166,8 @@ def book(self:_Batches, key, usage):
 class _LineError(Exception):
     "What a line says that holds no reply"
     def __init__(self, status, error):
-        super().__init__(f"status {status}, {error.get('message', 'no reason given')}" if status else error.get('message', 'no reply'))
+        super().__init__(f"status {status}, {error.get('message', 'no reason given')}" if status
+            else error.get('message', 'no reply'))
         self.status_code = status
         for k in ('param','code','type'): setattr(self, k, error.get(k))
 
@@ -225,7 +229,8 @@ async def all(self:_Batches):
         finally:
             for h in self.holds.values(): self.ep.budget.settle(h)
             self.holds.clear()
-    if self.stop or self.open_ends: raise TunaError(f"{self.stop or next(iter(self.open_ends.values()))}; {self.done()}")
+    if self.stop or self.open_ends:
+        raise TunaError(f"{self.stop or next(iter(self.open_ends.values()))}; {self.done()}")
     return self.failures
 
 @patch
@@ -253,7 +258,8 @@ def carry(self:_Batches):
 async def hand_in(self:_Batches, bodies):
     "Make batches of as many requests as the money is enough for"
     new = await self.affordable(bodies)
-    for lines in _shards((_line(self.ep, k, b) for k,b in new.items()), self.ep.per_batch, self.ep.max_bytes): await self.submit(lines)
+    for lines in _shards((_line(self.ep, k, b) for k,b in new.items()), self.ep.per_batch, self.ep.max_bytes):
+        await self.submit(lines)
 
 @patch
 async def affordable(self:_Batches, bodies):

@@ -89,7 +89,8 @@ def write_jsonl(
     lines = []
     for i,r in enumerate(rows, 1):
         try: lines.append(json.dumps(r, ensure_ascii=False, allow_nan=False)+'\n')
-        except (ValueError, TypeError) as e: raise TunaError(f"{path}, record {i}: cannot be written as JSON ({e})") from None
+        except (ValueError, TypeError) as e:
+            raise TunaError(f"{path}, record {i}: cannot be written as JSON ({e})") from None
     write_text(path, ''.join(lines))
 
 # %% ../../nbs/lib/core.ipynb #23aecfdb
@@ -118,10 +119,12 @@ def _leave_group():
 # %% ../../nbs/lib/core.ipynb #3ac3ac8e
 def _run_command(f, argv=None):
     "Parse the command line, run `f`, turn known errors into a line and an exit status"
-    parser,many = anno_parser(f, prog=f.__name__),next((o.name for o in inspect.signature(f).parameters.values() if o.kind==o.VAR_POSITIONAL), None)
+    parser,many = anno_parser(f, prog=f.__name__),next((o.name for o in inspect.signature(f).parameters.values()
+        if o.kind==o.VAR_POSITIONAL), None)
     for o in parser._actions:
         if o.dest==many: o.nargs = '*' # older versions of fastcore take one
-    argv = [re.sub(r'^--[\w-]+', lambda m: '--'+m[0][2:].replace('-', '_'), o) for o in (sys.argv[1:] if argv is None else argv)]
+    argv = [re.sub(r'^--[\w-]+', lambda m: '--'+m[0][2:].replace('-', '_'), o)
+        for o in (sys.argv[1:] if argv is None else argv)]
     args = vars(parser.parse_args(argv))
     for k in ('pdb','xtra'): args.pop(k, None)
     try:

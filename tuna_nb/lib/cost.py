@@ -41,9 +41,11 @@ def _entry(
         if k not in ('input','output','batch','date','retired'): raise TunaError(f"{where}: unknown field {k}")
     for k in ('input','output','batch'):
         v = e.get(k)
-        if isinstance(v, bool) or not isinstance(v, (int,float)) or not 0<=v<math.inf: raise TunaError(f"{where}, field {k}: expected a number from 0 up, {got(k)}")
+        if isinstance(v, bool) or not isinstance(v, (int,float)) or not 0<=v<math.inf:
+            raise TunaError(f"{where}, field {k}: expected a number from 0 up, {got(k)}")
     if e['batch']>1: raise TunaError(f"{where}, field batch: expected a factor between 0 and 1, {got('batch')}")
-    if not re.fullmatch(r'\d{4}-\d\d(-\d\d)?', str(e['date'])): raise TunaError(f"{where}, field date: expected YYYY-MM, {got('date')}")
+    if not re.fullmatch(r'\d{4}-\d\d(-\d\d)?', str(e['date'])):
+        raise TunaError(f"{where}, field date: expected YYYY-MM, {got('date')}")
     return e
 
 # %% ../../nbs/lib/cost.ipynb #835a5ea0
@@ -56,7 +58,8 @@ def load_prices(
     if path: tables.append((path, read_document(path)))
     out = dict(models={})
     for p,t in tables:
-        if not isinstance(t, dict) or not isinstance(t.get('models'), dict): raise TunaError(f"{p}: expected an object with a field models, itself an object")
+        if not isinstance(t, dict) or not isinstance(t.get('models'), dict):
+            raise TunaError(f"{p}: expected an object with a field models, itself an object")
         entries = {k: _entry(f"{p}, model {k}", e, t.get('date')) for k,e in t['models'].items()}
         out = dict(date=t.get('date'), source=t.get('source', ''), models={**out['models'], **entries})
     return out
@@ -117,9 +120,11 @@ def _sizes(body):
     "Prompt in bytes, tokens allowed beside it, number of choices, token limit of each"
     if chat := 'messages' in body: texts = [_message(m) for m in body['messages']]
     else: texts = [body.get('prompt')] if isinstance(body.get('prompt'), str) else body.get('prompt')
-    if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts): raise TunaError("a request needs messages or a prompt of text to be priced")
+    if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
+        raise TunaError("a request needs messages or a prompt of text to be priced")
     limit = body.get('max_completion_tokens') or body.get('max_tokens')
-    if not isinstance(limit, int) or limit<0: raise TunaError(f"a request without max_tokens can cost anything; got {limit!r}")
+    if not isinstance(limit, int) or limit<0:
+        raise TunaError(f"a request without max_tokens can cost anything; got {limit!r}")
     schema = body.get('response_format')
     size = sum(map(token_bound, texts)) + (token_bound(json.dumps(schema)) if schema else 0)
     return size, _EXTRA*(len(texts)+1), (1 if chat else len(texts))*(body.get('n') or 1), limit
@@ -180,7 +185,8 @@ def make_plan(
         usual = [x+y for x,y in zip(usual, request_estimate(b, expect))]
         worst = [x+y for x,y in zip(worst, request_bound(b))]
     usd,bound = (price.cost(*usual, batched), price.cost(*worst, batched)) if price else (None,None)
-    return Plan(model or (price.model if price else ''), n, stored, *usual, usd, bound, price.date if price else '', batched)
+    return Plan(model or (price.model if price else ''), n, stored, *usual, usd, bound, price.date if price else '',
+        batched)
 
 # %% ../../nbs/lib/cost.ipynb #c2c4126c
 class OutOfBudget(TunaError): "The next request could pass the cap"
@@ -226,7 +232,8 @@ def _serve(self:Budget):
         if not turn.cancelled():
             if not fits and self._under_way: return
             if fits: self._set_aside(hold)
-            turn.set_result(None if fits else OutOfBudget(f"out of budget: {_usd(self.spent)} of max_usd {_usd(self.max_usd)} are spent, "
+            turn.set_result(None if fits
+                else OutOfBudget(f"out of budget: {_usd(self.spent)} of max_usd {_usd(self.max_usd)} are spent, "
                 f"and the next request could cost {_usd(need/1e12)}"))
         self._waiting.popleft()
 

@@ -124,7 +124,8 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         q,k,v = (torch.empty_like(o) for o in ctx.saved_tensors[:3])
-        return q,*((k,v) if k.shape[2]==ctx.n else (o.new_empty(*o.shape[:2], ctx.n, o.shape[3]) for o in (k,v))),None,None
+        return q,*((k,v) if k.shape[2]==ctx.n else (o.new_empty(*o.shape[:2], ctx.n, o.shape[3])
+            for o in (k,v))),None,None
 
 def _attend(module, query, key, value, mask, keys=1., row=0, joined=False, **kwargs):
     out = _Attention.apply(query.to(value.dtype), key.to(value.dtype), value, keys, row).transpose(1, 2)
@@ -154,7 +155,9 @@ def dry_run(
     **attention, # `keys`, `row` and `joined` of the stand-in
 )->tuple: # Bytes after forward, most bytes at one time, and most bytes with gradients
     "Bytes of activations in a step without content"
-    if checkpointing: getattr(model, 'activation_checkpointing_enable', model.gradient_checkpointing_enable)(dict(use_reentrant=False))
+    if checkpointing:
+        getattr(model, 'activation_checkpointing_enable',
+            model.gradient_checkpointing_enable)(dict(use_reentrant=False))
     head = base_model(model).get_output_embeddings().weight
     with FakeTensorMode():
         _with_content(model).train()
@@ -163,9 +166,11 @@ def dry_run(
         for p in model.parameters():
             if p.requires_grad: p.register_post_accumulate_grad_hook(done)
         if head.requires_grad: live.hold(head.numel()*head.element_size()*share)
-        x = dict(input_ids=torch.ones(1, tokens, dtype=torch.long), position_ids=torch.arange(tokens)[None], attention_mask=torch.empty(1, 1, 0, 0, dtype=torch.long))
+        x = dict(input_ids=torch.ones(1, tokens, dtype=torch.long), position_ids=torch.arange(tokens)[None],
+            attention_mask=torch.empty(1, 1, 0, 0, dtype=torch.long))
         with live:
-            with torch.autocast('cpu', torch.bfloat16, enabled=bf16): out = base_model(model).base_model(**x, **attention, use_cache=False).last_hidden_state
+            with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
+                out = base_model(model).base_model(**x, **attention, use_cache=False).last_hidden_state
             kept = live.now
             out.backward(torch.empty_like(out))
     return kept,live.most,live.peak
@@ -228,15 +233,18 @@ class Plan:
     def fits(self): return self.memory is None or self.total<=.9*self.memory*1e9
     def __str__(self):
         rows = [f"{k:<12}{getattr(self, k)/1e9:8.2f} GB" for k in self.parts]
-        if self.memory: rows.append(f"{'of':<12}{self.memory:8.2f} GB: {'fits' if self.fits else 'does not fit, a tenth is needed for other things'}")
-        return '\n'.join([f"{self.name}: {self.params:,} weights, {self.trained:,} trained", f"on each of {self.devices} devices, sharding {self.sharding}, {self.tokens:,} tokens at once:", *rows])
+        if self.memory:
+            rows.append(f"{'of':<12}{self.memory:8.2f} GB: {'fits' if self.fits else 'does not fit, a tenth is needed for other things'}")
+        return '\n'.join([f"{self.name}: {self.params:,} weights, {self.trained:,} trained",
+            f"on each of {self.devices} devices, sharding {self.sharding}, {self.tokens:,} tokens at once:", *rows])
 
 # %% ../../nbs/lib/footprint.ipynb #5c227515
 def _config(model):
     "Configuration of a folder or Hub id"
     if hasattr(model, 'to_dict'): return model.model_type,model
     try: return str(model),AutoConfig.from_pretrained(str(model))
-    except (OSError, ValueError, KeyError) as e: raise TunaError(f"cannot plan for model {model}: {str(e).strip().splitlines()[0]}") from e
+    except (OSError, ValueError, KeyError) as e:
+        raise TunaError(f"cannot plan for model {model}: {str(e).strip().splitlines()[0]}") from e
 
 def _cast(model, sharding, bf16):
     "Weights in the type of the arithmetic, as they are when a layer has been put together"
@@ -251,7 +259,8 @@ def _run(config, *args, **kwargs):
     log = logging.getLogger('torch._subclasses.fake_tensor')
     was,log.disabled = log.disabled,True
     try: return dry_run(*args, **kwargs)
-    except Exception as e: raise TunaError(f"cannot plan for a {config.model_type}: its layers do not run without numbers ({type(e).__name__})") from e
+    except Exception as e:
+        raise TunaError(f"cannot plan for a {config.model_type}: its layers do not run without numbers ({type(e).__name__})") from e
     finally: log.disabled = was
 
 # %% ../../nbs/lib/footprint.ipynb #ace1afb7
@@ -276,13 +285,16 @@ def plan(
     shape,run = empty_model(config, lora, dtype),_cast(empty_model(config, lora, dtype), sharding, bf16)
     weights,optimizer,grads = states(shape, devices, sharding)
     twice,head = copies(shape, devices, sharding, size),base_model(run).get_output_embeddings().weight
-    logits = head_bytes(*head.shape, round(tokens*item.learnt/item.tokens), size==2, head.element_size(), head.requires_grad, chunk)
+    logits = head_bytes(*head.shape, round(tokens*item.learnt/item.tokens), size==2, head.element_size(),
+        head.requires_grad, chunk)
     held = accumulation>1 or sharding=='zero3'
     share = 0 if held else grads/count(run, trained=True)[1]
-    kept,most,peak = _run(config, run, tokens, bf16 and sharding!='fsdp2', checkpointing, share, **_attention(item, cpu))
+    kept,most,peak = _run(config, run, tokens, bf16 and sharding!='fsdp2', checkpointing, share,
+        **_attention(item, cpu))
     total = weights+optimizer+twice+max(kept+logits, peak)+held*grads
     flops = Work(shape).flops(SimpleNamespace(tokens=item.tokens, pairs=item.pairs), item.learnt)
-    return Plan(name, count(shape)[0], count(shape, trained=True)[0], devices, sharding, tokens, weights, optimizer, grads, twice, most, logits, total, item, flops, memory)
+    return Plan(name, count(shape)[0], count(shape, trained=True)[0], devices, sharding, tokens, weights, optimizer,
+        grads, twice, most, logits, total, item, flops, memory)
 
 # %% ../../nbs/lib/footprint.ipynb #b6373f44
 def hours(
@@ -295,7 +307,8 @@ def hours(
 )->float:
     "How long a run takes"
     if tokens_per_second: return items*epochs*p.item.tokens/tokens_per_second/3600
-    if card not in CARDS: raise TunaError(f"hours need a measured speed or one of these cards: {', '.join(CARDS)}; got {card!r}")
+    if card not in CARDS:
+        raise TunaError(f"hours need a measured speed or one of these cards: {', '.join(CARDS)}; got {card!r}")
     return items*epochs*p.flops/(p.devices*CARDS[card]*utilisation)/3600
 
 # %% ../../nbs/lib/footprint.ipynb #27aec40a
@@ -304,6 +317,8 @@ class Plans(dict):
     def __repr__(self): return self._repr_markdown_()
     def _repr_markdown_(self):
         gb = lambda o,k: f'{getattr(o, k)/1e9:.1f}'
-        rows = [('', *self), ('---', *['---:']*len(self)), *((f'{k}, GB', *(gb(o, k) for o in self.values())) for k in Plan.parts),
-            ('device, GB', *(f'{o.memory:g}' if o.memory else '' for o in self.values())), ('fits', *('yes' if o.fits else 'no' for o in self.values()))]
+        rows = [('', *self), ('---', *['---:']*len(self)), *((f'{k}, GB', *(gb(o, k) for o in self.values()))
+            for k in Plan.parts),
+            ('device, GB', *(f'{o.memory:g}' if o.memory else '' for o in self.values())),
+                ('fits', *('yes' if o.fits else 'no' for o in self.values()))]
         return '\n'.join('| '+' | '.join(r)+' |' for r in rows)

@@ -30,7 +30,8 @@ def tiny_tokenizer(
     tok = Tokenizer(models.BPE())
     tok.pre_tokenizer,tok.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False),decoders.ByteLevel()
     special = ['<pad>','<s>','</s>']
-    tok.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=special, show_progress=False,
+    tok.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=special,
+        show_progress=False,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
     tok.post_processor = processors.TemplateProcessing(single='<s> $A', special_tokens=[('<s>',1)])
     return PreTrainedTokenizerFast(tokenizer_object=tok, pad_token='<pad>', bos_token='<s>', eos_token='</s>',
@@ -76,7 +77,8 @@ def streams(
 )->list: # One list of n random generators per prompt
     "Random streams keyed by seed, prompt and sample number"
     if seed is None: seed = random.SystemRandom().getrandbits(64)
-    return [[random.Random(f'{s}/{i}/{p}') for i in range(n)] for s,p in zip(prompt_seeds(prompts, n, seed), prompts, strict=True)]
+    return [[random.Random(f'{s}/{i}/{p}') for i in range(n)] for s,p in zip(prompt_seeds(prompts, n, seed), prompts,
+        strict=True)]
 
 # %% ../../nbs/lib/generate.ipynb #e92eed1d
 def left_pad(
@@ -95,9 +97,13 @@ def right_pad(rows, pad, device=None):
     return tuple(o.flip(1) for o in left_pad([r[::-1] for r in rows], pad, device))
 
 # %% ../../nbs/lib/generate.ipynb #8b9844c3
-def _cache_name(model): "What transformers calls the cache, before and since 5.24"; return 'cache' if takes(model, 'cache') else 'past_key_values'
+def _cache_name(model):
+    "What transformers calls the cache, before and since 5.24"
+    return 'cache' if takes(model, 'cache') else 'past_key_values'
 
-def _rows(idx, device): "Row numbers as a tensor, sent without waiting for the device"; return torch.tensor(idx, dtype=torch.long).to(device, non_blocking=True)
+def _rows(idx, device):
+    "Row numbers as a tensor, sent without waiting for the device"
+    return torch.tensor(idx, dtype=torch.long).to(device, non_blocking=True)
 
 class CausalState:
     "A batch of left-padded prompts under a decoder-only model"
@@ -117,7 +123,9 @@ class CausalState:
         return out.logits[:,-1].float()
 
 # %% ../../nbs/lib/generate.ipynb #4be48ae8
-def _columns(layer, width): "How many of a batch's columns the layer holds"; return min(width, layer.sliding_window-1) if layer.is_sliding else width
+def _columns(layer, width):
+    "How many of a batch's columns the layer holds"
+    return min(width, layer.sliding_window-1) if layer.is_sliding else width
 
 def _left(x, columns): "Fill up with empty columns on the left"; return F.pad(x, (0,0,columns-x.shape[2],0))
 
@@ -147,7 +155,8 @@ def select(self:CausalState, idx): # idx: numbers of the rows to go on with
 def join(self:CausalState, new): # new: a state of the same model
     "Take the rows of another batch in"
     width = max(self.mask.shape[1], new.mask.shape[1])
-    self.sizes,self.mask = self.sizes+new.sizes,torch.cat([F.pad(o.mask, (width-o.mask.shape[1],0)) for o in (self, new)])
+    self.sizes,self.mask = self.sizes+new.sizes,torch.cat([F.pad(o.mask, (width-o.mask.shape[1],0))
+        for o in (self, new)])
     for a,b in zip(self.cache.layers, new.cache.layers):
         if a.keys is None: continue
         k = _columns(a, width)
@@ -198,7 +207,8 @@ def next_tokens(
     ends, # Ids of end tokens
 )->torch.Tensor: # Token ids, (rows,)
     "Pick the next token of every answer"
-    u = torch.tensor([min(o.rng.random(), 1-2**-24) for o in rows]).to(logits.device, non_blocking=True) if temperature else None
+    u = torch.tensor([min(o.rng.random(), 1-2**-24) for o in rows]).to(logits.device,
+        non_blocking=True) if temperature else None
     tokens = pick_tokens(logits, temperature, u)
     logps = logits.log_softmax(-1).gather(1, tokens[:,None])
     got = torch.cat([tokens[:,None].float(), logps], 1) # float32 holds ids up to 2^24
@@ -245,7 +255,8 @@ def _load(model, **args):
     try:
         cls = AutoModelForSeq2SeqLM if AutoConfig.from_pretrained(model).is_encoder_decoder else AutoModelForCausalLM
         return cls.from_pretrained(model, **args),AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError) as e: raise TunaError(f"cannot load model {model}: {str(e).strip().splitlines()[0]}") from e
+    except (OSError, ValueError) as e:
+        raise TunaError(f"cannot load model {model}: {str(e).strip().splitlines()[0]}") from e
 
 def _ends(model, tok):
     "All ids that end an answer"
@@ -269,7 +280,8 @@ class LocalModel:
         **load_args, # For from_pretrained: dtype, revision, ...
     ):
         loaded = not isinstance(model, str) and hasattr(model, 'forward')
-        self.name = name or (getattr(model.config, '_name_or_path', '') or type(model).__name__ if loaded else str(model))
+        self.name = name or (getattr(model.config, '_name_or_path', '') or type(model).__name__ if loaded
+            else str(model))
         if not loaded:
             model,saved = _load(str(model), **load_args)
             tokenizer = tokenizer or saved
@@ -287,7 +299,8 @@ def _as_chat(tokenizer, prompts, name):
     "Each prompt as one user message, up to where the reply begins"
     if not getattr(tokenizer, 'chat_template', True): # vLLM's own tokenizers for Mistral have no such attribute
         raise TunaError(f"the tokenizer of {name} has no chat template; leave out chat")
-    return [tokenizer.apply_chat_template([dict(role='user', content=p)], tokenize=False, add_generation_prompt=True) for p in prompts]
+    return [tokenizer.apply_chat_template([dict(role='user', content=p)], tokenize=False, add_generation_prompt=True)
+        for p in prompts]
 
 def _drop_end(ids, ends):
     "Some tokenizers close every text with an end token; a text that goes on must not have it"
@@ -320,14 +333,16 @@ def prompt_ids(
 @patch
 def _encode_all(self:LocalModel, prompts):
     "Token ids of every prompt"
-    return prompt_ids(self.tokenizer, prompts, self.name, self.context, self.chat, () if self.seq2seq else self.ends, not self.seq2seq)
+    return prompt_ids(self.tokenizer, prompts, self.name, self.context, self.chat, () if self.seq2seq else self.ends,
+        not self.seq2seq)
 
 # %% ../../nbs/lib/generate.ipynb #77f56bdd
 @patch
 def _generation(self:LocalModel, ids, logps, reason, logprobs=True):
     "What was decoded, as a `Generation`; its ids are kept in `.ids`"
     dec = lambda o: self.tokenizer.decode(o, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    for o in {*ids}-self._pieces.keys(): self._pieces[o] = self.tokenizer.decode([o], clean_up_tokenization_spaces=False)
+    for o in {*ids}-self._pieces.keys():
+        self._pieces[o] = self.tokenizer.decode([o], clean_up_tokenization_spaces=False)
     g = Generation(dec(ids), reason, [self._pieces[o] for o in ids], logps if logprobs else None)
     g.ids = ids
     return g
@@ -365,7 +380,8 @@ def sample(self:LocalModel,
     jobs = [(r, [Decoded(o, self._limit(r, max_new_tokens)) for o in rs]) for r,rs in zip(rows, rngs)]
     def start(rows): return (Seq2SeqState if self.seq2seq else CausalState)(self.model, rows, self.pad)
     with evaluating(self.model):
-        todo = sorted(jobs, key=lambda o: len(o[0])) # late answers to short prompts leave a batch narrower than those to long ones
+        # late answers to short prompts leave a batch narrower than those to long ones
+        todo = sorted(jobs, key=lambda o: len(o[0]))
         over = decode(start, todo, self.batch_size, temperature, self.ends)
         for _ in progress(over, total=k*len(rows), desc=f'sampling {self.name}'): pass
     return [[self._generation(o.ids, o.logps, o.reason, logprobs) for o in os]*(n//k) for _,os in jobs]

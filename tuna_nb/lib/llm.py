@@ -51,7 +51,8 @@ def own_tokens(
     "A reply whose tokens are those of its text and no others"
     if len(tokens)!=len(logps): raise TunaError(f"{len(tokens)} tokens but {len(logps)} log-probabilities")
     for o in logps:
-        if not isinstance(o, (int,float)) or not math.isfinite(o): raise TunaError(f"log-probability {o!r:.20} is no number")
+        if not isinstance(o, (int,float)) or not math.isfinite(o):
+            raise TunaError(f"log-probability {o!r:.20} is no number")
     if tokens and finish_reason=='stop' and not _ends(text, tokens[-1], raw): tokens,logps = tokens[:-1],logps[:-1]
     return Generation(text, finish_reason, list(tokens), list(logps))
 
@@ -90,7 +91,8 @@ def parse_reply(
         cs = sorted(reply['choices'], key=lambda c: c.get('index') or 0)
         if len({c.get('index') for c in cs})<len(cs): raise _Again("two choices of the reply have one index")
         out = [_choice(c, kind, logprobs) for c in cs[:n]]
-    except (KeyError, TypeError, AttributeError, ValueError): raise _Again("the reply does not have the expected fields") from None
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise _Again("the reply does not have the expected fields") from None
     except TunaError as e: raise _Again(str(e)) from None
     if not out: raise _Again("the reply has no choices")
     return out
@@ -100,7 +102,8 @@ def usage_of(
 )->dict|None: # None if it does not say, or nothing that can be counted
     "What a reply says it cost"
     u = reply.get('usage')
-    return u if isinstance(u, dict) and all(type(u.get(k)) is int and u[k]>=0 for k in ('prompt_tokens','completion_tokens')) else None
+    return u if isinstance(u, dict) and all(type(u.get(k)) is int and u[k]>=0
+        for k in ('prompt_tokens','completion_tokens')) else None
 
 # %% ../../nbs/lib/llm.ipynb #4f96e20a
 _first = threading.RLock()
@@ -197,7 +200,8 @@ class _Call:
         if r.status_code in (408,409,429) or r.status_code>=500:
             self.ep.pace.hold(pause := min(retry_after(r.headers), 3600))
             self.ep.breaker.failed(self)
-            if self.ep.breaker.open or pause>2 or any(o.encode() in r.content for o in _SPENT): r.headers['x-should-retry'] = 'false'
+            if self.ep.breaker.open or pause>2 or any(o.encode() in r.content for o in _SPENT):
+                r.headers['x-should-retry'] = 'false'
 
 # %% ../../nbs/lib/llm.ipynb #637b5512
 def _why(e, timeout):
@@ -234,7 +238,8 @@ def one_line(ep, e):
 # %% ../../nbs/lib/llm.ipynb #dc5db3ec
 def _check_count(name, v, least):
     "Refuse what is no whole number, or too small"
-    if not isinstance(v, int) or v<least: raise TunaError(f"{name} must be {f'at least {least}' if isinstance(v, int) else 'a whole number'}, got {v!r}")
+    if not isinstance(v, int) or v<least:
+        raise TunaError(f"{name} must be {f'at least {least}' if isinstance(v, int) else 'a whole number'}, got {v!r}")
 
 _OURS = set('model messages prompt n best_of max_tokens max_completion_tokens temperature seed logprobs top_logprobs response_format'
     ' stream stream_options tools tool_choice functions function_call echo'.split())
@@ -242,7 +247,8 @@ _OURS = set('model messages prompt n best_of max_tokens max_completion_tokens te
 def _check_extra(extra):
     "Refuse fields that keys, costs and replies depend on"
     for k,v in extra.items():
-        if k in _OURS and not (v is None and k in ('temperature','seed')): raise TunaError(f"extra cannot set {k}; only temperature and seed can be left out, with None")
+        if k in _OURS and not (v is None and k in ('temperature','seed')):
+            raise TunaError(f"extra cannot set {k}; only temperature and seed can be left out, with None")
 
 # %% ../../nbs/lib/llm.ipynb #51e145b1
 class Endpoint:
@@ -266,7 +272,9 @@ class Endpoint:
         extra:dict=None, # Further fields of each request's body; `dict(temperature=None)` leaves one out, likewise the seed
     ):
         if kind not in ('chat','completions'): raise TunaError(f'kind must be "chat" or "completions", got {kind!r}')
-        for k,v,least in (('concurrency',concurrency,1), ('max_retries',max_retries,0), ('turns',turns,0), ('max_n',1 if max_n is None else max_n,1)): _check_count(k, v, least)
+        for k,v,least in (('concurrency',concurrency,1), ('max_retries',max_retries,0), ('turns',turns,0),
+                ('max_n',1 if max_n is None else max_n,1)):
+            _check_count(k, v, least)
         if not 0<timeout<math.inf: raise TunaError(f"timeout must be above 0, got {timeout}")
         _check_extra(extra or {})
         self.name,self.kind,self.concurrency,self.timeout,self.turns,self.max_n,self.extra = model,kind,concurrency,timeout,turns,max_n,extra or {}
@@ -298,9 +306,12 @@ def _client(model, base_url, api_key, timeout, max_retries):
     import openai
     api_key = (api_key or os.environ.get('OPENAI_API_KEY') or '').strip() or ('none' if base_url else '')
     if not api_key: raise TunaError(f"{model}: no API key; set OPENAI_API_KEY")
-    if not (api_key.isascii() and api_key.isprintable()): raise TunaError(f"{model}: the API key holds a character that no key has")
-    client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries, http_client=_connections())
-    if client.base_url.userinfo: raise TunaError(f"{model}: base_url holds a name or password, which would be kept with the replies; give a key instead")
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise TunaError(f"{model}: the API key holds a character that no key has")
+    client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries,
+        http_client=_connections())
+    if client.base_url.userinfo:
+        raise TunaError(f"{model}: base_url holds a name or password, which would be kept with the replies; give a key instead")
     return client
 
 # %% ../../nbs/lib/llm.ipynb #3cef46d2
@@ -332,10 +343,12 @@ def body(self:Endpoint,
     schema:dict|None=None, # JSON schema that the reply has to follow, for servers that can
 )->dict: # As it is sent
     "One request"
-    b = {'model':self.name, 'n':n, 'temperature':temperature, 'seed':seed, self.limit_field:max_new_tokens, **self.extra}
+    b = {'model':self.name, 'n':n, 'temperature':temperature, 'seed':seed, self.limit_field:max_new_tokens,
+        **self.extra}
     b |= dict(messages=[dict(role='user', content=prompt)]) if self.kind=='chat' else dict(prompt=prompt)
     if logprobs: b['logprobs'] = True if self.kind=='chat' else 1
-    if schema is not None: b['response_format'] = dict(type='json_schema', json_schema=dict(name='reply', strict=True, schema=schema))
+    if schema is not None:
+        b['response_format'] = dict(type='json_schema', json_schema=dict(name='reply', strict=True, schema=schema))
     return {k: v for k,v in b.items() if v is not None}
 
 # %% ../../nbs/lib/llm.ipynb #1312c32c
@@ -354,7 +367,9 @@ def adapt(self:Endpoint, e, body):
 async def post(self:Endpoint, body, call):
     "Send a request; its reply as a dict, without the client's checks of every field, which `parse_reply` does not need"
     _call.set(call)
-    try: raw = await self.client.post('/chat/completions' if self.kind=='chat' else '/completions', cast_to=_http().Response, body=body)
+    try:
+        raw = await self.client.post('/chat/completions' if self.kind=='chat' else '/completions',
+            cast_to=_http().Response, body=body)
     except UnicodeEncodeError: raise _Refused("the prompt holds half a character and cannot be sent") from None
     try: reply = json.loads(raw.content)
     except ValueError: raise _Again("the reply is not JSON") from None
@@ -366,7 +381,8 @@ def keep(self:Endpoint, key, body, repeat, reply, gens):
     "Put a reply into the store"
     if self.store is None: return
     kept = {k: reply.get(k) for k in ('model','created','system_fingerprint')}
-    self.store.put(key, dict(kept, usage=usage_of(reply), choices=[asdict(g) for g in gens]), dict(body=body, base_url=self.base_url, repeat=repeat))
+    self.store.put(key, dict(kept, usage=usage_of(reply), choices=[asdict(g) for g in gens]),
+        dict(body=body, base_url=self.base_url, repeat=repeat))
 
 def stored(ep, key):
     "A reply from the store, or None"
@@ -501,7 +517,8 @@ def tick(self:_Run):
 @patch
 def interrupt(self:_Run):
     "Let what is under way end, and start nothing"
-    self.bar.write(f"{self.ep.name}: waiting for {self.ep.flying} requests under way; Ctrl-C again to drop them", sys.stderr)
+    self.bar.write(f"{self.ep.name}: waiting for {self.ep.flying} requests under way; Ctrl-C again to drop them",
+        sys.stderr)
     self.stop = 'interrupted'
 
 @patch
@@ -511,7 +528,8 @@ async def all(self:_Run):
     self.wake,self.bar = asyncio.Event(),progress(total=self.total, desc=self.ep.name)
     with self.bar: await asyncio.gather(*[self.work() for _ in range(min(2*self.ep.concurrency, self.total))])
     if self.error: raise self.error
-    if self.stop or self.open: raise TunaError(f"{self.stop or self.open[0]}; {self.done} of {self.total} prompts answered{self.kept()}")
+    if self.stop or self.open:
+        raise TunaError(f"{self.stop or self.open[0]}; {self.done} of {self.total} prompts answered{self.kept()}")
     return self.failures
 
 @patch
@@ -552,7 +570,8 @@ def sample(self:Endpoint,
     "Ask for all prompts at once"
     prompts = list(prompts)
     out = [None]*len(prompts)
-    bad = self.each(prompts, out.__setitem__, n, seed, temperature=temperature, max_new_tokens=max_new_tokens, logprobs=logprobs, schema=schema)
+    bad = self.each(prompts, out.__setitem__, n, seed, temperature=temperature, max_new_tokens=max_new_tokens,
+        logprobs=logprobs, schema=schema)
     if not bad: return out
     kept = ' and kept' if self.store is not None else ''
     raise TunaError(f"{bad[min(bad)].reason}; {len(out)-len(bad)} of {len(out)} prompts answered{kept}")

@@ -21,7 +21,8 @@ class Work:
     ):
         model = base_model(model)
         head,words,c = model.get_output_embeddings(),model.get_input_embeddings(),model.config.get_text_config()
-        weights = [p for p in model.parameters() if p.dim()>1 and p is not words.weight and (head is None or p is not head.weight)]
+        weights = [p for p in model.parameters() if p.dim()>1 and p is not words.weight
+            and (head is None or p is not head.weight)]
         self.body,self.body_learns = sum(p.numel() for p in weights),sum(p.numel() for p in weights if p.requires_grad)
         self.head,self.head_learns = (0,False) if head is None else (head.weight.numel(),head.weight.requires_grad)
         heads = getattr(c, 'num_attention_heads', 0)
@@ -31,10 +32,12 @@ class Work:
         targets:int, # Tokens to learn in it
     )->float: # Operations of forward and backward
         "Arithmetic of a step"
-        return (4*self.body+2*self.body_learns)*layout.tokens+(4+2*self.head_learns)*self.head*targets+12*self.attention*layout.pairs
+        return (4*self.body+2*self.body_learns)*layout.tokens+(4
+            +2*self.head_learns)*self.head*targets+12*self.attention*layout.pairs
 
 # %% ../../nbs/lib/meter.ipynb #15939f16
-CARDS = {'B200': 2250e12, 'H200': 989e12, 'H100 PCIe': 756e12, 'H100 NVL': 835e12, 'H100': 989e12, 'A100': 312e12, 'L40S': 362e12, 'L40': 181e12, 'A10G': 70e12, 'A10': 125e12, 'L4': 121e12,
+CARDS = {'B200': 2250e12, 'H200': 989e12, 'H100 PCIe': 756e12, 'H100 NVL': 835e12, 'H100': 989e12, 'A100': 312e12,
+    'L40S': 362e12, 'L40': 181e12, 'A10G': 70e12, 'A10': 125e12, 'L4': 121e12,
     'RTX 4090': 165e12, 'RTX 3090': 71e12, 'A6000': 155e12, 'V100': 125e12, 'T4': 65e12} # operations per second in 16 bits
 
 @lru_cache
@@ -114,7 +117,8 @@ def plot_training(
     if not shown: raise ValueError("the log has nothing to draw: no line with a loss")
     rows,cols = math.ceil(len(shown)/2),min(2, len(shown))
     with plt.rc_context({'font.size':7}):
-        fig,axs = plt.subplots(rows, cols, figsize=(2.4*cols, 1.4*rows if rows>1 else 2), layout='constrained', squeeze=False)
+        fig,axs = plt.subplots(rows, cols, figsize=(2.4*cols, 1.4*rows if rows>1 else 2), layout='constrained',
+            squeeze=False)
         for ax in axs.flat[len(shown):]: ax.remove()
         for ax,name in zip(axs.flat, shown):
             unit,curves = PANELS[name]
@@ -123,6 +127,8 @@ def plot_training(
                 if at: ax.plot(*zip(*at), label=label, lw=1.2)
             ax.set(ylabel=unit, ylim=(0, None) if name=='Speed' else None)
             ax.set_title(name, pad=14 if len(curves)>1 else 6)
-            if len(curves)>1: ax.legend(frameon=False, fontsize=6, ncols=4, loc='lower center', bbox_to_anchor=(.5, .97), columnspacing=.8, handlelength=1)
+            if len(curves)>1:
+                ax.legend(frameon=False, fontsize=6, ncols=4, loc='lower center', bbox_to_anchor=(.5, .97),
+                    columnspacing=.8, handlelength=1)
         fig.supxlabel('optimizer step', fontsize=7)
     return fig

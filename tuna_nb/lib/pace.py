@@ -65,7 +65,8 @@ def hold(self:Pace,
 # %% ../../nbs/lib/pace.ipynb #f07a25c2
 class Breaker:
     "Circuit breaker over all requests to one server"
-    limit,pause,longest,patience = 20,1.,60.,6 # failures in a row; first and longest pause in seconds; failed probes before giving up
+    # failures in a row; first and longest pause in seconds; failed probes before giving up
+    limit,pause,longest,patience = 20,1.,60.,6
     def __init__(self): self.reset(); self.worked = False
     def reset(self): "Forget all failures"; self.run,self.trips,self.until,self.probe = 0,0,0.,None
     @property

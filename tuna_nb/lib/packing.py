@@ -81,7 +81,8 @@ class Layout:
     @property
     def ids(self): return [o['id'] for o in self.items]
     @property
-    def counted(self): return [i for i,o in enumerate(self.items) if o.get('weight', 1)] # items that do not only fill a place
+    # items that do not only fill a place
+    def counted(self): return [i for i,o in enumerate(self.items) if o.get('weight', 1)]
 
 def attended(
     prefix:int, # Length of the prefix
@@ -145,15 +146,18 @@ def _lay(lines, mode, pad, items):
     keep = torch.zeros(len(rows)*t, dtype=torch.bool).index_fill(0, sources, True)
     first = accumulate([0, *(len(o.branches) for o in lines)])
     layout = Layout(mode, items, [(o.prefix, o.branches) for o in lines], len(rows)*t)
-    d = dict(input_ids=_fill(rows, t, pad), position_ids=_fill(pos, t, 0), keep=keep.view(len(rows), t), sources=(keep.cumsum(0)-1)[sources],
-        targets=torch.tensor([x for o in lines for x in o.targets]), seqs=torch.tensor([a+k for a,o in zip(first, lines) for k in o.seqs]), layout=layout)
+    d = dict(input_ids=_fill(rows, t, pad), position_ids=_fill(pos, t, 0), keep=keep.view(len(rows), t),
+        sources=(keep.cumsum(0)-1)[sources],
+        targets=torch.tensor([x for o in lines for x in o.targets]),
+            seqs=torch.tensor([a+k for a,o in zip(first, lines) for k in o.seqs]), layout=layout)
     if mode=='rows': d['attention_mask'] = _row_masks(layout.lines, n, t)
     if mode=='padded': d['attention_mask'] = (torch.arange(t)<torch.tensor(n)[:,None]).long()
     return d
 
 def _row_masks(lines, n, t):
     "Masks of lines under each other, (lines, 1, tokens, tokens)"
-    mask = torch.eye(t, dtype=torch.bool).repeat(len(n), 1, 1) # padding sees itself, since a row of nothing has no softmax
+    # padding sees itself, since a row of nothing has no softmax
+    mask = torch.eye(t, dtype=torch.bool).repeat(len(n), 1, 1)
     for m,l,k in zip(mask, lines, n): m[:k,:k] = line_mask(*l)
     return mask[:,None]
 
@@ -180,7 +184,9 @@ def packed_attention(
     **kwargs, # What else the model passes
 )->tuple: # Result, (1, tokens, heads, width), and None
     "Attention within each item of a packed batch"
-    if layout is None: return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs)
+    if layout is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout,
+            **kwargs)
     odd = [k for k in ('softcap','s_aux','position_bias') if kwargs.get(k) is not None]
     if odd: raise NotImplementedError(f"its attention has {odd[0]}, which packed attention has not")
     if query.shape[:1]!=(1,) or query.shape[2]!=layout.size: raise ValueError("the layout belongs to another batch")
@@ -199,7 +205,8 @@ def _by_item(query, key, value, layout, scaling, dropout, window):
             n,last = k.shape[2],q.shape[2]
             w = window if window and window<n else None
             plain = w is None and n==last and len(line[1])<2
-            mask = None if plain else _made(layout, (i, line[0], *line[1], last, w, q.device), lambda: line_mask(*line, w)[-last:].to(q.device))
+            mask = None if plain else _made(layout, (i, line[0], *line[1], last, w, q.device),
+                lambda: line_mask(*line, w)[-last:].to(q.device))
             out.append(F.scaled_dot_product_attention(q, k, v, mask, is_causal=plain, **args))
     return torch.cat(out, 2).transpose(1, 2)
 
@@ -244,7 +251,8 @@ def _by_segment(query, key, value, layout, scaling, dropout, window):
     "One call for the whole batch"
     at,cq,ck,most_q,most_k = _made(layout, ('segments', query.device), lambda: _bounds(layout.lines, query.device))
     q,k,v = (o[0].transpose(0, 1).to(value.dtype) for o in (query, key, value))
-    out = varlen_attn(q, k[at], v[at], cq, ck, most_q, most_k, scale=scaling, window_size=(window-1 if window else -1, 0), enable_gqa=q.shape[1]!=k.shape[1])
+    out = varlen_attn(q, k[at], v[at], cq, ck, most_q, most_k, scale=scaling, window_size=(window-1 if window else -1,
+        0), enable_gqa=q.shape[1]!=k.shape[1])
     return out[None]
 
 # %% ../../nbs/lib/packing.ipynb #6227557b
@@ -269,7 +277,8 @@ def _wide(x): return x.to(torch.promote_types(x.dtype, torch.float32))
 class HeadLogps(torch.autograd.Function):
     "Log-probabilities of tokens from hidden states, a chunk at a time"
     @staticmethod
-    def forward(ctx, h, weight, bias, sources, targets, chunk): # (kept, width), (vocab, width), (vocab,) or None, (tokens,), (tokens,), int
+    # (kept, width), (vocab, width), (vocab,) or None, (tokens,), (tokens,), int
+    def forward(ctx, h, weight, bias, sources, targets, chunk):
         kind = torch.get_autocast_dtype(h.device.type) if torch.is_autocast_enabled(h.device.type) else weight.dtype
         hs,w = h.index_select(0, sources).to(kind),weight.to(kind)
         out = torch.empty(len(targets), dtype=torch.promote_types(kind, torch.float32), device=h.device)
@@ -281,7 +290,8 @@ class HeadLogps(torch.autograd.Function):
             total = z.sub_(most[:,None]).exp_().sum(-1) # in place, as logsumexp is not
             norms[s] = most+total.log()
             out[s] = hit-norms[s]
-            if pull is not None: pull[s] = z.div_(-total[:,None]).scatter_add_(1, targets[s,None], torch.ones_like(z[:,:1])).to(kind)@w
+            if pull is not None:
+                pull[s] = z.div_(-total[:,None]).scatter_add_(1, targets[s,None], torch.ones_like(z[:,:1])).to(kind)@w
             del z
         ctx.save_for_backward(hs if pull is None else pull, weight, bias, sources, targets, norms)
         ctx.n,ctx.chunk,ctx.kind,ctx.into = len(h),chunk,kind,h.dtype
@@ -302,7 +312,8 @@ def _head_grads(ctx, grad):
     hs,weight,bias,sources,targets,norms = ctx.saved_tensors
     back = lambda g: g.new_zeros(ctx.n, g.shape[1]).index_add_(0, sources, g).to(ctx.into)
     if not _learns(weight, bias): return back(hs*grad[:,None].to(hs.dtype)),None,None
-    w,dh,(dw,db) = weight.to(ctx.kind),torch.empty_like(hs),(torch.zeros_like(o) if _learns(o) else None for o in (weight, bias))
+    w,dh,(dw,db) = weight.to(ctx.kind),torch.empty_like(hs),(torch.zeros_like(o) if _learns(o) else None
+        for o in (weight, bias))
     for i in range(0, len(targets), ctx.chunk):
         s = slice(i, i+ctx.chunk)
         g = grad[s,None]
@@ -332,7 +343,9 @@ def _same(model, head):
     seen = []
     hook = head.register_forward_hook(lambda m,a,out: seen.append(out.detach().clone()))
     try:
-        with evaluating(model): logits = model(input_ids=torch.arange(1, 4, device=head.weight.device)[None], use_cache=False).logits # dropout would draw random numbers
+        # dropout would draw random numbers
+        with evaluating(model):
+            logits = model(input_ids=torch.arange(1, 4, device=head.weight.device)[None], use_cache=False).logits
     finally: hook.remove()
     return len(seen)==1 and seen[0].shape==logits.shape and torch.equal(seen[0].float(), logits.float())
 
@@ -396,9 +409,12 @@ def _inputs(model, batch):
     d['position_ids'],impl = batch['position_ids'],model.config._attn_implementation
     if layout.mode=='packed':
         if impl!=PACKED: raise TunaError("the model does not know packed batches; call use_packed(model) first")
-        return dict(d, layout=layout, attention_mask=d['input_ids'].new_empty(1, 1, 0, 0)) # four dimensions: no mask is to be made
+        # four dimensions: no mask is to be made
+        return dict(d, layout=layout, attention_mask=d['input_ids'].new_empty(1, 1, 0, 0))
     mask = batch['attention_mask']
-    if impl=='eager': mask = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device).masked_fill(~mask, torch.finfo(model.dtype).min)
+    if impl=='eager':
+        mask = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device).masked_fill(~mask,
+            torch.finfo(model.dtype).min)
     return dict(d, attention_mask=mask)
 
 # %% ../../nbs/lib/packing.ipynb #cf481d52
@@ -407,13 +423,15 @@ def seq_means(
     batch:dict, # What `pack` returns
 )->Tensor: # Mean of each response in its cell, 0 in empty ones, (items, 1 + ranks)
     "From tokens to responses"
-    return by_cell(x.new_zeros(len(batch['cells'])).index_add(0, batch['seqs'], x), batch)/seq_lengths(batch).clamp(min=1)
+    return by_cell(x.new_zeros(len(batch['cells'])).index_add(0, batch['seqs'], x),
+        batch)/seq_lengths(batch).clamp(min=1)
 
 def seq_lengths(
     batch:dict, # What `pack` returns
 )->Tensor: # Learnt tokens of each response, 0 in empty cells, (items, 1 + ranks)
     "How many tokens each response has"
-    return by_cell(torch.zeros_like(batch['cells']).index_add(0, batch['seqs'], torch.ones_like(batch['seqs'])), batch) # bincount would wait for a GPU
+    # bincount would wait for a GPU
+    return by_cell(torch.zeros_like(batch['cells']).index_add(0, batch['seqs'], torch.ones_like(batch['seqs'])), batch)
 
 def by_cell(
     x:Tensor, # One value per row, (rows,)
@@ -435,7 +453,8 @@ def packing_error(
     def score(items, mode):
         b = to_device(pack(items, mode, pad), to)
         return (seq_means(target_logps(model, b), b)*(seq_lengths(b)**.5 if half else 1))[b['mask']].tolist()
-    with evaluating(model): return max((abs(a-b) for a,b in zip(score(items, mode), [v for o in items for v in score([o], 'padded')], strict=True)),
+    with evaluating(model): return max((abs(a-b)
+        for a,b in zip(score(items, mode), [v for o in items for v in score([o], 'padded')], strict=True)),
         key=lambda d: math.inf if math.isnan(d) else d) # Python's max would pass over nan
 
 # %% ../../nbs/lib/packing.ipynb #fa0f0d9c
@@ -450,5 +469,6 @@ def why_not(
     "Can this model read packed batches?"
     tol = tol or (.1 if half else 1e-4)
     try: error = packing_error(model, items, mode, pad, half)
-    except (NotImplementedError, TypeError, ValueError, RuntimeError, TunaError) as e: return f"{type(e).__name__}: {str(e).strip().splitlines()[0]}"
+    except (NotImplementedError, TypeError, ValueError, RuntimeError, TunaError) as e:
+        return f"{type(e).__name__}: {str(e).strip().splitlines()[0]}"
     return '' if error<=tol else f"scores differ by {error:.2g} from those of padded batches, {tol:g} is allowed"

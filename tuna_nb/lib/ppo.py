@@ -108,7 +108,8 @@ def _judge(model, ref, critic, batch, scores, a):
     x = adv[m]
     batch['advantage'] = (adv-x.mean())/(x.std(correction=0)+1e-6)*m if a['whiten'] else adv
     kl = ((batch['old']-other)*m).sum(1).mean()
-    return dict(reward=scores.mean(), kl=kl, objective=scores.mean()-a['kl']*kl, entropy=_masked_mean(entropy, m), length=m.sum(1).float().mean())
+    return dict(reward=scores.mean(), kl=kl, objective=scores.mean()-a['kl']*kl, entropy=_masked_mean(entropy, m),
+        length=m.sum(1).float().mean())
 
 def _pieces(batch, size):
     "A batch, a few answers at a time"
@@ -120,7 +121,8 @@ def _update(model, critic, opt, batch, a):
     seen = []
     for _ in range(a['epochs']):
         for b in _pieces(batch, a['at_once']):
-            m,share = b['mask'],b['mask'].sum()/batch['mask'].sum() # a mean over all tokens is the pieces' means by their shares
+            # a mean over all tokens is the pieces' means by their shares
+            m,share = b['mask'],b['mask'].sum()/batch['mask'].sum()
             logp,_,values = _read(model, critic, b, a['temperature'])
             policy,clipped = ppo_loss(logp, b['old'], b['advantage'], m, a['clip'])
             error = value_loss(values, b['values'], b['returns'], m, a['clip'])
@@ -144,11 +146,15 @@ def _check(model, prompts, a):
     "Refuse what cannot be trained"
     if not prompts: raise TunaError("no prompts to train on")
     if not (a['steps'] or a['max_tokens']): raise TunaError("say when to stop: steps, max_tokens or both")
-    if a['batch_size']<1 or a['epochs']<1: raise TunaError(f"batch_size and epochs must be at least 1, got {a['batch_size']} and {a['epochs']}")
+    if a['batch_size']<1 or a['epochs']<1:
+        raise TunaError(f"batch_size and epochs must be at least 1, got {a['batch_size']} and {a['epochs']}")
     check_sampling(a['n'], a['max_new_tokens'], a['temperature'])
-    if not a['temperature']: raise TunaError("temperature must be more than 0: a policy that never varies cannot learn from trying")
-    if model.config.is_encoder_decoder: raise TunaError("ppo needs a causal language model, this one is an encoder-decoder")
-    if model.dtype!=torch.float32: raise TunaError(f"half precision loses small steps: the model must be float32, got {model.dtype}")
+    if not a['temperature']:
+        raise TunaError("temperature must be more than 0: a policy that never varies cannot learn from trying")
+    if model.config.is_encoder_decoder:
+        raise TunaError("ppo needs a causal language model, this one is an encoder-decoder")
+    if model.dtype!=torch.float32:
+        raise TunaError(f"half precision loses small steps: the model must be float32, got {model.dtype}")
 
 def _scores(reward, rows, texts):
     "The reward of every text, checked"
@@ -186,8 +192,10 @@ def ppo(
     "Proximal policy optimisation against a reward (App. I)"
     a = dict(locals())
     _check(model, prompts, a)
-    was,(ref,critic,opt),rng,seen,reports = model.training,_parts(model, learning_rate, value_rate),random.Random(f'ppo{seed}'),0,[]
-    rows = prompt_ids(tokenizer, prompts, 'the policy', LocalModel(model, tokenizer).context, ends={tokenizer.eos_token_id})
+    was,(ref,critic,opt),rng,seen,reports = model.training,_parts(model, learning_rate,
+        value_rate),random.Random(f'ppo{seed}'),0,[]
+    rows = prompt_ids(tokenizer, prompts, 'the policy', LocalModel(model, tokenizer).context,
+        ends={tokenizer.eos_token_id})
     picks,bar = _batches(len(prompts), batch_size, rng),progress(total=steps, desc='ppo')
     while (share := max(len(reports)/(steps or math.inf), seen/(max_tokens or math.inf)))<1:
         report,used = _step(model, tokenizer, ref, critic, opt, rows, next(picks), rng, share, a)
@@ -206,13 +214,15 @@ def _parts(model, learning_rate, value_rate):
     critic = nn.Linear(model.config.get_text_config().hidden_size, 1, device=model.device)
     for o in critic.parameters(): nn.init.zeros_(o)
     trained = [o for o in model.parameters() if o.requires_grad]
-    return ref,critic,torch.optim.AdamW([dict(params=trained, lr=learning_rate), dict(params=list(critic.parameters()), lr=value_rate)], weight_decay=0.)
+    return ref,critic,torch.optim.AdamW([dict(params=trained, lr=learning_rate),
+        dict(params=list(critic.parameters()), lr=value_rate)], weight_decay=0.)
 
 def _step(model, tokenizer, ref, critic, opt, rows, pick, rng, share, a):
     "Sample, score, learn; returns the report and the number of tokens trained on"
     n,seeds = a['n'],[rng.getrandbits(32) for _ in pick]
     for g,k in zip(opt.param_groups, ('learning_rate','value_rate')): g['lr'] = a[k]*(1-share)
-    batch,texts = _sample(model, tokenizer, [rows[i] for i in pick], [a['prompts'][i] for i in pick], n, a['temperature'], a['max_new_tokens'], seeds)
+    batch,texts = _sample(model, tokenizer, [rows[i] for i in pick], [a['prompts'][i] for i in pick], n,
+        a['temperature'], a['max_new_tokens'], seeds)
     scores = _scores(a['reward'], [i for i in pick for _ in range(n)], texts)
     report = _judge(model, ref, critic, batch, scores, a)
     return {**report, **_update(model, critic, opt, batch, a)},batch['tokens']*a['epochs']

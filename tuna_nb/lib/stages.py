@@ -45,7 +45,8 @@ def stage_keys(
     keys,code = {},[_source(o) for o in getattr(cfg, 'code', ())]
     for name,s in graph.items():
         used = {k: getattr(cfg, k) for k in s.uses if k not in getattr(cfg, 'neutral', ())}
-        keys[name] = _digest(name, seed, s.args, used, [keys[p] for p in s.parents], inspect.getsource(s.work), tuna_nb.__version__, code)
+        keys[name] = _digest(name, seed, s.args, used, [keys[p] for p in s.parents], inspect.getsource(s.work),
+            tuna_nb.__version__, code)
     return keys
 
 # %% ../../nbs/lib/stages.ipynb #20c8273d
@@ -77,7 +78,8 @@ class Job:
     "What a stage works with"
     def __init__(self, stage, cfg, seed, root, part):
         self.cfg,self.seed,self.root,self.part = Allowed(cfg, stage.uses),seed,Path(root),Path(part)
-    def result(self, stage): "What an earlier stage reported"; return read_document(self.root/stage/'done.json')['result']
+    def result(self, stage):
+        "What an earlier stage reported"; return read_document(self.root/stage/'done.json')['result']
     def at(self, stage, name='model'):
         "A file or folder that an earlier stage made; its model may lie elsewhere"
         return (self.result(stage).get('path') if name=='model' else None) or str(self.root/stage/name)
@@ -110,7 +112,8 @@ def run_stage(
     _workspace(part, key)
     start,cpu = time.perf_counter(),time.process_time()
     result = stage.work(Job(stage, cfg, seed, folder.parent, part), **stage.args) or {}
-    rec = dict(key=key, seconds=round(time.perf_counter()-start, 2), cpu=round(time.process_time()-cpu, 2), result=result)
+    rec = dict(key=key, seconds=round(time.perf_counter()-start, 2), cpu=round(time.process_time()-cpu, 2),
+        result=result)
     write_text(part/'done.json', json.dumps(rec, indent=1))
     (folder/'done.json').unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -156,12 +159,14 @@ class Schedule:
     def urgency(self):
         "Cost of the longest chain of stages that starts with each"
         res = {}
-        for n in reversed(self.graph): res[n] = self.costs[n]+max((res[m] for m in res if n in self.graph[m].parents), default=0)
+        for n in reversed(self.graph):
+            res[n] = self.costs[n]+max((res[m] for m in res if n in self.graph[m].parents), default=0)
         return res
     def ready(self):
         "What can start now, earlier seeds and longer chains first"
         busy = {t for t,_ in self.running.values()}
-        can = [(s,n) for s,n in self.todo if (s,n) not in {*self.done, *busy, *self.failed} and all((s,p) in self.done for p in self.graph[n].parents)]
+        can = [(s,n) for s,n in self.todo if (s,n) not in {*self.done, *busy, *self.failed}
+            and all((s,p) in self.done for p in self.graph[n].parents)]
         return sorted(can, key=lambda t: (t[0], -self.urgency[t[1]]))
 
 # %% ../../nbs/lib/stages.ipynb #db81d7e4
@@ -181,7 +186,8 @@ def collect(self:Schedule):
         (seed,name),_ = self.running.pop(f)
         try: self.done[seed,name] = f.result()
         except TunaError as e: self.failed[seed,name] = str(e)
-        except BrokenProcessPool: raise TunaError(f"seed {seed}, stage {name}: its process was killed; run again to go on") from None
+        except BrokenProcessPool:
+            raise TunaError(f"seed {seed}, stage {name}: its process was killed; run again to go on") from None
         else: self.costs[name] = self.done[seed,name]['seconds']
         new.append((seed, name))
     return new
@@ -190,7 +196,8 @@ def collect(self:Schedule):
 def spent(self:Schedule):
     "Cost of what is done in this run, and of the finished part of what is running"
     part = lambda name, start: min(.95*self.costs[name], time.monotonic()-start)
-    return sum(self.costs[n] for s,n in self.done if (s,n) not in self.kept)+sum(part(t[1], start) for t,start in self.running.values())
+    return sum(self.costs[n] for s,n in self.done if (s,n) not in self.kept)+sum(part(t[1], start)
+        for t,start in self.running.values())
 
 @patch
 def total(self:Schedule): return sum(self.costs[n] for s,n in self.todo if (s,n) not in self.kept)
@@ -231,4 +238,5 @@ def run_stages(
 
 def _rest(sch):
     "How far a run with failures has come"
-    return f"; {len(sch.done)} of {len(sch.todo)} stages are done, a second run begins with what failed"+(f", {len(sch.failed)} stages" if len(sch.failed)>1 else '')
+    return (f"; {len(sch.done)} of {len(sch.todo)} stages are done, a second run begins with what failed"
+        +(f", {len(sch.failed)} stages" if len(sch.failed)>1 else ''))

@@ -17,7 +17,8 @@ from .core import TunaError,mean_interval
 def _pair(a, b):
     "Two lists to be compared, as arrays"
     a,b = np.asarray(a, float),np.asarray(b, float)
-    if a.shape!=b.shape or a.ndim!=1 or len(a)<2: raise TunaError(f"need two lists of equally many values, 2 or more, got shapes {a.shape} and {b.shape}")
+    if a.shape!=b.shape or a.ndim!=1 or len(a)<2:
+        raise TunaError(f"need two lists of equally many values, 2 or more, got shapes {a.shape} and {b.shape}")
     if np.isnan([a,b]).any(): raise TunaError("a value to be ranked is NaN")
     return a,b
 
@@ -50,7 +51,8 @@ def _places(ranking, n):
     for o in ranking:
         tied = [o] if isinstance(o, (int, np.integer)) else list(o)
         for k in tied:
-            if k not in range(n) or not math.isnan(out[k]): raise TunaError(f"ranking {list(ranking)}: {k!r} is there twice or no response from 0 to {n-1}")
+            if k not in range(n) or not math.isnan(out[k]):
+                raise TunaError(f"ranking {list(ranking)}: {k!r} is there twice or no response from 0 to {n-1}")
             out[k] = at+(len(tied)+1)/2
         at += len(tied)
     if not at: raise TunaError("a ranking is empty")
@@ -128,7 +130,8 @@ def consistency_report(
     changed = [float(not a['same_winner']) for a in agree if a['same_winner'] is not None]
     every = [w for ws in wins for w in ws]
     return dict(items=len(items), votes=len(every)/len(items),
-        kendall=_interval(a['kendall'] for a in agree), spearman=_interval(a['spearman'] for a in agree), winner_changed=_interval(changed),
+        kendall=_interval(a['kendall'] for a in agree), spearman=_interval(a['spearman'] for a in agree),
+            winner_changed=_interval(changed),
         wins=mean_by_place(every), chance=mean_by_place([[1/len(w)]*len(w) for w in every]),
         first_bias=_interval(np.mean([w[0]-1/len(w) for w in ws]) for ws in wins))
 
@@ -144,8 +147,10 @@ def consistency_table(
     "A consistency report to be read"
     def show(key): return '{:.2f} [{:.2f}, {:.2f}]'.format(*report[key])
     places = ', '.join(f'{w:.2f} ({c:.2f})' for w,c in zip(report['wins'], report['chance']))
-    return [('items', f"{report['items']}"), ('votes per item', f"{report['votes']:.1f}"), ("Kendall's tau between votes", show('kendall')),
-        ("Spearman's rho between votes", show('spearman')), ('items whose winner changed between votes', show('winner_changed')),
+    return [('items', f"{report['items']}"), ('votes per item', f"{report['votes']:.1f}"),
+        ("Kendall's tau between votes", show('kendall')),
+        ("Spearman's rho between votes", show('spearman')), ('items whose winner changed between votes',
+            show('winner_changed')),
         ('wins by shown place (by chance)', places), ('wins of the place shown first, less chance', show('first_bias'))]
 
 # %% ../../nbs/lib/trust.ipynb #0c322673
@@ -183,7 +188,8 @@ def _within(rows, what):
 
 def _scores_and_lengths(scores, lengths):
     y,x = _within(scores, 'scores'),_within(lengths, 'lengths')
-    if [*map(len, y)]!=[*map(len, x)]: raise TunaError("scores and lengths must be lists of the same lengths, one per instruction")
+    if [*map(len, y)]!=[*map(len, x)]:
+        raise TunaError("scores and lengths must be lists of the same lengths, one per instruction")
     return y,x
 
 # %% ../../nbs/lib/trust.ipynb #a66700ca

@@ -17,7 +17,9 @@ _UNSEEN = re.compile('[\x00-\x08\x0e-\x1b\x7f\u115f\u1160\u2800]')
 
 def _fold(line):
     "A line as it looks, in plain lower case"
-    if not line.isascii(): line = ''.join(c for c in unicodedata.normalize('NFKD', line) if unicodedata.category(c) not in ('Cf','Mn','Me'))
+    if not line.isascii():
+        line = ''.join(c for c in unicodedata.normalize('NFKD', line)
+            if unicodedata.category(c) not in ('Cf','Mn','Me'))
     return _UNSEEN.sub('', line).casefold().translate(_ALIKE)
 
 # %% ../../nbs/lib/verdict.ipynb #ee2868e3
@@ -131,15 +133,18 @@ def _tidy(body):
 # %% ../../nbs/lib/verdict.ipynb #26433490
 def _number(word, n, seen):
     "A response's number, met for the first time"
-    if not re.fullmatch('[0-9]{1,9}', word): raise TunaError(f"the ranking holds {word[:20]!r}, which is no response number")
-    if (k := int(word))>n: raise TunaError(f"the ranking holds {k}, but the responses are 0 to {n-1} and the reference is {n}")
+    if not re.fullmatch('[0-9]{1,9}', word):
+        raise TunaError(f"the ranking holds {word[:20]!r}, which is no response number")
+    if (k := int(word))>n:
+        raise TunaError(f"the ranking holds {k}, but the responses are 0 to {n-1} and the reference is {n}")
     if k in seen: raise TunaError(f"the ranking holds {k} twice")
     seen.add(k)
     return k
 
 def _groups(body, n):
     "The numbers in the body of a list, best first, each in a group with those that tie with it"
-    body = re.sub(rf'(?i)(?<![0-9])[0-9]{{1,9}}(?:{_TIE}[0-9]{{1,9}})+(?![0-9])', lambda m: f"({','.join(re.findall('[0-9]+', m[0]))})", _tidy(body))
+    body = re.sub(rf'(?i)(?<![0-9])[0-9]{{1,9}}(?:{_TIE}[0-9]{{1,9}})+(?![0-9])',
+        lambda m: f"({','.join(re.findall('[0-9]+', m[0]))})", _tidy(body))
     out,seen,inside = [],set(),False
     for w in re.findall(rf'{_OPEN}|{_CLOSE}|[^][(){{}}\s,;>&]+', body):
         if w in '[({])}': inside = w in '[({'
@@ -220,7 +225,8 @@ def _list_at(text, pos, n):
 def _candidates(text, n):
     "Every ranking in a text: its place, its body and its form"
     heads = [(m, *_list_at(text, _SKIP.match(text, m.end()).end(), n)) for m in _HEAD.finditer(text)]
-    found = [(m.start(), 'worst-first' if _WORST.search(m[0]) else body, form) for m,body,form in heads if re.search('[0-9]', body)]
+    found = [(m.start(), 'worst-first' if _WORST.search(m[0]) else body, form) for m,body,form in heads
+        if re.search('[0-9]', body)]
     lone = {(at, k[0]) for at,body,form in found if form=='bare' and len(k := re.findall('[0-9]+', body))==1}
     if len({k for _,k in lone})>1: found = [c for c in found if c[0] not in dict(lone)]
     return found
@@ -230,7 +236,8 @@ _SAME = re.compile(r'(?i)duplicat|identical|cop(?:y|ies) of')
 
 def _twins(text):
     "Groups of numbers, one for each sentence that calls them duplicates"
-    said = [s for s in re.split('[.;\n]+', text) if _SAME.search(s) and not re.search(r"(?i)\b(?:no|not|none|neither)\b|n't\b", s)]
+    said = [s for s in re.split('[.;\n]+', text) if _SAME.search(s)
+        and not re.search(r"(?i)\b(?:no|not|none|neither)\b|n't\b", s)]
     return {frozenset(map(int, re.findall(r'(?<!\w)[0-9]{1,3}(?!\w)', s))) for s in said}
 
 def _complete(groups, n, twins):
@@ -302,7 +309,8 @@ def _said(text):
     for m,nxt in zip(found, found[1:]+[None]):
         said = text[m.end():nxt.start() if nxt else None][:2000]
         said = _MARKER.sub('', said).strip(' \t\n*_`"\'')
-        if r := _rating(said.split('\n')[0]) or _rating('; '.join(_NAMED.findall(said))): yield [int(k) for k in re.findall('[0-9]+', m[1])],r
+        if r := _rating(said.split('\n')[0]) or _rating('; '.join(_NAMED.findall(said))):
+            yield [int(k) for k in re.findall('[0-9]+', m[1])],r
     if t := _TABLE.search(text):
         for m in _CELLS.finditer(text, t.end()):
             if r := _rating(m[2]): yield [int(m[1])],r
@@ -336,7 +344,8 @@ def _reference(text, plain, n):
 def _check(n):
     if n<1: raise TunaError(f"n must be at least 1, got {n}")
 
-def _strict(**properties): return dict(type='object', properties=properties, required=list(properties), additionalProperties=False)
+def _strict(**properties):
+    return dict(type='object', properties=properties, required=list(properties), additionalProperties=False)
 def _array(items, **kw): return dict(type='array', items=items, **kw)
 
 def verdict_schema(
@@ -346,7 +355,8 @@ def verdict_schema(
     _check(n)
     def whole(stop): return dict(type='integer', enum=list(range(stop)))
     rating = _strict(response=whole(n+1), marks=_array(whole(6), minItems=3, maxItems=3), total=whole(16))
-    return _strict(kind=dict(type='string', enum=['open','close']), reference=dict(type='string'), duplicates=_array(whole(n)),
+    return _strict(kind=dict(type='string', enum=['open','close']), reference=dict(type='string'),
+        duplicates=_array(whole(n)),
         ratings=_array(rating), ranking=_array(whole(n+1)))
 
 # %% ../../nbs/lib/verdict.ipynb #7247ecd3
@@ -367,7 +377,8 @@ def _fields(o):
     "Kind, reference and ratings of an object"
     r,said = o.get('ratings'),[]
     for k,e in r.items() if isinstance(r, dict) else enumerate(r if isinstance(r, list) else []):
-        if isinstance(e, dict): k,e = e.get('response', k),{f: v for f,v in e.items() if f!='response' and not isinstance(v, str)}
+        if isinstance(e, dict):
+            k,e = e.get('response', k),{f: v for f,v in e.items() if f!='response' and not isinstance(v, str)}
         if (m := re.search('[0-9]{1,3}', str(k))) and (x := _rating(json.dumps(e)[:500])): said.append(([int(m[0])], x))
     kind = re.match('open|close', str(o.get('kind')).lower())
     return kind and kind[0],o['reference'] if isinstance(o.get('reference'), str) else '',said
@@ -381,9 +392,11 @@ class _Reply:
         self.text,self.n,self.plain,objects = text,n,_plain(text).rstrip(),_objects(text)
         for a,b in objects: self.plain = self.plain[:a]+' '*(b-a)+self.plain[b:]
         self.objects = {a:o for (a,_),o in objects.items()}
-        listed = [(a, r if isinstance(r := o['ranking'], str) else json.dumps(r, ensure_ascii=False)[1:-1], 'list') for a,o in self.objects.items()]
+        listed = [(a, r if isinstance(r := o['ranking'], str) else json.dumps(r, ensure_ascii=False)[1:-1], 'list')
+            for a,o in self.objects.items()]
         self.found = sorted(_candidates(self.plain, n)+listed)
-        self.twins = _twins(self.plain)|{frozenset([int(k)]) for o in self.objects.values() for k in re.findall('[0-9]{1,3}', str(o.get('duplicates')))}
+        self.twins = _twins(self.plain)|{frozenset([int(k)]) for o in self.objects.values()
+            for k in re.findall('[0-9]{1,3}', str(o.get('duplicates')))}
 
     def fields(self, at):
         "Kind, reference and ratings that go with the ranking at `at`; where there is none, the last"

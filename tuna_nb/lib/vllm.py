@@ -14,11 +14,13 @@ def from_vllm(
     c, # vllm.CompletionOutput
 )->Generation: # Without its end token; its ids are kept in `.ids`
     "One of vLLM's answers"
-    if c.finish_reason not in ('stop','length'): raise TunaError(f"vLLM gave up on an answer: its finish_reason is {c.finish_reason!r}")
+    if c.finish_reason not in ('stop','length'):
+        raise TunaError(f"vLLM gave up on an answer: its finish_reason is {c.finish_reason!r}")
     g = Generation(c.text, c.finish_reason)
     g.ids = list(c.token_ids[:len(c.token_ids)-(c.finish_reason=='stop')])
     if c.logprobs is None: return g
-    if len(c.logprobs)!=len(c.token_ids): raise TunaError(f"vLLM gave {len(c.token_ids)} tokens but {len(c.logprobs)} log-probabilities")
+    if len(c.logprobs)!=len(c.token_ids):
+        raise TunaError(f"vLLM gave {len(c.token_ids)} tokens but {len(c.logprobs)} log-probabilities")
     own = [lp[i] for i,lp in zip(g.ids, c.logprobs)]
     g.tokens,g.logps = [o.decoded_token or '' for o in own],[o.logprob for o in own]
     return g
@@ -35,7 +37,8 @@ def sampling_args(
     "How each prompt is to be answered"
     from tuna_nb.lib.generate import check_sampling,streams
     check_sampling(n, max_new_tokens, temperature)
-    fixed = dict(n=n if temperature else 1, temperature=temperature, max_tokens=max_new_tokens, logprobs=0 if logprobs else None)
+    fixed = dict(n=n if temperature else 1, temperature=temperature, max_tokens=max_new_tokens, logprobs=0 if logprobs
+        else None)
     if not temperature: return [fixed]*len(prompts)
     return [dict(fixed, seed=rng.getrandbits(62)) for rng, in streams(prompts, 1, seed)]
 
@@ -49,7 +52,8 @@ class VLLMModel:
         **engine, # For vllm.LLM: dtype, tensor_parallel_size, max_model_len, gpu_memory_utilization, ...
     ):
         try: from vllm import LLM,SamplingParams
-        except ImportError as e: raise TunaError(f"vllm:{model} needs vLLM, which cannot be imported ({e}); pip install 'tuna_nb[vllm]'") from None
+        except ImportError as e:
+            raise TunaError(f"vllm:{model} needs vLLM, which cannot be imported ({e}); pip install 'tuna_nb[vllm]'") from None
         self.name,self.chat,self.params = name or str(model),chat,SamplingParams
         self.llm = LLM(model=str(model), logprobs_mode='raw_logprobs', **engine)
         self.tokenizer,self.context = self.llm.get_tokenizer(),self.llm.model_config.max_model_len

@@ -65,13 +65,16 @@ class Config(Reading, Scale):
     judge_noise:float = .1 # Chance that one of the judge's marks is random
     length_bias:float = 0. # Points it adds for each word
     n_experts:int = 300 # Records of the experts
-    needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='judge_noise length_bias', FIT='batch_size', RATES='lrs', BENCH='bench_size', EXPERTS='n_experts', ENCODER='', ORACLE='', HUMAN='', ANNOTATED='')
+    needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='judge_noise length_bias', FIT='batch_size', RATES='lrs',
+        BENCH='bench_size', EXPERTS='n_experts', ENCODER='', ORACLE='', HUMAN='', ANNOTATED='')
     oracle,asked,code,device,answers_at_once = True,'teacher',('tuna_nb.mini.world',),'cpu',128
     @classmethod
     def quick(cls, **given):
         "The same stages, each in a second or two, too small for any claim"
-        return cls(**{**dict(base_hidden=48, base_layers=2, base_texts=3000, base_steps=120, base_small_hidden=32, base_small_layers=1, base_small_texts=1000, base_small_steps=60,
-            teacher_hidden=64, teacher_layers=2, teacher_texts=3000, teacher_steps=120, vocab_texts=1000, n_train=96, n_val=16, n_ctx=32, max_new_tokens=32, lrs=(1e-3,), prm_lrs=(1e-3,),
+        return cls(**{**dict(base_hidden=48, base_layers=2, base_texts=3000, base_steps=120, base_small_hidden=32,
+            base_small_layers=1, base_small_texts=1000, base_small_steps=60,
+            teacher_hidden=64, teacher_layers=2, teacher_texts=3000, teacher_steps=120, vocab_texts=1000, n_train=96,
+                n_val=16, n_ctx=32, max_new_tokens=32, lrs=(1e-3,), prm_lrs=(1e-3,),
             prm_held=.3, bench_size=.1, examples=2, n_experts=20), **given})
 
 # %% ../../nbs/mini/paper.ipynb #540ea754
@@ -88,18 +91,22 @@ def read_texts(job, who):
     "Pretrain a base model or the teacher"
     from tuna_nb.lib.generate import tiny_lm
     from tuna_nb.mini import world
-    c,kind = SimpleNamespace(**{k: getattr(job.cfg, f'{who}_{k}') for k in ('hidden','layers','texts','steps','lr')}),who.removesuffix('_small')
+    c,kind = SimpleNamespace(**{k: getattr(job.cfg, f'{who}_{k}')
+        for k in ('hidden','layers','texts','steps','lr')}),who.removesuffix('_small')
     pairs = getattr(world, f'{kind}_reading')(c.texts, job.seed+(1000 if kind!=who else 0))
     tok = world.train_tokenizer([a+b for a,b in pairs[:job.cfg.vocab_texts]])
-    model,_ = tiny_lm(tokenizer=tok, hidden=c.hidden, layers=c.layers, heads=4, seed=job.seed, intermediate_size=3*c.hidden)
-    losses = world.pretrain(model, tok, pairs, steps=c.steps, lr=c.lr, batch_size=job.cfg.read_batch, seed=job.seed, desc=who)
+    model,_ = tiny_lm(tokenizer=tok, hidden=c.hidden, layers=c.layers, heads=4, seed=job.seed,
+        intermediate_size=3*c.hidden)
+    losses = world.pretrain(model, tok, pairs, steps=c.steps, lr=c.lr, batch_size=job.cfg.read_batch, seed=job.seed,
+        desc=who)
     for o in (model, tok): o.save_pretrained(job.part/'model')
     return dict(weights=model.num_parameters(), loss=sum(losses[-50:])/len(losses[-50:]))
 
 @patch
 def first_stages(self:Config, add):
     for who in ('base','base_small','teacher'):
-        add(who, read_texts, '', ' '.join(f'{who}_{k}' for k in ('hidden','layers','texts','steps','lr'))+' vocab_texts read_batch', 100, who=who)
+        add(who, read_texts, '', ' '.join(f'{who}_{k}' for k in ('hidden','layers','texts','steps','lr'))
+            +' vocab_texts read_batch', 100, who=who)
 
 # %% ../../nbs/mini/paper.ipynb #b5c86466
 @contextmanager
@@ -122,8 +129,11 @@ def teacher(self:Config, job):
 @contextmanager
 def judge(self:Config, job, judge_noise=None, length_bias=None):
     from tuna_nb.mini.world import Judge
-    noise,bias = (self.judge_noise if judge_noise is None else judge_noise),(self.length_bias if length_bias is None else length_bias)
-    with over_http(job, 'judge', Judge(noise=noise, length_bias=bias, seed=job.seed), f'-{noise:g}-{bias:g}') as backend: yield backend
+    noise,bias = (self.judge_noise if judge_noise is None else judge_noise),(self.length_bias if length_bias is None
+        else length_bias)
+    with over_http(job, 'judge', Judge(noise=noise, length_bias=bias, seed=job.seed),
+            f'-{noise:g}-{bias:g}') as backend:
+        yield backend
 
 # %% ../../nbs/mini/paper.ipynb #f13273b2
 PROGRAM = dict(general=replace(REVIEWERS['general'], system=''))
@@ -178,8 +188,10 @@ def plot_stages(
     at = {k: (1.3*c, (len(ks)-1)/2-i) for c,ks in cols.items() for i,k in enumerate(ks)}
     with figure_style(): fig,ax = plt.subplots(figsize=(4.8,2.8), layout='constrained')
     for k,s in g.items():
-        for p in sorted(set(s.parents).difference(*(_above(g, p) for p in s.parents))): ax.plot(*zip(at[p], at[k]), color='0.75', lw=.8, zorder=1)
-        ax.text(*at[k], k, ha='center', va='center', fontsize=5.8, bbox=dict(boxstyle='round,pad=.3', fc='white', ec='0.5', lw=.6))
+        for p in sorted(set(s.parents).difference(*(_above(g, p) for p in s.parents))):
+            ax.plot(*zip(at[p], at[k]), color='0.75', lw=.8, zorder=1)
+        ax.text(*at[k], k, ha='center', va='center', fontsize=5.8, bbox=dict(boxstyle='round,pad=.3', fc='white',
+            ec='0.5', lw=.6))
     ax.set(xlim=(-.6, 1.3*max(cols)+.6), ylim=(min(y for _,y in at.values())-.6, max(y for _,y in at.values())+.6))
     ax.axis('off')
     return fig
@@ -193,16 +205,19 @@ def _real_blocks(res):
     return [('h1', 'Real data, a real checkpoint'),
         ('p', f"stories260K after instruction tuning on Alpaca's records, and after training on {res['n_train']} rankings of real models' answers by GPT-4-turbo. "
             f"Pair accuracy is the share of pairs in the right order, on {res['n_held']} rankings held out."),
-        ('table', plain_table('Model', ['Pair accuracy', 'Rank loss', 'MLE loss'], rows+[['the longer is better', f"{res['longer_first']:.3f}", '', '']])),
+        ('table', plain_table('Model', ['Pair accuracy', 'Rank loss', 'MLE loss'],
+            rows+[['the longer is better', f"{res['longer_first']:.3f}", '', '']])),
         ('p', f"Tuna's gain in pair accuracy, with a 95 % interval over rankings: {gain('gain_over_sft')} over instruction tuning, {gain('gain_over_more_sft')} over as many further steps of it."),
         ('p', f"Diverse sampling: {s['instructions']} instructions, {s['resampled']} of them with similar responses that were drawn again, {s['too_similar']} responses still at or above τ; mean largest similarity "
-            f"{s['mean_similarity']:.2f}."), *_length_blocks(res['lengths']), ('link', ('report.html', 'Back to the miniature'))]
+            f"{s['mean_similarity']:.2f}."), *_length_blocks(res['lengths']), ('link',
+                ('report.html', 'Back to the miniature'))]
 
 def _length_blocks(o):
     "Table 4 and the judge's taste for length, of real answers"
     ival = lambda x, d=2: f'{x[0]:.{d}f} [{x[1]:.{d}f}, {x[2]:.{d}f}]'
     rows = [[f'rank {k}', ival(x, 0)] for k,x in enumerate(o['by_rank'], 1)]
-    return [('h2', 'Length by rank, real answers ranked by GPT-4-turbo'), ('table', plain_table('Table 4', ['tokens, mean [95 %]'], rows)),
+    return [('h2', 'Length by rank, real answers ranked by GPT-4-turbo'),
+        ('table', plain_table('Table 4', ['tokens, mean [95 %]'], rows)),
         ('p', f"A token is taken for four bytes. Of {o['records']} rankings, the longest answer is first in {ival(o['longest_first'])} of the cases, by chance in {o['by_chance']:.2f}; each further token is worth "
             f"{o['slope']:.4f} [{o['low']:.4f}, {o['high']:.4f}] ranks (a regression within instructions). As in the paper, the judge's first choices are the longest; whether they are better for it, these data cannot say.")]
 
@@ -211,7 +226,8 @@ MAIN = 'table1','lambda','data_size','length' # what a run without --full is abo
 
 def _real(data_dir, out):
     from tuna_nb.train import real_run
-    return dict(real_run(data_dir, Path(out)/'real'), lengths=length_bias_report(load_ranked(Path(data_dir)/'rankings'/'ranking4_gpt4turbo.json')))
+    return dict(real_run(data_dir, Path(out)/'real'),
+        lengths=length_bias_report(load_ranked(Path(data_dir)/'rankings'/'ranking4_gpt4turbo.json')))
 
 @command
 def tuna_mini(
@@ -227,7 +243,8 @@ def tuna_mini(
     if seeds<1: raise TunaError(f"seeds must be 1 or more, got {seeds}")
     if real and not Path(real).is_dir(): raise TunaError(f"--real {real}: no such folder")
     names,out = available(None if full else MAIN, scale),Path(out or f'runs/{scale}')
-    res = run_report(names, scale, out, seeds, links=[('real.html', 'A second page: real data and a real checkpoint')] if real else [])
+    res = run_report(names, scale, out, seeds, links=[('real.html', 'A second page: real data and a real checkpoint')]
+        if real else [])
     if real: write_text(out/'real.html', page(_real_blocks(_real(real, out)), {}))
     print_verdicts(res, names)
     print(f"report: {out/'report.html'}")

@@ -59,10 +59,12 @@ def _schema(body):
         case None | {'type':'text'}: return None
         case {'type':'json_object'}: return {}
         case {'type':'json_schema', 'json_schema':{'name':str(), 'schema':dict() as schema}}: return schema
-    raise _Refused(400, "'response_format' must be text, json_object, or json_schema with a name and a schema", param='response_format')
+    raise _Refused(400, "'response_format' must be text, json_object, or json_schema with a name and a schema",
+        param='response_format')
 
 # %% ../../nbs/mini/serve.ipynb #7b720bec
-_FIELDS = dict(n=(int,1), temperature=((int,float),1.), max_tokens=(int,256), seed=(int,None), logprobs=((bool,int),None))
+_FIELDS = dict(n=(int,1), temperature=((int,float),1.), max_tokens=(int,256), seed=(int,None),
+    logprobs=((bool,int),None))
 
 def _settings(body, chat):
     "The other fields of a request, as `sample` takes them"
@@ -72,9 +74,11 @@ def _settings(body, chat):
         v = body.get(k)
         if v is not None and not isinstance(v, t): raise _Refused(400, f"'{k}' has the wrong type", param=k)
         o[k] = default if v is None else v
-    if o['n']<1 or o['max_tokens']<1 or o['temperature']<0: raise _Refused(400, "'n' and 'max_tokens' must be positive, 'temperature' not negative")
+    if o['n']<1 or o['max_tokens']<1 or o['temperature']<0:
+        raise _Refused(400, "'n' and 'max_tokens' must be positive, 'temperature' not negative")
     logprobs = bool(o['logprobs']) if chat else o['logprobs'] is not None
-    res = dict(n=o['n'], temperature=float(o['temperature']), max_new_tokens=o['max_tokens'], seed=o['seed'], logprobs=logprobs)
+    res = dict(n=o['n'], temperature=float(o['temperature']), max_new_tokens=o['max_tokens'], seed=o['seed'],
+        logprobs=logprobs)
     return res if schema is None else {**res, 'schema':schema}
 
 # %% ../../nbs/mini/serve.ipynb #52518a78
@@ -82,7 +86,8 @@ def _logprobs(g, chat):
     "Log-probabilities of one choice in the format of its API"
     if g.logps is None: return None
     if not chat: return dict(tokens=g.tokens, token_logprobs=g.logps, top_logprobs=None, text_offset=None)
-    return dict(content=[dict(token=t, logprob=l, bytes=list(t.encode()), top_logprobs=[]) for t,l in zip(g.tokens, g.logps)])
+    return dict(content=[dict(token=t, logprob=l, bytes=list(t.encode()), top_logprobs=[])
+        for t,l in zip(g.tokens, g.logps)])
 
 def _choice(i, g, chat):
     "One entry of `choices`"
@@ -92,7 +97,8 @@ def _choice(i, g, chat):
 def _reply(model, gens, n_prompt, chat, number):
     "A whole reply"
     used = dict(prompt_tokens=n_prompt, completion_tokens=sum(len(g.tokens or g.text.split()) for g in gens))
-    return dict(id=f'tuna-{number}', object='chat.completion' if chat else 'text_completion', created=int(time.time()), model=model,
+    return dict(id=f'tuna-{number}', object='chat.completion' if chat else 'text_completion', created=int(time.time()),
+        model=model,
         choices=[_choice(i, g, chat) for i,g in enumerate(gens)], usage=dict(used, total_tokens=sum(used.values())))
 
 # %% ../../nbs/mini/serve.ipynb #c479df69
@@ -168,7 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
         "Send a status and a body: an object as JSON, text and bytes as they are"
         data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(status)
-        for k,v in {'Content-Type':ctype, 'Content-Length':len(data), **(headers or {})}.items(): self.send_header(k, str(v))
+        for k,v in {'Content-Type':ctype, 'Content-Length':len(data), **(headers or {})}.items():
+            self.send_header(k, str(v))
         self.end_headers()
         self.wfile.write(data)
     def answer(self): self.server.owner._handle(self)
@@ -192,9 +199,11 @@ class Server:
         self.api_key,self.delay = api_key,0. # Key asked for, if any; seconds before each answer
         self.max_n,self.refuse_n = None,False # Most choices given; whether n > 1 is an error
         self.requests = 0 # Requests for completions so far, batches left out
-        self.seen,self.answered,self.served = Counter(),Counter(),Counter() # Requests, and whole and right answers, by digest; faults by kind
+        # Requests, and whole and right answers, by digest; faults by kind
+        self.seen,self.answered,self.served = Counter(),Counter(),Counter()
         self.batch_limit,self.batch_wait = 50_000,.05 # Most requests in a batch; seconds that it takes at least
-        self.expire,self.batch_requests = None,0 # Answers after which the next batch expires; requests in batches so far
+        # Answers after which the next batch expires; requests in batches so far
+        self.expire,self.batch_requests = None,0
         self._start(models, port)
     def __enter__(self): return self
     def __exit__(self, *exc): self.close()
@@ -244,14 +253,16 @@ def _handle(self:Server, h):
 @patch
 def _check(self:Server, h):
     "Refuse a wrong key"
-    if self.api_key and h.headers.get('Authorization')!=f'Bearer {self.api_key}': raise _Refused(401, 'Incorrect API key provided', 'invalid_api_key')
+    if self.api_key and h.headers.get('Authorization')!=f'Bearer {self.api_key}':
+        raise _Refused(401, 'Incorrect API key provided', 'invalid_api_key')
 
 # %% ../../nbs/mini/serve.ipynb #6c6b9a22
 @patch
 def _route(self:Server, h, url, raw):
     "The reply to anything but a request for completions"
     match [h.command, *url.path.split('/')[1:]]:
-        case 'GET','v1','models': return dict(object='list', data=[dict(id=k, object='model', created=0, owned_by='tuna_nb') for k in self.models])
+        case 'GET','v1','models': return dict(object='list',
+            data=[dict(id=k, object='model', created=0, owned_by='tuna_nb') for k in self.models])
         case 'POST','v1','files': return self._upload(h.headers.get('Content-Type') or '', raw)
         case 'GET','v1','files',name: return self._file(name)['info']
         case 'GET','v1','files',name,'content': return self._file(name)['data']
@@ -270,7 +281,8 @@ def _ask(self:Server, body, chat):
     model = self.models.get(name) if isinstance(name, str) else None
     if not model: raise _Refused(404, f"the model {name!r} does not exist", 'model_not_found', 'model')
     prompt,settings = _prompt(body, chat),_settings(body, chat)
-    if 'schema' in settings and not model.takes_schema: raise _Refused(400, f"'response_format' is not supported by {name}", param='response_format')
+    if 'schema' in settings and not model.takes_schema:
+        raise _Refused(400, f"'response_format' is not supported by {name}", param='response_format')
     if self.refuse_n and settings['n']>1: raise _Refused(400, "'n' must be 1", param='n')
     settings['n'] = min(settings['n'], self.max_n or settings['n'])
     return lambda: _reply(name, *model.ask(prompt, **settings), chat, next(self._number))
@@ -359,7 +371,8 @@ def faults(self:Server,
     "Let a share of the coming requests fail, by seed, body and how often that body was seen"
     kinds = list(FAULTS) if kinds is None else list(kinds)
     if not 0<=share<=1: raise TunaError(f"share must be between 0 and 1, got {share}")
-    if not kinds or set(kinds)-set(FAULTS): raise TunaError(f"kinds must be from {', '.join(FAULTS)}, got {', '.join(kinds) or 'none'}")
+    if not kinds or set(kinds)-set(FAULTS):
+        raise TunaError(f"kinds must be from {', '.join(FAULTS)}, got {', '.join(kinds) or 'none'}")
     self._share = dict(share=share, seed=seed, kinds=kinds, retry_after=retry_after, slow=slow)
     self.seen.clear()
 
@@ -415,12 +428,14 @@ def _form(ctype, raw):
     "The fields of a multipart form: name to (file name, bytes)"
     msg = message_from_bytes(f'Content-Type: {ctype}\r\n\r\n'.encode()+raw)
     if not msg.is_multipart(): raise _Refused(400, 'the body is not a multipart form')
-    return {p.get_param('name', header='content-disposition'):(p.get_filename(), p.get_payload(decode=True)) for p in msg.get_payload()}
+    return {p.get_param('name', header='content-disposition'):(p.get_filename(), p.get_payload(decode=True))
+        for p in msg.get_payload()}
 
 @patch
 def _keep(self:Server, data, filename, purpose):
     "Keep a file; what the protocol says of it"
-    info = dict(id=f'file-{next(self._number)}', object='file', bytes=len(data), created_at=int(time.time()), filename=filename,
+    info = dict(id=f'file-{next(self._number)}', object='file', bytes=len(data), created_at=int(time.time()),
+        filename=filename,
         purpose=purpose, status='processed')
     self._files[info['id']] = dict(info=info, data=data)
     return info
@@ -455,8 +470,11 @@ def _line(text, endpoint, seen):
     except ValueError: raise _Refused(400, 'not valid JSON', 'invalid_json_line') from None
     match o:
         case {'custom_id':str(name), 'method':'POST', 'url':str(url), 'body':dict()}: pass
-        case _: raise _Refused(400, "a line must have 'custom_id', 'method' POST, 'url' and 'body'", 'missing_required_parameter')
-    if not 0<len(name)<=64: raise _Refused(400, f'custom_id must have 1 to 64 characters, got {len(name)}', 'invalid_custom_id', 'custom_id')
+        case _: raise _Refused(400, "a line must have 'custom_id', 'method' POST, 'url' and 'body'",
+            'missing_required_parameter')
+    if not 0<len(name)<=64:
+        raise _Refused(400, f'custom_id must have 1 to 64 characters, got {len(name)}', 'invalid_custom_id',
+            'custom_id')
     if name in seen: raise _Refused(400, f'custom_id {name} is used before', 'duplicate_custom_id', 'custom_id')
     if url!=endpoint: raise _Refused(400, f"url {url} is not the batch's endpoint {endpoint}", 'url_mismatch', 'url')
     seen.add(name)
@@ -473,7 +491,9 @@ def _lines(data, endpoint, limit):
     rows,seen,good,bad = data.split(b'\n'),set(),[],[]
     if not rows[-1].strip(): rows.pop()
     if not rows: return [],[_problem(_Refused(400, 'the file has no requests', 'empty_file'))]
-    if len(rows)>limit: return [],[_problem(_Refused(400, f'{len(rows)} requests, at most {limit} are allowed', 'too_many_tasks'), limit+1)]
+    if len(rows)>limit:
+        return [],[_problem(_Refused(400, f'{len(rows)} requests, at most {limit} are allowed', 'too_many_tasks'),
+            limit+1)]
     for i,row in enumerate(rows, 1):
         try: good.append(_line(row, endpoint, seen))
         except _Refused as e: bad.append(_problem(e, i))
@@ -485,11 +505,15 @@ _STATUSES = ('in_progress','finalizing','completed','failed','expired','cancelli
 @patch
 def _create(self:Server, body):
     "Queue a batch"
-    if body.get('endpoint') not in _ADDRESSES: raise _Refused(400, f"'endpoint' must be one of {', '.join(_ADDRESSES)}", param='endpoint')
-    if body.get('completion_window')!='24h': raise _Refused(400, "'completion_window' must be 24h", param='completion_window')
+    if body.get('endpoint') not in _ADDRESSES:
+        raise _Refused(400, f"'endpoint' must be one of {', '.join(_ADDRESSES)}", param='endpoint')
+    if body.get('completion_window')!='24h':
+        raise _Refused(400, "'completion_window' must be 24h", param='completion_window')
     name,data,now = body.get('input_file_id'),self._file(body.get('input_file_id'))['data'],int(time.time())
-    batch = dict(id=f'batch_{next(self._number)}', object='batch', endpoint=body['endpoint'], errors=None, input_file_id=name, completion_window='24h',
-        status='validating', output_file_id=None, error_file_id=None, created_at=now, expires_at=now+24*3600, **{f'{o}_at':None for o in _STATUSES},
+    batch = dict(id=f'batch_{next(self._number)}', object='batch', endpoint=body['endpoint'], errors=None,
+        input_file_id=name, completion_window='24h',
+        status='validating', output_file_id=None, error_file_id=None, created_at=now, expires_at=now+24*3600,
+            **{f'{o}_at':None for o in _STATUSES},
         request_counts=dict(total=0, completed=0, failed=0), metadata=body.get('metadata'))
     job = dict(batch=batch, data=data, expire=self.expire, stop=threading.Event())
     with self._lock:
@@ -525,7 +549,8 @@ def _cancel(self:Server, name):
 @patch
 def _list(self:Server, limit='20', after=None, **other):
     "Batches, the newest first"
-    if not limit.isdigit() or not 1<=int(limit)<=100: raise _Refused(400, f"'limit' must be 1 to 100, got {limit}", param='limit')
+    if not limit.isdigit() or not 1<=int(limit)<=100:
+        raise _Refused(400, f"'limit' must be 1 to 100, got {limit}", param='limit')
     names = list(self._batches)[::-1]
     i = names.index(self._batch(after)['batch']['id'])+1 if after else 0
     page = names[i:i+int(limit)]
@@ -550,8 +575,10 @@ def _run(self:Server, batch, data, expire, stop):
         batch['request_counts'] = dict(total=len(lines), completed=len(done), failed=len(failed))
     end = 'completed' if len(lines)==len(lines[:expire]) else 'expired'
     if not self._step(batch, 'finalizing'): end = 'cancelled'
-    rest = [self._row(o, error=dict(code=f'batch_{end}', message=f'the batch was {end} before this request')) for o in lines[len(done)+len(failed):]]
-    self._step(batch, end, output_file_id=self._results(done, 'output'), error_file_id=self._results(failed+rest, 'error'))
+    rest = [self._row(o, error=dict(code=f'batch_{end}', message=f'the batch was {end} before this request'))
+        for o in lines[len(done)+len(failed):]]
+    self._step(batch, end, output_file_id=self._results(done, 'output'), error_file_id=self._results(failed+rest,
+        'error'))
 
 # %% ../../nbs/mini/serve.ipynb #91f9b39f
 @patch

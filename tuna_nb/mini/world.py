@@ -63,7 +63,8 @@ TIPS = dict(
     swimming=['learn to float','stay near the shore','breathe out slowly','wear a cap','watch the waves'])
 
 # %% ../../nbs/mini/world.ipynb #503340ea
-HELD_OUT = {'mouse','duck','violet','moss','brush','lamp','bike','cart', 'travelling','swimming', 'near','far','sharp','blunt','clean','dirty'}
+HELD_OUT = {'mouse','duck','violet','moss','brush','lamp','bike','cart', 'travelling','swimming',
+    'near','far','sharp','blunt','clean','dirty'}
 
 def _choose(rng, options, held):
     "One of the options on the asked-for side of the split"
@@ -95,11 +96,14 @@ def _fact(k): return lambda a: THINGS[a['x']][k]
 def _not(k): return lambda a: [v for v in FACTS[k] if v!=THINGS[a['x']][k]]
 def _of(text, k): return lambda a: text.format(THINGS[a['x']][k])
 
-_family('color', "What color is the {x}?|Name the color of the {x}.|Which color does the {x} have?", ["Tell me what color the {x} is.","The {x} has which color?"],
+_family('color', "What color is the {x}?|Name the color of the {x}.|Which color does the {x} have?",
+    ["Tell me what color the {x} is.","The {x} has which color?"],
     _x, _fact('color'), _not('color'), "The {x} is {a}.", _of("it belongs to the {}", 'place'))
-_family('place', "Where do you find the {x}?|Name the place of the {x}.|Where does the {x} belong?", ["Tell me where the {x} belongs.","In which place is the {x}?"],
+_family('place', "Where do you find the {x}?|Name the place of the {x}.|Where does the {x} belong?",
+    ["Tell me where the {x} belongs.","In which place is the {x}?"],
     _x, _fact('place'), _not('place'), "The {x} belongs to the {a}.", _of("it is {}", 'color'))
-_family('kind', "What kind of thing is the {x}?|Name the kind of the {x}.|To which kind does the {x} belong?", ["Tell me what kind of thing the {x} is.","The {x} is of which kind?"],
+_family('kind', "What kind of thing is the {x}?|Name the kind of the {x}.|To which kind does the {x} belong?",
+    ["Tell me what kind of thing the {x} is.","The {x} is of which kind?"],
     _x, _fact('kind'), _not('kind'), "The {x} is a kind of {a}.", _of("it {}", 'does'))
 _family('does', "What does the {x} do?|Name what the {x} does.|Say what the {x} is doing.", [],
     _x, _fact('does'), _not('does'), "The {x} {a}.", _of("it is {}", 'color'), held=True)
@@ -111,12 +115,15 @@ def _at(k): return lambda a: a[k]
 def _but(k): return lambda a: [a[o] for o in 'pqrs' if o!=k]
 _LIST = "{p} {q} {r} {s}"
 
-_family('opposite', "What is the opposite of {w}?|Name the opposite of {w}.|Which word means the opposite of {w}?", ["Tell me the opposite of {w}.","{w} is the opposite of what?"],
+_family('opposite', "What is the opposite of {w}?|Name the opposite of {w}.|Which word means the opposite of {w}?",
+    ["Tell me the opposite of {w}.","{w} is the opposite of what?"],
     _opposite, lambda a: OPPOSITES[a['w']], lambda a: [w for w in OPPOSITES if w not in (a['w'], OPPOSITES[a['w']])],
     "The opposite of {w} is {a}.", lambda a: f"the opposite of {OPPOSITES[a['w']]} is {a['w']}")
-_family('first_word', "Which word comes first?|Name the first word.|Write the first word of the list.", ["Tell me the first word.","The list starts with which word?"],
+_family('first_word', "Which word comes first?|Name the first word.|Write the first word of the list.",
+    ["Tell me the first word.","The list starts with which word?"],
     _list, _at('p'), _but('p'), "The first word is {a}.", lambda a: f"the last word is {a['s']}", _LIST)
-_family('last_word', "Which word comes last?|Name the last word.|Write the last word of the list.", ["Tell me the last word.","The list ends with which word?"],
+_family('last_word', "Which word comes last?|Name the last word.|Write the last word of the list.",
+    ["Tell me the last word.","The list ends with which word?"],
     _list, _at('s'), _but('s'), "The last word is {a}.", lambda a: f"the first word is {a['p']}", _LIST)
 _family('second_word', "Which word comes second?|Name the second word.|Write the second word of the list.", [],
     _list, _at('q'), _but('q'), "The second word is {a}.", lambda a: f"the first word is {a['p']}", _LIST, held=True)
@@ -139,7 +146,8 @@ def _colored(rng, held):
 
 def _others(ks): return lambda a: [a[k] for k in ks if a[k]!=a['x']]
 
-_family('odd', "Which one does not belong?|Name the odd one out.|Find the thing that does not fit.", ["Tell me which one is odd.","Three are of one kind; which is not?"],
+_family('odd', "Which one does not belong?|Name the odd one out.|Find the thing that does not fit.",
+    ["Tell me which one is odd.","Three are of one kind; which is not?"],
     _odd, _at('x'), _others('pqrs'), "The {a} does not belong.", _of("it is a kind of {}", 'kind'), _LIST)
 _family('which_color', "Which one is {c}, the {p} or the {q}?|Name the {c} one: the {p} or the {q}.|Which of the two is {c}, the {p} or the {q}?", [],
     _colored, _at('x'), _others('pq'), "The {a} is {c}.", _of("it belongs to the {}", 'place'), held=True)
@@ -158,10 +166,12 @@ def _someone(a):
     i = next(i for i in range(3) if a[f'x{i+1}']!=a['x'])
     return f"{a['pqr'[i]]} has the {a[f'x{i+1}']}"
 
-_family('who_has', "Who has the {x}?|Name the person with the {x}.|Which person has the {x}?", ["Tell me who has the {x}.","The {x} is with whom?"],
+_family('who_has', "Who has the {x}?|Name the person with the {x}.|Which person has the {x}?",
+    ["Tell me who has the {x}.","The {x} is with whom?"],
     _has, _at('w'), lambda a: [a[k] for k in 'pqr' if a[k]!=a['w']], "{a} has the {x}.", _someone, _HAS, hard=True)
 _family('what_has', "What does {w} have?|Name the thing that {w} has.|Which thing does {w} have?", [],
-    _has, _at('x'), lambda a: [a[k] for k in ('x1','x2','x3') if a[k]!=a['x']], "{w} has the {a}.", _someone, _HAS, held=True)
+    _has, _at('x'), lambda a: [a[k] for k in ('x1','x2','x3') if a[k]!=a['x']], "{w} has the {a}.", _someone, _HAS,
+        held=True)
 
 # %% ../../nbs/mini/world.ipynb #6a7708d4
 def _two(rng, held): return dict(zip('mn', map(str, rng.sample(range(10, 100), 2))))
@@ -169,26 +179,35 @@ def _digits(rng, held): return dict(m=str(rng.randrange(2, 10)), n=str(rng.randr
 def _pick(f): return lambda a: f(a['m'], a['n'], key=int)
 def _sum(a): return int(a['m'])+int(a['n'])
 
-_family('bigger', "Which number is bigger, {m} or {n}?|Name the bigger number: {m} or {n}.", ["Tell me which is bigger, {m} or {n}.","Of {m} and {n}, the bigger is which?"],
-    _two, _pick(max), lambda a: [_pick(min)(a)], "The bigger number is {a}.", lambda a: f"the smaller number is {_pick(min)(a)}", hard=True)
-_family('smaller', "Which number is smaller, {m} or {n}?|Name the smaller number: {m} or {n}.", ["Tell me which is smaller, {m} or {n}.","Of {m} and {n}, the smaller is which?"],
-    _two, _pick(min), lambda a: [_pick(max)(a)], "The smaller number is {a}.", lambda a: f"the bigger number is {_pick(max)(a)}", hard=True)
-_family('plus', "What is {m} plus {n}?|Add {m} and {n}.", ["Tell me the sum of {m} and {n}.","{m} plus {n} makes what?"],
-    _digits, lambda a: str(_sum(a)), lambda a: [str(_sum(a)+d) for d in (-2,-1,1,2)], "{m} plus {n} is {a}.", lambda a: f"{a['n']} plus {a['m']} is {_sum(a)}", hard=True)
+_family('bigger', "Which number is bigger, {m} or {n}?|Name the bigger number: {m} or {n}.",
+    ["Tell me which is bigger, {m} or {n}.","Of {m} and {n}, the bigger is which?"],
+    _two, _pick(max), lambda a: [_pick(min)(a)], "The bigger number is {a}.",
+        lambda a: f"the smaller number is {_pick(min)(a)}", hard=True)
+_family('smaller', "Which number is smaller, {m} or {n}?|Name the smaller number: {m} or {n}.",
+    ["Tell me which is smaller, {m} or {n}.","Of {m} and {n}, the smaller is which?"],
+    _two, _pick(min), lambda a: [_pick(max)(a)], "The smaller number is {a}.",
+        lambda a: f"the bigger number is {_pick(max)(a)}", hard=True)
+_family('plus', "What is {m} plus {n}?|Add {m} and {n}.",
+    ["Tell me the sum of {m} and {n}.","{m} plus {n} makes what?"],
+    _digits, lambda a: str(_sum(a)), lambda a: [str(_sum(a)+d) for d in (-2,-1,1,2)], "{m} plus {n} is {a}.",
+        lambda a: f"{a['n']} plus {a['m']} is {_sum(a)}", hard=True)
 
 # %% ../../nbs/mini/world.ipynb #e54cd24b
-_SAYS = dict(kind="The {} is a kind of {}.", color="The {} is {}.", place="The {} belongs to the {}.", does="The {} {}.")
+_SAYS = dict(kind="The {} is a kind of {}.", color="The {} is {}.", place="The {} belongs to the {}.",
+    does="The {} {}.")
 def _say(x, k, fact=None): return _SAYS[k].format(x, fact or THINGS[x][k])
 def _topic(rng, held): return dict(t=_choose(rng, TIPS, held))
 def _pair(rng, held):
     x = _choose(rng, THINGS, held)
     return dict(x=x, y=rng.choice([t for t in THINGS if t!=x and t not in HELD_OUT]))
 
-_family('describe', "Describe the {x}.|What do you know about the {x}?|Write about the {x}.", ["Tell me about the {x}.","Explain to me what the {x} is."],
+_family('describe', "Describe the {x}.|What do you know about the {x}?|Write about the {x}.",
+    ["Tell me about the {x}.","Explain to me what the {x} is."],
     _x, clauses=lambda a: [_say(a['x'], k) for k in FACTS])
 _family('compare', "Compare the {x} and the {y}.|What do you know about the {x} and the {y}?|Write about the {x} and the {y}.", ["Tell me about the {x} and the {y}.","Explain to me what the {x} and the {y} are."],
     _pair, clauses=lambda a: [_say(a[o], k) for k in ('kind','color') for o in 'xy'])
-_family('tips', "Give tips for {t}.|How can I get better at {t}?|Write some advice for {t}.", ["Tell me some tips for {t}.","What helps with {t}?"],
+_family('tips', "Give tips for {t}.|How can I get better at {t}?|Write some advice for {t}.",
+    ["Tell me some tips for {t}.","What helps with {t}?"],
     _topic, clauses=lambda a: [f"You can {t}." for t in TIPS[a['t']]])
 
 # %% ../../nbs/mini/world.ipynb #9e2a3f8b
@@ -207,7 +226,8 @@ def ask(
 @cache
 def _pattern(template): return re.compile(re.sub(r'\\\{(\w+)\\\}', r'(?P<\1>\\w+)', re.escape(template)))
 @cache
-def _patterns(): return [(_pattern(q), f) for f in FAMILIES.values() for q in sorted(f.ask+f.new, key=lambda q: -q.count('{'))]
+def _patterns():
+    return [(_pattern(q), f) for f in FAMILIES.values() for q in sorted(f.ask+f.new, key=lambda q: -q.count('{'))]
 
 def _complete(name, a):
     "The arguments that a reader infers"
@@ -315,7 +335,8 @@ def respond(
     return f"{text[:-1]}, and {family.more(args)}." if rng.random()<.6 else text
 
 # %% ../../nbs/mini/world.ipynb #02079bae
-def _weighted(rng, families): return rng.choices(families, [.5 if f.hard else 2 if f.clauses else 1 for f in families])[0]
+def _weighted(rng, families):
+    return rng.choices(families, [.5 if f.hard else 2 if f.clauses else 1 for f in families])[0]
 
 def _conversation(rng, careful):
     "A question and an answer, with up to two others before it"
@@ -408,10 +429,13 @@ def train_tokenizer(
     tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split('\n', 'isolated'),
         pre_tokenizers.Metaspace(prepend_scheme='always'), pre_tokenizers.Split(Regex(r'[.,:;?0-9]'), 'isolated')])
     tok.decoder = decoders.Metaspace(prepend_scheme='always')
-    tok.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=['<pad>','<s>','</s>','<unk>'],
+    tok.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=vocab_size,
+        special_tokens=['<pad>','<s>','</s>','<unk>'],
         initial_alphabet=[chr(i) for i in range(33, 127)], show_progress=False))
-    tok.post_processor = processors.TemplateProcessing(single='<s> $A', special_tokens=[('<s>', tok.token_to_id('<s>'))])
-    out = PreTrainedTokenizerFast(tokenizer_object=tok, pad_token='<pad>', bos_token='<s>', eos_token='</s>', unk_token='<unk>')
+    tok.post_processor = processors.TemplateProcessing(single='<s> $A',
+        special_tokens=[('<s>', tok.token_to_id('<s>'))])
+    out = PreTrainedTokenizerFast(tokenizer_object=tok, pad_token='<pad>', bos_token='<s>', eos_token='</s>',
+        unk_token='<unk>')
     out.add_tokens(template_parts())
     return out
 
@@ -433,7 +457,8 @@ def _reading_loss(model, batch, pad):
     fill = lambda rows, value: torch.tensor([r+[value]*(T-len(r)) for r in rows])
     ids = fill([a+b for a,b in batch], pad)
     mask = fill([[1]*len(a+b) for a,b in batch], 0)
-    return model(input_ids=ids, attention_mask=mask, labels=fill([[-100]*len(a)+b for a,b in batch], -100), use_cache=False).loss
+    return model(input_ids=ids, attention_mask=mask, labels=fill([[-100]*len(a)+b for a,b in batch], -100),
+        use_cache=False).loss
 
 # %% ../../nbs/mini/world.ipynb #143beb48
 def _optimizers(model, lr):
@@ -511,7 +536,8 @@ def rank(self:Judge, rng, prompt, schema=None):
     if schema: return json.dumps(dict(kind=kind, reference=best, duplicates=twice, ranking=order,
         ratings=[dict(response=i, marks=got[i][0], total=total[i]) for i in order]))
     return '\n'.join([f"The instruction is {kind}-ended.", f"###Response {len(texts)}:", best, '',
-        f"Duplicates: {twice or 'none'}", *[f"Response {i}: [{_marks_text(*got[i], total[i])}]" for i in order], f"rank: {order}"])
+        f"Duplicates: {twice or 'none'}", *[f"Response {i}: [{_marks_text(*got[i], total[i])}]" for i in order],
+            f"rank: {order}"])
 
 def _marks_text(marks, bonus, total):
     "A rating with its three parts, unless something else was added to them"
@@ -551,8 +577,11 @@ class SuperNI:
         held = [f for f in FAMILIES.values() if f.held]
         self.rows = [ask(f, rng, rng.random()<.5) for f in held for _ in range(n)]
         self.examples = [[ask(FAMILIES[r['family']], rng) for _ in range(2)][:shots] for r in self.rows]
-        self.instances = [dict(id=str(i), references=_answers(r), task_id=r['family'], task_category=r['family']) for i,r in enumerate(self.rows)]
-    def prompts(self): return [format_prompt(_with_examples(r, e) if e else r['instruction'], r['input']) for r,e in zip(self.rows, self.examples)]
+        self.instances = [dict(id=str(i), references=_answers(r), task_id=r['family'], task_category=r['family'])
+            for i,r in enumerate(self.rows)]
+    def prompts(self):
+        return [format_prompt(_with_examples(r, e) if e else r['instruction'], r['input'])
+            for r,e in zip(self.rows, self.examples)]
     def score(self, responses):
         "Mean ROUGE-L in percent"
         best = [max(rouge_l(t, a) for a in o['references']) for o,t in zip(self.instances, responses, strict=True)]
@@ -582,7 +611,8 @@ class LMentry:
             for i,template in enumerate([f.ask[0], *f.new[:2]]):
                 for _ in range(n):
                     a = f.draw(rng, True)
-                    self.rows.append(dict(instruction=template.format(**a), input=f.input.format(**a), family=f.name, template=i))
+                    self.rows.append(dict(instruction=template.format(**a), input=f.input.format(**a), family=f.name,
+                        template=i))
     def prompts(self): return [format_prompt(r['instruction'], r['input']) for r in self.rows]
 
 # %% ../../nbs/mini/world.ipynb #6c36960e
@@ -593,7 +623,8 @@ def score(self:LMentry, responses):
     of = lambda **want: [y for r,y in zip(self.rows, right) if all(r[k]==v for k,v in want.items())]
     tasks = list(dict.fromkeys(r['family'] for r in self.rows))
     accuracy = sum(100*sum(of(family=t))/len(of(family=t)) for t in tasks)/len(tasks)
-    orders = {t: [[y for r,y in zip(self.rows, right) if r['family']==t and _order(r) is o] for o in (True,False)] for t in ('bigger','smaller')}
+    orders = {t: [[y for r,y in zip(self.rows, right) if r['family']==t and _order(r) is o] for o in (True,False)]
+        for t in ('bigger','smaller')}
     gaps = dict(template=[_gap([of(family=t, template=i) for i in range(3)]) for t in tasks],
         order=[_gap(g) for g in orders.values()], adjacent=[_gap([of(family=a), of(family=b)]) for a,b in _ADJACENT])
     robust = 100-sum(sum(g)/len(g) for g in gaps.values())/len(gaps)
@@ -615,7 +646,8 @@ class VicunaQA:
     def score(self, responses):
         "Mean length of the answers in words, and the oracle's mean rating"
         n = len(self.rows)
-        return dict(words=sum(len(t.split()) for t in responses)/n, rating=sum(rating(r['instruction'], r['input'], t) for r,t in zip(self.rows, responses, strict=True))/n)
+        return dict(words=sum(len(t.split()) for t in responses)/n, rating=sum(rating(r['instruction'], r['input'], t)
+            for r,t in zip(self.rows, responses, strict=True))/n)
 
 def benchmarks(
     seed:int, # Same seed, same questions
