@@ -8,7 +8,7 @@ __all__ = ['EXPERIMENTS', 'SCALES', 'ORACLE', 'PUBLISHED', 'TABLE4', 'RANKINGS',
            'length_by_rank', 'plot_length_bias', 'length_table', 'plot_bias', 'plot_beta', 'beta_table', 'judges_table',
            'recipe_table', 'answers_table', 'plot_noise', 'find_experiment', 'experiments_table', 'scale_settings',
            'chosen', 'stages_of', 'missing_extra', 'available', 'gather', 'run_report', 'finished_seeds',
-           'run_experiments', 'plan_lines', 'tuna_ablate', 'print_verdicts']
+           'run_experiments', 'plan_lines', 'tuna_ablate', 'show_verdicts', 'show_report']
 
 # %% ../nbs/06_ablations.ipynb #13a457ee
 import importlib.metadata,importlib.util,json,os,platform
@@ -537,8 +537,18 @@ def _given(scale, settings, external, **options):
         raise TunaError(f"--external must be NAME=MODEL with commas between, got {external!r}")
     return given if scale in ORACLE else {**dict(bench_data=str(real_data() or '')), **given}
 
+# %% ../nbs/06_ablations.ipynb #bf1cb144
+def _list_experiments():
+    for k,e in EXPERIMENTS.items(): print(f'{k:12} {e.alias:8} {e.paper:25} {e.question}')
+    return {k: dict(alias=e.alias, paper=e.paper, question=e.question) for k,e in EXPERIMENTS.items()}
+
+def _show_stages(lines):
+    print('\n'.join(lines))
+    return dict(stages=lines)
+
 # %% ../nbs/06_ablations.ipynb #56d8eeba
-@command
+@command(example="""tuna_ablate --list
+tuna_ablate fig2 table4 --scale mini --seeds 3""")
 def tuna_ablate(
     *names:str, # Experiments, such as fig2 or table10; all that the scale has if none is named
     list:bool=False, # Print the experiments and stop
@@ -558,24 +568,37 @@ def tuna_ablate(
     launch:str='', # small, paper: what starts training on several devices, such as "accelerate launch --config_file FILE"
     workers:int=None, # Stages at a time
     plan:bool=False, # Print what would be done and stop
-):
+): # The report and what became of each claim
     "Run experiments of the paper and write a report; a run that was stopped goes on"
-    if list: return print('\n'.join(f'{k:12} {e.alias:8} {e.paper:25} {e.question}' for k,e in EXPERIMENTS.items()))
+    if list: return _list_experiments()
     given = _given(scale, settings, external, base=base, base_small=base_small, teacher_model=teacher,
         judge_model=judge, data_file=data, bench_data=bench_data, expert_file=experts, launch=launch)
     names,out = available(names or None, scale),out or f'runs/{scale}'
-    if plan: return print('\n'.join(plan_lines(names, scale_settings(scale, **given), out, seeds)))
+    if plan: return _show_stages(plan_lines(names, scale_settings(scale, **given), out, seeds))
     res = run_report(names, scale, out, seeds, workers, **given)
-    print_verdicts(res, names)
-    print(f"report: {Path(out)/('report.html' if res['seeds'] else 'tables')}")
+    return show_report(res, names, out)
 
 # %% ../nbs/06_ablations.ipynb #d88bd101
-def print_verdicts(
+def show_verdicts(
     res:dict, # What results.json holds
     names:list, # In `EXPERIMENTS`
-):
+)->dict: # Verdict by claim; empty for a single seed, which decides none
     "A line for each claim that could be asked"
-    if len(res['seeds'])==1: return print("one seed decides no claim; --seeds 3 or more do")
+    if len(res['seeds'])==1:
+        print("one seed decides no claim; --seeds 3 or more do")
+        return {}
     mine = claims_of(names)
-    for claim,v in verdict(check_claims(res['seeds'], mine), mine).items():
-        if v['verdict']!='cannot be asked here': print(f"{v['verdict']}: {claim}")
+    got = {claim: v['verdict'] for claim,v in verdict(check_claims(res['seeds'], mine), mine).items()}
+    for claim,v in got.items():
+        if v!='cannot be asked here': print(f"{v}: {claim}")
+    return got
+
+def show_report(
+    res:dict, # What results.json holds
+    names:list, # In `EXPERIMENTS`
+    out, # Folder of the run
+)->dict: # Address of the report, number of seeds, verdict by claim
+    "What a run has come to"
+    verdicts,report = show_verdicts(res, names),Path(out)/('report.html' if res['seeds'] else 'tables')
+    print(f"report: {report}")
+    return dict(report=report, seeds=len(res['seeds']), verdicts=verdicts)

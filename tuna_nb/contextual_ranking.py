@@ -18,7 +18,7 @@ import numpy as np
 from datasets import Dataset
 from fastcore.meta import delegates
 from .data import format_prompt,head,load_instructions,load_ranked,log,save_ranked
-from .lib.backend import open_backend,plan_of,replies_of,with_store
+from .lib.backend import open_backend,plan_of,replies_of,result_of,show_asked,with_store
 from .lib.core import TunaError,command,progress,write_jsonl,write_text
 from .lib.llm import Failure,Generation,sample_each
 from .lib.rouge import lcs_f,pairwise_rouge_l,rouge_l,rouge_tokens
@@ -486,7 +486,7 @@ def _resuming(out):
     for end in ('','-wal','-shm'): p.with_name(p.name+end).unlink(missing_ok=True)
 
 # %% ../nbs/02_contextual_ranking.ipynb #e9e0ba79
-@command
+@command(example='tuna_sample alpaca_data.json out/alpaca samples.jsonl --n 4')
 @delegates(open_backend, but=['store'])
 def tuna_sample(
     data:str, # Instruction records: JSON, JSON lines, Parquet or Hub id
@@ -505,22 +505,24 @@ def tuna_sample(
     dry_run:bool=False, # Only say what would be asked, without what is drawn again, and what it would cost
     expect:int=60, # Tokens that a response usually has, for that estimate
     **kwargs
-):
+): # What was written, and what it cost
     "Sample diverse responses from an instruction-tuned model (§3.1)"
     ds = load_instructions(data, blank_output='keep')
     if limit: ds = head(ds, limit)
     if dry_run:
         prompts = [format_prompt(r['instruction'], r['input'], template) for r in ds]
-        return print(plan_of(open_backend(model, kind=kind, **kwargs), prompts, n=n, temperature=temp,
+        return show_asked(plan_of(open_backend(model, kind=kind, **kwargs), prompts, n=n, temperature=temp,
             max_new_tokens=max_new_tokens, expect=expect))
     with _resuming(out) as store:
         sampler = open_backend(model, kind=kind, store=store, **kwargs)
         got = sample_responses(ds, sampler, store, template, out=out, n=n, tau=tau, temp=temp,
             temp_step=temp_step, max_trials=max_trials, max_new_tokens=max_new_tokens, seed=seed)
     print(f"{len(got)} records, {sum(t>0 for t in got['trials'])} of them with similar responses resampled: {out}")
+    return result_of(out, ds, got, sampler)
 
 # %% ../nbs/02_contextual_ranking.ipynb #0ac1146e
-@command
+@command(example="""tuna_ctx_rank samples.jsonl gpt-4.1 ranked.jsonl --base-url https://api.openai.com/v1 --dry-run
+tuna_ctx_rank samples.jsonl gpt-4.1 ranked.jsonl --base-url https://api.openai.com/v1 --max-usd 50""")
 @delegates(open_backend, but=['store'])
 def tuna_ctx_rank(
     data:str, # Records with responses, as tuna_sample writes them
@@ -540,7 +542,7 @@ def tuna_ctx_rank(
     dry_run:bool=False, # Only say what would be asked and what it would cost
     expect:int=160, # Tokens that a verdict usually has, for that estimate
     **kwargs
-):
+): # What was written, and what it cost
     "Let a judge rank sampled responses (§2.3)"
     check_out(out)
     if undo_length and not tokenizer: raise TunaError("--undo_length needs --tokenizer")
@@ -548,11 +550,12 @@ def tuna_ctx_rank(
     if limit: ds = head(ds, limit)
     judge = open_backend(model, store=replies_of(out, dry_run), **kwargs)
     args,tok = dict(seed=seed, shuffle=not in_order, votes=votes, structured=structured),_tokenizer(tokenizer)
-    if dry_run: return print(_dry_run(ds, judge, pairwise, args, temperature, max_new_tokens, expect))
+    if dry_run: return show_asked(*_dry_run(ds, judge, pairwise, args, temperature, max_new_tokens, expect))
     rank = pairwise_rank if pairwise else contextual_rank
     ranked = rank(ds, judge, out=out, tries=tries, temperature=temperature, max_new_tokens=max_new_tokens, **args)
-    _after(ranked, out, tok, undo_length)
+    report = _after(ranked, out, tok, undo_length)
     print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
+    return dict(result_of(out, ds, ranked, judge), **report)
 
 # %% ../nbs/02_contextual_ranking.ipynb #628b59eb
 def _dry_run(ds, judge, pairwise, args, temperature, max_new_tokens, expect):
@@ -562,8 +565,7 @@ def _dry_run(ds, judge, pairwise, args, temperature, max_new_tokens, expect):
         groups[len(b.shown) if args['structured'] else 0].append(b.prompt)
     settings = dict(temperature=temperature, max_new_tokens=max_new_tokens, expect=expect, seed=args['seed']
         if temperature else None)
-    return '\n'.join(str(plan_of(judge, ps, **settings, **(dict(schema=verdict_schema(n)) if n else {})))
-        for n,ps in groups.items())
+    return [plan_of(judge, ps, **settings, **(dict(schema=verdict_schema(n)) if n else {})) for n,ps in groups.items()]
 
 def _tokenizer(name):
     "A tokenizer by name, if there is one"
@@ -584,3 +586,4 @@ def _after(ranked, out, tok, undo_length):
         print(f"mean tokens by rank: {', '.join(f'{o:.1f}' for o in r['by_rank'])}; points per token: {r['slope']:.4f} [{r['low']:.4f}, {r['high']:.4f}]")
         if undo_length: save_ranked(without_length(ranked, tok), out)
     if report: write_text(f'{out}.report.json', json.dumps(report, indent=1).replace('NaN', 'null'))
+    return report

@@ -558,18 +558,19 @@ def result_notes(
         lines += [f'{name}, {o}' for o in notes]
     return lines
 
-@command
+@command(example='tuna_table results --table table3')
 def tuna_table(
     folder:str, # Where tuna_eval has been at work
     table:str='table1', # table1, table3, table8, table10 or table11
     base:str='Alpaca', # Model that differences refer to, if it is there
-):
+): # The results by model
     "Print one of the paper's tables from result files"
     results = read_results(folder)
     print('\n'.join([paper_table(results, table, base).markdown(), '', *result_notes(results)]))
+    return results
 
 # %% ../nbs/05_eval.ipynb #12e3bd4d
-@command
+@command(example="""tuna_eval out/tuna results --data benchmarks --name Tuna --base Alpaca --judge 'https://api.openai.com/v1#gpt-4.1'""")
 def tuna_eval(
     model:str, # Folder or Hub id; vllm:NAME for vLLM; http://HOST/v1#NAME for an OpenAI-compatible server
     out:str, # Folder for predictions, scores and the table; other models' results in it stay
@@ -593,7 +594,7 @@ def tuna_eval(
     chat:bool=False, # For a model that runs here: each prompt is a user's message in its chat template; use with --templates none
     kind:str='chat', # For a server: chat or completions
     new_tokens:int=None, # Never longer answers than this
-):
+): # What is in the scores file
     "Evaluate a model on Super-NI, LMentry and Vicuna QA"
     names,data = bench.split(','),_checked(data or real_data(), bench, judge, base, rule, read, batch_size=batch_size,
         limit=limit, new_tokens=new_tokens)
@@ -608,7 +609,7 @@ def tuna_eval(
     theirs = judge and _answers_of(out, base, benches[-1].questions)
     scores = _add_bertscore(evaluate(gen, benches, out), benches, out, gen.name, bertscore, layer)
     versus = _against(gen, out, base, theirs, judge, benches[-1].questions, reviewers, rule, read) if judge else None
-    _finish(out, old, evaluation_record(gen.name, scores, versus, part, main, weights=getattr(gen, 'weights', None),
+    return _finish(out, old, evaluation_record(gen.name, scores, versus, part, main, weights=getattr(gen, 'weights', None),
         **_used(benches)))
 
 # %% ../nbs/05_eval.ipynb #fc164dab
@@ -658,6 +659,7 @@ def _finish(out, old, rec):
     text = '\n'.join([paper_table(results).markdown(), '', *(f'- {o}' for o in result_notes(results))])
     write_text(Path(out)/'table.md', text+'\n')
     print(f'{text}\n\nscores: {path}')
+    return rec
 
 def _add_bertscore(scores, benches, out, name, model, layer):
     "Scores, with BERTScore of the answers to Super-NI if an encoder is given"

@@ -12,7 +12,7 @@ from pathlib import Path
 from datasets import Dataset
 from fastcore.meta import delegates
 from .data import format_prompt,head,load_instructions,log,save_ranked
-from .lib.backend import open_backend,plan_of,replies_of,with_store
+from .lib.backend import open_backend,plan_of,replies_of,result_of,show_asked,with_store
 from .lib.core import TunaError,command,write_jsonl
 from .lib.llm import Generation,sample_each
 
@@ -142,7 +142,8 @@ def _asking(ds, n, temperature, max_new_tokens, seed, template):
     return rows,prompts,dict(n=n, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed, logprobs=True)
 
 # %% ../nbs/01_prob_ranking.ipynb #569c0c1e
-@command
+@command(example="""tuna_prob_rank alpaca_data.json teacher ranked.jsonl --base-url https://api.example.com/v1 --dry-run
+tuna_prob_rank alpaca_data.json teacher ranked.jsonl --base-url https://api.example.com/v1 --max-usd 50""")
 @delegates(open_backend, but=['store'])
 def tuna_prob_rank(
     data:str, # Instructions: JSON, JSON lines, Parquet or Hub name
@@ -160,7 +161,7 @@ def tuna_prob_rank(
     dry_run:bool=False, # Only say what would be asked and what it would cost
     expect:int=60, # Tokens that a response usually has, for that estimate
     **kwargs
-):
+): # What was written, and what it cost
     "Sample responses from a teacher and rank them by its own probabilities (§2.2)"
     check_out(out)
     ds = load_instructions(data, blank_output='keep')
@@ -168,7 +169,8 @@ def tuna_prob_rank(
     teacher = open_backend(model, kind=kind, store=replies_of(out, dry_run), **kwargs)
     if dry_run:
         _,prompts,settings = _asking(ds, n, temperature, max_new_tokens, seed, template)
-        return print(plan_of(teacher, prompts, expect=expect, **settings))
+        return show_asked(plan_of(teacher, prompts, expect=expect, **settings))
     res = prob_rank(ds, teacher, n=n, temperature=temperature, beta=beta, max_new_tokens=max_new_tokens, seed=seed,
         template=template, out=out, distinct=distinct)
     print(f'{len(res)} of {len(ds)} instructions ranked: {out}')
+    return result_of(out, ds, res, teacher)

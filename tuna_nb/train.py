@@ -919,11 +919,12 @@ def run_options(
 
 # %% ../nbs/04_train.ipynb #48996d6c
 def _report(trainer, out):
-    "What came of a run"
-    last = [o for o in trainer.state.log_history if 'loss' in o][-1:]
-    keys = 'step','loss','rank_loss','mle_loss','pair_accuracy'
-    for o in last: trainer.say('  '.join(f'{k} {o[k]:.4g}' for k in keys if k in o))
+    "What came of a run, printed and for scripts"
+    log,keys = [o for o in trainer.state.log_history if 'loss' in o],('step','loss','rank_loss','mle_loss','pair_accuracy')
+    last = {k: log[-1][k] for k in keys if k in log[-1]} if log else {}
+    if last: trainer.say('  '.join(f'{k} {v:.4g}' for k,v in last.items()))
     trainer.say(f"saved: {out}")
+    return dict(model=out, steps=trainer.state.global_step, epochs=trainer.state.epoch, **{k: v for k,v in last.items() if k!='step'})
 
 @patch
 def say(self:TunaTrainer, *what):
@@ -994,7 +995,7 @@ class WriteDown(TrainerCallback):
         write_text(out/'trained_on.json', json.dumps(self.key, indent=1))
 
 # %% ../nbs/04_train.ipynb #81b11c2f
-@command
+@command(example='tuna_sft base alpaca_data.json out/alpaca --lr 2e-5 --epochs 3')
 @delegates(run_options, but=['devices'])
 def tuna_sft(
     model:str, # Folder or Hub id of the model to start from
@@ -1004,16 +1005,17 @@ def tuna_sft(
     all_responses:bool=False, # Data are rankings: learn all responses alike (Alpaca-Mul)
     limit:int=None, # Only the first so many records
     **kwargs
-):
+)->dict: # Folder, steps and the last metrics
     "Instruction tuning (Eq. 2)"
     ds = expand_responses(load_ranked(data)) if all_responses else load_instructions(data)
     if limit: ds = head(ds, limit)
     args = {k:v for k,v in run_options(recipe, **kwargs).items() if k not in ('margin','mle_weight')}
     callbacks = _trained_on(output_dir, 'tuna_sft', model, [dict(o, responses=[]) for o in ds], args)
-    _report(sft(model, None, ds, output_dir, callbacks=callbacks, **args), output_dir)
+    return _report(sft(model, None, ds, output_dir, callbacks=callbacks, **args), output_dir)
 
 # %% ../nbs/04_train.ipynb #b518127a
-@command
+@command(example="""tuna_train out/alpaca ranked.jsonl out/tuna --recipe Tuna_p
+tuna_train out/alpaca ranked.jsonl out/tuna --plan --card H100   # memory and hours, before it starts""")
 @delegates(run_options, but=['devices'])
 def tuna_train(
     model:str, # Folder or Hub id of the model to start from
@@ -1033,7 +1035,7 @@ def tuna_train(
     card:str=None, # For the plan: name of the card, such as H100
     tokens_per_second:float=None, # For the plan: measured speed of all devices, in place of a card's
     **kwargs
-):
+): # Folder, steps and the last metrics; with `plan` the `Plan`
     "Learn rankings (Eq. 6)"
     ds,held = load_ranked(data),load_ranked(eval_data) if eval_data else None
     if limit: ds = head(ds, limit)
@@ -1042,13 +1044,16 @@ def tuna_train(
     args.update(margin=margin, mle_weight=mle_weight, reduction=reduction, mle_over=mle_over, eval_ds=held)
     trainer = tune(model, None, ds, output_dir, callbacks=_trained_on(output_dir, 'tuna_train', model, ds, args),
         **args)
-    _report(trainer, output_dir)
-    if held is not None: trainer.say('held out:', '  '.join(f'{k} {v:.4g}' for k,v in trainer.summary(*score_records(
-        trainer.model, trainer.processing_class, held, max_length=args['max_length'],
-            template=args['template'])).items()))
+    found = _report(trainer, output_dir)
+    if held is None: return found
+    scored = score_records(trainer.model, trainer.processing_class, held, max_length=args['max_length'],
+        template=args['template'])
+    found['held_out'] = {k: float(o) for k,o in trainer.summary(*scored).items()}
+    trainer.say('held out:', '  '.join(f'{k} {o:.4g}' for k,o in found['held_out'].items()))
+    return found
 
 # %% ../nbs/04_train.ipynb #1094f2f1
-@command
+@command(example='tuna_prm base-3b judged.jsonl out/prm --held-out 0.1')
 @delegates(run_options, but=['packing','max_tokens','devices'])
 def tuna_prm(
     model:str, # Folder or Hub id of the language model to start from
@@ -1058,25 +1063,28 @@ def tuna_prm(
     held_out:float=0.1, # Share of the records, chosen by their ids, to measure pair accuracy on
     limit:int=None, # Only the first so many records
     **kwargs
-):
+)->dict: # Folder, steps, last metrics and what held-out rankings show
     "Train a proxy ranking model (§3.1)"
     if not 0<=held_out<1: raise TunaError(f"held_out must be at least 0 and below 1, got {held_out}")
     ds = load_ranked(data)
     if limit: ds = head(ds, limit)
     train,held = split_by_hash(ds, held_out)
-    if held_out and not ordered_shares(held,
-        held['scores']): raise TunaError(f"{data}: nothing to measure on; a share of {held_out} "
-        f"holds out {len(held)} of {len(ds)} records, none with two responses of different scores")
+    if held_out and not ordered_shares(held, held['scores']):
+        raise TunaError(f"{data}: nothing to measure on; a share of {held_out} holds out {len(held)} of {len(ds)} records, "
+            "none with two responses of different scores")
     args = run_options(recipe, **kwargs)
     trainer = train_prm(model, None, train, output_dir, callbacks=_trained_on(output_dir, 'tuna_prm', model, train,
         args), **args)
-    _report(trainer, output_dir)
-    if held_out: trainer.say('held out: {accuracy:.3f} of pairs in the judge\'s order [{lo:.3f}, {hi:.3f}], {pairs} pairs of {records} records; '
-        'the longer first: {longer:.3f}'.format(**prm_accuracy(held, trainer.model, trainer.processing_class,
-            max_length=args['max_length'], template=args['template'])))
+    found = _report(trainer, output_dir)
+    if not held_out: return found
+    found['held_out'] = prm_accuracy(held, trainer.model, trainer.processing_class, max_length=args['max_length'],
+        template=args['template'])
+    trainer.say("held out: {accuracy:.3f} of pairs in the judge's order [{lo:.3f}, {hi:.3f}], {pairs} pairs of "
+        "{records} records; the longer first: {longer:.3f}".format(**found['held_out']))
+    return found
 
 # %% ../nbs/04_train.ipynb #28fde06b
-@command
+@command(example='tuna_prm_rank samples.jsonl out/prm ranked.jsonl')
 def tuna_prm_rank(
     data:str, # Records with responses, as tuna_sample writes them
     prm:str, # Folder or Hub id of a proxy ranking model
@@ -1086,7 +1094,7 @@ def tuna_prm_rank(
     bf16:bool=False, # Load the weights in bfloat16
     batch_size:int=16, # Instructions at once
     limit:int=None, # Only the first so many records
-):
+): # File and number of records
     "Rank responses by a proxy ranking model (§3.1)"
     check_out(out)
     ds = load_instructions(data)
@@ -1097,6 +1105,7 @@ def tuna_prm_rank(
             batch_size=batch_size)
         save_ranked(ranked, out)
     print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
+    return dict(out=out, records=len(ds), written=len(ranked))
 
 # %% ../nbs/04_train.ipynb #1b3f7011
 def stage(

@@ -7,10 +7,12 @@ __all__ = ['TunaError', 'read_document', 'read_json', 'replacing', 'write_text',
            'mean_interval', 'seed_all', 'base_model', 'takes', 'evaluating', 'real_data']
 
 # %% ../../nbs/lib/core.ipynb #0a71f40e
-import inspect,json,math,os,random,re,sys
+import argparse,inspect,json,math,os,random,re,sys
 from contextlib import contextmanager
-from functools import wraps
+from dataclasses import asdict,is_dataclass
+from functools import partial,wraps
 from pathlib import Path
+from textwrap import indent
 from fastcore.script import anno_parser
 from tqdm import tqdm
 
@@ -104,6 +106,56 @@ def progress(
     shown = force!='0' and (force=='1' or sys.stderr.isatty())
     return tqdm(it, total=total, desc=desc or None, disable=not shown, dynamic_ncols=True, file=sys.stderr)
 
+# %% ../../nbs/lib/core.ipynb #f8f92324
+class _Help(argparse.RawDescriptionHelpFormatter):
+    "Help that leaves the line breaks of examples alone"
+    def __init__(self, prog): super().__init__(prog, max_help_position=32, width=110)
+
+def _spelt(o): return re.sub(r'^--[\w-]+', lambda m: m[0].replace('_', '-'), o)
+
+# %% ../../nbs/lib/core.ipynb #8c55703d
+def _parser(f, example=''):
+    "The parser of a command"
+    from tuna_nb import __version__
+    p = anno_parser(f, prog=f.__name__)
+    many = [o.name for o in inspect.signature(f).parameters.values() if o.kind==o.VAR_POSITIONAL]
+    for o in p._actions:
+        if o.dest in many: o.nargs = '*' # older versions of fastcore take one
+        o.option_strings = [_spelt(s) for s in o.option_strings]
+        if o.help: o.help = re.sub(r' \(default: (False)?\)$', '', o.help)
+    p._option_string_actions.clear() # the parser's groups share it
+    p._option_string_actions.update({s: o for o in p._actions for s in o.option_strings})
+    p.formatter_class,p.epilog = _Help,'example:\n'+indent(example, '  ') if example else None
+    p.add_argument('--json', action='store_true', help="Print the result as a JSON object, all else on standard error")
+    p.add_argument('--version', action='version', version=f'{f.__name__} {__version__}')
+    return p
+
+# %% ../../nbs/lib/core.ipynb #06ef1d7d
+def _plain(o):
+    "The same in types that JSON knows"
+    if is_dataclass(o) and not isinstance(o, type): o = asdict(o)
+    if isinstance(o, dict): return {str(k): _plain(v) for k,v in o.items()}
+    if isinstance(o, (list,tuple,set)): return [_plain(v) for v in o]
+    if isinstance(o, (str,int,type(None))): return o
+    if hasattr(o, 'item'): o = o.item()
+    return (o if math.isfinite(o) else None) if isinstance(o, (int,float)) else str(o)
+
+# %% ../../nbs/lib/core.ipynb #6010d903
+@contextmanager
+def _aside():
+    "Send standard output to standard error; gives a function that writes to where it went before"
+    sys.stdout.flush()
+    was = os.dup(1)
+    def say(o):
+        if os.environ.get('RANK', '0')!='0': return
+        with os.fdopen(os.dup(was), 'w', encoding='utf-8') as f: f.write(json.dumps(_plain(o), ensure_ascii=False)+'\n')
+    os.dup2(2, 1)
+    try: yield say
+    finally:
+        sys.stdout.flush()
+        os.dup2(was, 1)
+        os.close(was)
+
 # %% ../../nbs/lib/core.ipynb #79f6abdc
 def _is_script(frame):
     "Is this frame the top level of a file that is being run?"
@@ -117,33 +169,45 @@ def _leave_group():
     if dist and dist.is_available() and dist.is_initialized(): dist.destroy_process_group()
 
 # %% ../../nbs/lib/core.ipynb #3ac3ac8e
-def _run_command(f, argv=None):
-    "Parse the command line, run `f`, turn known errors into a line and an exit status"
-    parser,many = anno_parser(f, prog=f.__name__),next((o.name for o in inspect.signature(f).parameters.values()
-        if o.kind==o.VAR_POSITIONAL), None)
-    for o in parser._actions:
-        if o.dest==many: o.nargs = '*' # older versions of fastcore take one
-    argv = [re.sub(r'^--[\w-]+', lambda m: '--'+m[0][2:].replace('-', '_'), o)
-        for o in (sys.argv[1:] if argv is None else argv)]
-    args = vars(parser.parse_args(argv))
-    for k in ('pdb','xtra'): args.pop(k, None)
+def _call(f, args, say=None):
+    "Run `f`, turn known errors into a line and an exit status"
     try:
-        f(*args.pop(many, ()), **args)
+        res = f(*args.pop('*'), **args)
+        if say: say(res)
+        sys.stdout.flush()
         _leave_group()
-    except TunaError as e: sys.exit(f"{f.__name__}: {e}")
+    except TunaError as e:
+        if say: say({'error': str(e)})
+        sys.exit(f"{f.__name__}: {e}")
     except KeyboardInterrupt:
         print(f"{f.__name__}: interrupted", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError: # whoever read has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)
+
+def _run_command(f, example='', argv=None):
+    "Parse the command line and run `f`"
+    args = vars(_parser(f, example).parse_args([_spelt(o) for o in (sys.argv[1:] if argv is None else argv)]))
+    many = [o.name for o in inspect.signature(f).parameters.values() if o.kind==o.VAR_POSITIONAL]
+    args['*'] = args.pop(many[0]) if many else ()
+    for k in ('pdb','xtra'): args.pop(k, None)
+    if not args.pop('json'): return _call(f, args)
+    with _aside() as say: _call(f, args, say)
 
 # %% ../../nbs/lib/core.ipynb #a513d05b
 def command(
-    f, # A function with docments on its parameters
+    f=None, # A function with docments on its parameters, which returns what `--json` prints
+    *,
+    example:str='', # Command lines to copy, shown at the end of `--help`
 ): # The same function; a command where a script calls it without arguments
-    "Decorator for console scripts: options and help from docments, errors in one line"
+    "Decorator for console scripts: help, options and exit status from a documented function"
+    if f is None: return partial(command, example=example)
     @wraps(f)
     def _f(*args, **kwargs):
         if args or kwargs or not _is_script(sys._getframe(1)): return f(*args, **kwargs)
-        return _run_command(f)
+        return _run_command(f, example)
+    _f.example = example
     return _f
 
 # %% ../../nbs/lib/core.ipynb #c5ae3d52

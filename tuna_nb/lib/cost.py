@@ -212,6 +212,7 @@ class Budget:
             "add one to a file named by TUNA_PRICES")
         self.max_usd,self.price,self.batched = max_usd,price,batched
         self._spent = self._reserved = self._under_way = 0
+        self.booked = 0 # Replies that were billed
         self._waiting = deque()
     @property
     def spent(self): "US dollars that are booked"; return self._spent/1e12
@@ -281,6 +282,7 @@ def settle(self:Budget,
     self._under_way -= 1
     self._reserved -= hold.worst*hold.tries
     self._spent += cost+hold.worst*lost
+    self.booked += usage is not None
     self._serve()
 
 # %% ../../nbs/lib/cost.ipynb #9bd1f8a8

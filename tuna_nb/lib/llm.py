@@ -503,15 +503,16 @@ def failed(self:_Run, job, e):
     self.tick()
 
 # %% ../../nbs/lib/llm.ipynb #c6f130ad
-def cost_text(ep)->str:
-    "What an endpoint has spent, for a progress bar; nothing without a price"
+def cost_text(ep, left=0)->str:
+    "What an endpoint has spent and will have when `left` more prompts are answered; nothing without a price"
     b = ep.budget
-    return f'${b.spent:.2f}'+(f' of ${b.max_usd:g}' if b.max_usd else '') if ep.price else ''
+    ahead = f', about ${b.spent*(1+left/b.booked):.2f} in the end' if left and b.booked else ''
+    return f'${b.spent:.2f}'+(f' of ${b.max_usd:g}' if b.max_usd else '')+ahead if ep.price else ''
 
 @patch
 def tick(self:_Run):
     "Move the progress bar"
-    self.bar.set_postfix_str(cost_text(self.ep), refresh=False)
+    self.bar.set_postfix_str(cost_text(self.ep, self.total-self.bar.n-1), refresh=False)
     self.bar.update()
 
 @patch

@@ -100,17 +100,18 @@ def export(self:Store,
     return n
 
 # %% ../../nbs/lib/store.ipynb #acc290a7
-@command
+@command(example='tuna_export ranked.jsonl.replies.db replies.jsonl')
 def tuna_export(
     store:str, # Store of replies, such as ranked.jsonl.replies.db
     out:str, # JSON-lines file to write
-):
+): # File and number of replies
     "Write the replies that a command keeps, with their requests, as JSON lines"
     if not Path(store).exists(): raise TunaError(f"{store}: no such file")
     s = Store(store)
     try: n = s.export(out)
     finally: s.close()
     print(f'{n} replies: {out}')
+    return dict(out=out, replies=n)
 
 # %% ../../nbs/lib/store.ipynb #bd2ac482
 @patch

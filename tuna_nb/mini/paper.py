@@ -229,16 +229,17 @@ def _real(data_dir, out):
     return dict(real_run(data_dir, Path(out)/'real'),
         lengths=length_bias_report(load_ranked(Path(data_dir)/'rankings'/'ranking4_gpt4turbo.json')))
 
-@command
+@command(example="""tuna_mini --quick
+tuna_mini --full --seeds 3 --out runs/mine""")
 def tuna_mini(
     out:str='', # Folder of the run; default runs/mini, or runs/quick with --quick
     seeds:int=None, # Repeat everything with so many seeds; default 1, with --full 3; intervals need 2 or more
     full:bool=False, # Every experiment; without it the main results, Figures 2 and 3 and Table 4
     quick:bool=False, # Everything in about a minute, too small for any claim
     real:str='', # Folder of the public data sets: adds a page on real data and a real checkpoint
-):
+): # Address of the report, number of seeds, verdict by claim
     "Run the paper in miniature; stopped runs go on where they were"
-    from tuna_nb.ablations import available,print_verdicts,run_report
+    from tuna_nb.ablations import available,run_report,show_report
     seeds,scale = (3 if full else 1) if seeds is None else seeds,'quick' if quick else 'mini'
     if seeds<1: raise TunaError(f"seeds must be 1 or more, got {seeds}")
     if real and not Path(real).is_dir(): raise TunaError(f"--real {real}: no such folder")
@@ -246,5 +247,4 @@ def tuna_mini(
     res = run_report(names, scale, out, seeds, links=[('real.html', 'A second page: real data and a real checkpoint')]
         if real else [])
     if real: write_text(out/'real.html', page(_real_blocks(_real(real, out)), {}))
-    print_verdicts(res, names)
-    print(f"report: {out/'report.html'}")
+    return show_report(res, names, out)
