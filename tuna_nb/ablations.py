@@ -21,10 +21,12 @@ import tuna_nb
 from .benchmarks.human import TABLE2
 from .data import load_ranked
 from .eval import PAPER_TABLES,TABLE1,Column,results_table
-from .experiments.figures import Table,collect,draw_lines,draw_panels,models_table,over_seeds,plain_table,plot_models,plot_sweep,sweep_table
+from .experiments.figures import (Table,collect,draw_lines,draw_panels,models_table,over_seeds,plain_table,
+    plot_models,plot_sweep,sweep_table)
 from .experiments.judging import api_costs,cost_table
 from .experiments.pipeline import BERT,MODELS,PEERS,Real,seed_results,sweeps
-from .experiments.report import CLAIMS,Section,belongs,check_claims,example_blocks,proxy_table,quality_table,verdict,write_report
+from tuna_nb.experiments.report import (CLAIMS,Section,belongs,check_claims,example_blocks,proxy_table,quality_table,
+    verdict,write_report)
 from .lib.core import TunaError,command,read_document,real_data,write_text
 from .lib.stages import Schedule,needed,run_stages
 
@@ -88,7 +90,8 @@ def claims_of(
 _TABLE1 = 'LLaMA','Alpaca','PPO','Tuna_p','Tuna_c','Tuna_c (PRM)','Tuna'
 _CONTROLS = 'Alpaca, as many steps','SFT on top-ranked','best-of-4 SFT','Teacher'
 EXPERIMENTS['table1'] = Experiment('Main results', 'Table 1, §3.3', 'Which model is better than Alpaca, and on what?',
-    'Both rankings help on all benchmarks, one after the other most of all; PPO is judged well and loses where answers are checked.', _all(_models(*_TABLE1, *_CONTROLS), lambda c: [f'eval_ext_{i}' for i in range(len(c.external))]),
+    'Both rankings help on all benchmarks, one after the other most of all; PPO is judged well and loses where answers '
+    'are checked.', _all(_models(*_TABLE1, *_CONTROLS), lambda c: [f'eval_ext_{i}' for i in range(len(c.external))]),
     (_table((*_TABLE1, *_CONTROLS), others=True),), lambda seeds: plot_models(seeds, (*_TABLE1, *_CONTROLS)),
         'Models on the three benchmarks, mean and 95 % interval over seeds.')
 
@@ -115,7 +118,8 @@ EXPERIMENTS['table2'] = Experiment('Ranked by annotators', 'Table 2, §3.3',
 _TABLE3 = tuple(PAPER_TABLES['table3'])
 EXPERIMENTS['table3'] = Experiment('Combinations of the two rankings', 'Table 3, §3.4',
     'Is it the number of responses? And does the order of the rankings matter?',
-    'Alpaca-Mul gains little; the judge after the teacher (Tuna) is better than the teacher after the judge (Tuna_cp) and than mixtures.', _models(*_TABLE3), (_table(_TABLE3),),
+    'Alpaca-Mul gains little; the judge after the teacher (Tuna) is better than the teacher after the judge (Tuna_cp) '
+    'and than mixtures.', _models(*_TABLE3), (_table(_TABLE3),),
     lambda seeds: plot_models(seeds, _TABLE3),
         'Combinations of probabilistic and contextual ranking, mean and 95 % interval over seeds.')
 
@@ -193,7 +197,9 @@ def length_table(
     t = results_table(rows|paper, base=None, columns=[Column(str(r), f'rank {r}', '') for r in grid])
     return Table(t.head, t.body, 'Ranking')
 
-EXPERIMENTS['length'] = Experiment('Length and truth by rank', 'Table 4, §3.4', 'How long are the responses of each rank, and how true?', "The judge puts longer answers first, the proxy ranking model has inherited it, and the teacher's order leans on length less.",
+EXPERIMENTS['length'] = Experiment('Length and truth by rank', 'Table 4, §3.4', 'How long are the responses of each '
+    'rank, and how true?', "The judge puts longer answers first, the proxy ranking model has inherited it, and the "
+        "teacher's order leans on length less.",
     _all('ranks'), (length_table, quality_table, proxy_table), plot_length_bias,
         'Length and truth of responses by rank; the middle panel is the paper.', 'table4')
 
@@ -377,7 +383,8 @@ def find_experiment(
     "An experiment by its own name or by that of the paper's figure or table"
     for k,e in EXPERIMENTS.items():
         if name in (k, e.alias): return k
-    raise TunaError(f"unknown experiment {name!r}; there are {', '.join(k+(f' ({e.alias})' if e.alias else '') for k,e in EXPERIMENTS.items())}")
+    raise TunaError(f"unknown experiment {name!r}; there are "
+        f"{', '.join(k+(f' ({e.alias})' if e.alias else '') for k,e in EXPERIMENTS.items())}")
 
 def experiments_table()->Table:
     "All experiments"
@@ -439,6 +446,7 @@ def available(
     for o,how in lacking.items(): print(f"{o} is left out, it needs a package that is not here: {how}")
     return [o for o in res if o not in lacking]
 
+# %% ../nbs/06_ablations.ipynb #f288f9cf
 def gather(
     cfg, # Settings
     out, # Folder of stages

@@ -23,7 +23,8 @@ from .lib.core import TunaError,command,progress,write_jsonl,write_text
 from .lib.llm import Failure,Generation,sample_each
 from .lib.rouge import lcs_f,pairwise_rouge_l,rouge_l,rouge_tokens
 from .lib.store import Store,request_key
-from .lib.trust import agreement,borda,consistency_report,consistency_table,copeland,cycles,length_effect,mean_by_place,rank_agreement,remove_length
+from .lib.trust import (agreement,borda,consistency_report,consistency_table,copeland,cycles,length_effect,
+    mean_by_place,rank_agreement,remove_length)
 from .lib.verdict import Verdict,parse_verdict,quote,rank_format,retry_prompt,unquote,verdict_schema
 from .prob_ranking import check_out,write_failures
 
@@ -159,7 +160,8 @@ level of detail or justification, accuracy. Close-ended: accuracy, level of deta
 Report the marks and their sum, 0 to 15, on a line of its own: 'Response k: [a + b + c = sum]'.
 5. Order the responses from the highest sum to the lowest, on a last line: '{rank}'. The list is shorter \
 when duplicates were left out: it may be no more than 'rank: [i]'.'''
-_JSON = "\nGive all of this as one JSON object with the fields kind, reference, duplicates, ratings and ranking, in that order."
+_JSON = ("\nGive all of this as one JSON object with the fields kind, reference, duplicates, ratings and ranking, in "
+    "that order.")
 
 # %% ../nbs/02_contextual_ranking.ipynb #cad7c59f
 def judge_prompt(
@@ -276,6 +278,7 @@ def _tally(ballots):
     order = sorted((k for k,p in enumerate(points) if p is not None), key=lambda k: -points[k])
     return [ids[k] for k in order],[points[k] for k in order],'borda'
 
+# %% ../nbs/02_contextual_ranking.ipynb #a790b914
 def _agreement(ballots, n):
     "How far votes agree; None where that is undefined"
     return {k: None if o!=o else o for k,o in agreement([b.groups() for b in ballots], n).items()}
@@ -313,6 +316,7 @@ def _ballots(rows, seed=0, shuffle=True, votes=1, structured=False):
         structured)
         for i,r in enumerate(rows) for k,idx in enumerate(_orders(r, seed, shuffle, votes))]
 
+# %% ../nbs/02_contextual_ranking.ipynb #1d629ced
 def judge_records(
     rows:list[dict], # Records with instruction, input and responses
     judge, # Backend with `sample`
@@ -583,7 +587,8 @@ def _after(ranked, out, tok, undo_length):
         for label,value in consistency_table(report['consistency']): print(f'{label}: {value}')
     if tok and any(len(set(o))>1 for o in token_lengths(ranked, tok)):
         report['length'] = r = length_report(ranked, tok)
-        print(f"mean tokens by rank: {', '.join(f'{o:.1f}' for o in r['by_rank'])}; points per token: {r['slope']:.4f} [{r['low']:.4f}, {r['high']:.4f}]")
+        print(f"mean tokens by rank: {', '.join(f'{o:.1f}' for o in r['by_rank'])}; points per token: {r['slope']:.4f} "
+            f"[{r['low']:.4f}, {r['high']:.4f}]")
         if undo_length: save_ranked(without_length(ranked, tok), out)
     if report: write_text(f'{out}.report.json', json.dumps(report, indent=1).replace('NaN', 'null'))
     return report

@@ -21,7 +21,8 @@ log = logging.getLogger('tuna_nb')
 def _alpaca(instruction, input):
     "The Alpaca template, byte for byte"
     context = ", paired with an input that provides further context" if input else ""
-    head = f"Below is an instruction that describes a task{context}. Write a response that appropriately completes the request."
+    head = (f"Below is an instruction that describes a task{context}. Write a response that appropriately completes "
+        f"the request.")
     middle = f"### Input:\n{input}\n\n" if input else ""
     return f"{head}\n\n### Instruction:\n{instruction}\n\n{middle}### Response:"
 
@@ -137,7 +138,8 @@ def _hub(src, split):
     "The rows of a Hub data set or of a folder of files"
     try: return load_dataset(str(src), split=split).to_list()
     except Exception as e: # datasets and the Hub client raise many types
-        raise TunaError(f"{src}: cannot be loaded from the Hub or a folder ({type(e).__name__}: {str(e)[:200]})") from None
+        raise TunaError(f"{src}: cannot be loaded from the Hub or a folder ({type(e).__name__}: "
+            f"{str(e)[:200]})") from None
 
 # %% ../nbs/00_data.ipynb #033513e2
 def load_instructions(

@@ -35,7 +35,7 @@ class Generator(Protocol):
 
 @runtime_checkable
 class Benchmark(Protocol):
-    "Prompts, and a score for the answers; may also have `ids` and `groups` of the prompts, and `max_new_tokens`, how long answers can be"
+    "Prompts, and a score for the answers; may have `ids` and `groups` of prompts, and `max_new_tokens` of answers"
     name: str
     def prompts(self)->list: ...
     def score(self, responses:list)->dict: ...
@@ -89,9 +89,11 @@ def _saved(path, keys):
             raise TunaError(f"{path}, record {line}: not a prediction (needs id, key, prediction)")
         if r['id'] in rows: raise TunaError(f"{path}, record {line}: id {r['id']} occurs twice")
         if r['id'] not in keys:
-            raise TunaError(f"{path}, record {line}: {r['id']} is no prompt of this run, which may be of a smaller part; choose another folder or name, or resume=False")
+            raise TunaError(f"{path}, record {line}: {r['id']} is no prompt of this run, which may be of a smaller "
+                f"part; choose another folder or name, or resume=False")
         if keys[r['id']]!=r['key']:
-            raise TunaError(f"{path}, record {line}: made with other prompts, settings or weights; choose another folder or name, or resume=False")
+            raise TunaError(f"{path}, record {line}: made with other prompts, settings or weights; choose another "
+                f"folder or name, or resume=False")
         rows[r['id']] = r
     return rows
 
@@ -118,7 +120,8 @@ def predict(
             if path: write_jsonl(path, [rows[i] for i in ids if i in rows])
     if bad:
         i,why = next(iter(bad.items()))
-        raise TunaError(f"{bench.name}: {len(bad)} of {len(ids)} prompts have no answer{f'; the others are in {path}' if path else ''}. The first, {i}: {why}")
+        raise TunaError(f"{bench.name}: {len(bad)} of {len(ids)} prompts have no "
+            f"answer{f'; the others are in {path}' if path else ''}. The first, {i}: {why}")
     return [rows[i]['prediction'] for i in ids]
 
 # %% ../nbs/05_eval.ipynb #165f7852
@@ -201,6 +204,7 @@ def load_benchmarks(
         res.append(VicunaQA(vicuna.load_questions(data/'vicuna'/'question.jsonl')[:limit], templates[0]))
     return res
 
+# %% ../nbs/05_eval.ipynb #20a0d73a
 def _room(context, template, tokenizer, most=1024, answer=super_ni.SuperNI.max_new_tokens):
     "Tokens of a Super-NI text that a model has room for"
     if not context or not tokenizer: return most
@@ -211,6 +215,7 @@ def _room(context, template, tokenizer, most=1024, answer=super_ni.SuperNI.max_n
 # %% ../nbs/05_eval.ipynb #bae5b734
 READERS = dict(strict=lambda reply, reviewer: vicuna.parse_scores(reply), lenient=vicuna.read_scores)
 
+# %% ../nbs/05_eval.ipynb #2480c618
 def compare(
     judge, # Generator, or a string for `load_generator`
     questions:list, # What both models were asked
@@ -240,7 +245,8 @@ def compare(
     replies,scores = _judged(judge, asked, read, tries, temperature=temperature, max_new_tokens=max_new_tokens,
         seed=seed)
     if not any(scores):
-        raise TunaError(f"none of the {len(scores)} reviews of {judge.name} could be read; the first begins {replies[0][:40]!r}")
+        raise TunaError(f"none of the {len(scores)} reviews of {judge.name} could be read; the first begins "
+            f"{replies[0][:40]!r}")
     n = len(questions)
     orders = [scores[:n]]+([[s and s[::-1] for s in scores[n:]]] if len(shown)>1 else [])
     v = vicuna.verdicts(*orders, rule=rule)
@@ -251,7 +257,8 @@ def compare(
 # %% ../nbs/05_eval.ipynb #e9e333f6
 def _check_rule(rule, read):
     if rule not in vicuna.RULES or read not in READERS:
-        raise TunaError(f"rule must be one of {', '.join(vicuna.RULES)} and read one of {', '.join(READERS)}, got {rule!r} and {read!r}")
+        raise TunaError(f"rule must be one of {', '.join(vicuna.RULES)} and read one of {', '.join(READERS)}, got "
+            f"{rule!r} and {read!r}")
 
 # a backend has one message, so the system's stands first in it
 def _as_one(messages): return '\n\n'.join(filter(None, messages))
@@ -267,7 +274,8 @@ def _judged(judge, asked, read, tries, seed, **settings):
             failed = sample_each(judge, [asked[i][1] for i in todo], take, seed=seed+t, **settings)
         if failed:
             k,why = next(iter(failed.items()))
-            raise TunaError(f"{judge.name} gave no reply to {len(failed)} of {len(todo)} reviews; the first, {todo[k]}: {why.reason}")
+            raise TunaError(f"{judge.name} gave no reply to {len(failed)} of {len(todo)} reviews; the first, "
+                f"{todo[k]}: {why.reason}")
         for i in todo: scores[i] = READERS[read](replies[i], asked[i][0])
         todo = [i for i in todo if scores[i] is None]
         if not todo: break
@@ -543,8 +551,11 @@ def _super_ni_notes(scores):
 def _vicuna_note(v, base):
     lc = v['length_controlled']
     even = f"at equal lengths {lc['lc']:.1f}" if lc['lc'] is not None else f"none at equal lengths: {lc['why']}"
-    return f"Vicuna QA against {base}: judge {v['judge']}, rule {v['rule']}, replies read by the {v['read']} rule, {v['failed_reviews']} unreadable{' and taken for ties of their order' if v['rule']=='sum_of_signs' and v['failed_reviews'] else ''}; win rate with ties as half {v['adjusted']:.1f}, {even}"
+    tied = ' and taken for ties of their order' if v['rule']=='sum_of_signs' and v['failed_reviews'] else ''
+    return (f"Vicuna QA against {base}: judge {v['judge']}, rule {v['rule']}, replies read by the {v['read']} rule, "
+        f"{v['failed_reviews']} unreadable{tied}; win rate with ties as half {v['adjusted']:.1f}, {even}")
 
+# %% ../nbs/05_eval.ipynb #e3d62c5f
 def result_notes(
     results, # Folder where `tuna_eval` has been at work, or what `read_results` returned
 )->list[str]: # Lines of text
@@ -552,7 +563,9 @@ def result_notes(
     lines = []
     for name,d in (results if isinstance(results, dict) else read_results(results)).items():
         notes = [*_super_ni_notes(d['scores'])]
-        notes += [f"LMentry, {'prompt as it stands' if k.endswith('_plain') else 'in the Alpaca template'}{', answers cut' if r['truncate'] else ''}: score {r['score']:.1f}, accuracy {r['accuracy']:.1f}, robustness {r['robustness']:.1f}"
+        notes += [f"LMentry, {'prompt as it stands' if k.endswith('_plain') else 'in the Alpaca template'}"
+            f"{', answers cut' if r['truncate'] else ''}: score {r['score']:.1f}, accuracy {r['accuracy']:.1f}, "
+            f"robustness {r['robustness']:.1f}"
             for k,r in d['scores'].items() if k.startswith('lmentry')]
         if 'vicuna' in d: notes.append(_vicuna_note(d['vicuna'], d['vicuna']['base']))
         lines += [f'{name}, {o}' for o in notes]
@@ -570,7 +583,8 @@ def tuna_table(
     return results
 
 # %% ../nbs/05_eval.ipynb #12e3bd4d
-@command(example="""tuna_eval out/tuna results --data benchmarks --name Tuna --base Alpaca --judge 'https://api.openai.com/v1#gpt-4.1'""")
+@command(example="""tuna_eval out/alpaca results --data benchmarks --name Alpaca
+tuna_eval out/tuna results --data benchmarks --name Tuna --base Alpaca --judge https://api.openai.com/v1#gpt-4.1""")
 def tuna_eval(
     model:str, # Folder or Hub id; vllm:NAME for vLLM; http://HOST/v1#NAME for an OpenAI-compatible server
     out:str, # Folder for predictions, scores and the table; other models' results in it stay
@@ -600,23 +614,26 @@ def tuna_eval(
         limit=limit, new_tokens=new_tokens)
     gen = _named_generator(model, name, batch_size, chat, kind)
     benches = load_benchmarks(names, data, _tokenizer_for(gen, tokenizer, names), getattr(gen, 'context', None),
-        templates.split(','), _counts(shots), _listed(tasks), limit,
-        truncate or gen.name in lmentry.TRUNCATED)
+        templates.split(','), _counts(shots), _listed(tasks), limit, truncate or gen.name in lmentry.TRUNCATED)
     for b in benches: b.max_new_tokens = _longest(b, gen, new_tokens)
-    main,part = templates.split(',')[0],{k: v for k,v in dict(limit=limit, tasks=sorted(_listed(tasks) or []),
-        new_tokens=new_tokens).items() if v}
+    main,part = templates.split(',')[0],_part(limit, tasks, new_tokens)
     old = _earlier(out, gen, main, part, {b.name for b in benches})
     theirs = judge and _answers_of(out, base, benches[-1].questions)
     scores = _add_bertscore(evaluate(gen, benches, out), benches, out, gen.name, bertscore, layer)
     versus = _against(gen, out, base, theirs, judge, benches[-1].questions, reviewers, rule, read) if judge else None
-    return _finish(out, old, evaluation_record(gen.name, scores, versus, part, main, weights=getattr(gen, 'weights', None),
-        **_used(benches)))
+    return _finish(out, old, evaluation_record(gen.name, scores, versus, part, main, **_used(gen, benches)))
 
 # %% ../nbs/05_eval.ipynb #fc164dab
 def _listed(s): return s.split(',') if s else None
 
-def _used(benches):
-    return {b.name: {k: getattr(b, k) for k in ('max_new_tokens','max_source') if hasattr(b, k)} for b in benches}
+def _part(limit, tasks, new_tokens):
+    "What was asked of a run that takes only a part of the benchmarks"
+    return {k: v for k,v in dict(limit=limit, tasks=sorted(_listed(tasks) or []), new_tokens=new_tokens).items() if v}
+
+def _used(gen, benches):
+    "Weights of the model and lengths of the benchmarks, for the record"
+    lengths = {b.name: {k: getattr(b, k) for k in ('max_new_tokens','max_source') if hasattr(b, k)} for b in benches}
+    return dict(weights=getattr(gen, 'weights', None), **lengths)
 
 def _counts(s):
     "Whole numbers from 0, with commas between"
@@ -644,11 +661,14 @@ def _earlier(out, gen, main, part, benches):
         raise TunaError(f"{path}: results of other weights under the name {gen.name}; choose another name or folder")
     rest = old['scores'].keys()-benches
     if rest and old['part']!=part:
-        raise TunaError(f"{path}: {', '.join(sorted(rest))} there is for {_say_part(old['part']) or 'all data'}, this run for {_say_part(part) or 'all data'}; choose another folder")
+        raise TunaError(f"{path}: {', '.join(sorted(rest))} there is for {_say_part(old['part']) or 'all data'}, this "
+            f"run for {_say_part(part) or 'all data'}; choose another folder")
     if rest and old['settings']['main']!=main:
-        raise TunaError(f"{path}: the results there are with template {old['settings']['main']}, this run has {main} first; choose another folder")
+        raise TunaError(f"{path}: the results there are with template {old['settings']['main']}, this run has {main} "
+            f"first; choose another folder")
     return old if rest else {}
 
+# %% ../nbs/05_eval.ipynb #da2c5e76
 def _finish(out, old, rec):
     "Write the scores of a model beside those it had, and the table of all"
     path = _file(out, rec['model'], 'scores', '.json')
@@ -692,6 +712,7 @@ def _weights_digest(folder):
             for at in sorted({0, max(0, n-2**20)}): f.seek(at); h.update(f.read(2**20))
     return h.hexdigest()[:16]
 
+# %% ../nbs/05_eval.ipynb #269ddb7e
 def _tokenizer_for(gen, given, names):
     "What cuts the prompts of Super-NI"
     if 'super_ni' not in names or given=='none': return None
@@ -700,7 +721,8 @@ def _tokenizer_for(gen, given, names):
         try: return AutoTokenizer.from_pretrained(given)
         except (OSError, ValueError) as e: raise TunaError(f"cannot load tokenizer {given} ({e})") from None
     if tok := getattr(gen, 'tokenizer', None): return tok
-    raise TunaError(f"Super-NI's prompts are cut to 1,024 tokens, and {gen.name} runs on a server: give its --tokenizer, or none for prompts of any length")
+    raise TunaError(f"Super-NI's prompts are cut to 1,024 tokens, and {gen.name} runs on a server: give its "
+        f"--tokenizer, or none for prompts of any length")
 
 def _longest(bench, gen, most):
     "Tokens of an answer: the benchmark's, or fewer where the context or the user has less"

@@ -126,7 +126,8 @@ def prob_rank(
     if not ranked:
         raise TunaError(f"{teacher.name}: all {len(rows)} instructions were refused; the first: {bad[0].reason}")
     if bad:
-        log.warning(f"{len(bad)} of {len(rows)} instructions were refused; the first: record {min(bad)+1}, {bad[min(bad)].reason}")
+        log.warning(f"{len(bad)} of {len(rows)} instructions were refused; the first: record {min(bad)+1}, "
+            f"{bad[min(bad)].reason}")
     _report(seen, ranked.values())
     res = Dataset.from_list([r for _,r in sorted(ranked.items()) if r['responses']])
     if out: save_ranked(res, out)

@@ -26,7 +26,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
 from torch.distributed.fsdp import MixedPrecisionPolicy
-from transformers import (AutoConfig,AutoModelForCausalLM,AutoModelForSequenceClassification,AutoTokenizer,PrinterCallback,
+
+# %% ../nbs/04_train.ipynb #ccdc6556
+from transformers import (AutoConfig,AutoModelForCausalLM,AutoModelForSequenceClassification,AutoTokenizer,
+    PrinterCallback,
     Trainer,TrainerCallback,TrainingArguments)
 from transformers.integrations import get_available_reporting_integrations
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
@@ -40,7 +43,8 @@ from .lib.generate import LocalModel
 from .lib.meter import Meter
 from .lib.packing import by_cell,pack,packed_size,seq_lengths,seq_means,target_logps,to_device,use_packed,why_not
 from .lib.store import Store,request_key
-from .loss import mle_loss,ordered_pairs,pair_accuracy,pair_losses,rank_loss,rank_pairs,token_mean_loss,tuna_loss,upcast
+from .loss import (mle_loss,ordered_pairs,pair_accuracy,pair_losses,rank_loss,rank_pairs,token_mean_loss,
+    tuna_loss,upcast)
 from .prob_ranking import check_out
 
 # %% ../nbs/04_train.ipynb #3528ecb9
@@ -90,7 +94,8 @@ def _rows(texts, tokenizer, end, max_length):
 def _check(item, max_length):
     "There must be a response, and room for it"
     if not item['rows']: raise TunaError(f"record {item['id']}: no response to learn from")
-    if max_length and item['start']>=max_length: raise TunaError(f"record {item['id']}: its prompt has {item['start']} tokens, "
+    if max_length and item['start']>=max_length: raise TunaError(f"record {item['id']}: its prompt has "
+        f"{item['start']} tokens, "
         f"which leaves no room for a response in a context of {max_length}")
 
 def fitting(
@@ -170,20 +175,29 @@ class TunaConfig(TrainingArguments):
         # transformers wants to be told before it computes in bfloat16
         if not torch.accelerator.is_available(): self.use_cpu = True
         super().__post_init__()
-        if self.reduction not in ('sum','released'):
-            raise TunaError(f'reduction must be "sum" or "released", got {self.reduction!r}')
-        if self.mle_over not in ('original','all'):
-            raise TunaError(f'mle_over must be "original" or "all", got {self.mle_over!r}')
-        if self.max_tokens and self.packing!='packed':
-            raise TunaError(f'max_tokens counts tokens without padding, so packing must be "packed", got {self.packing!r}')
-        if self.max_tokens and self.train_sampling_strategy!='batch_rebalance': raise TunaError(
-            f'max_tokens needs train_sampling_strategy "batch_rebalance", which deals items by their tokens, got {self.train_sampling_strategy!r}')
-        if self.label_smoothing_factor:
-            raise TunaError(f"label_smoothing_factor has no place in these losses and must be 0, got {self.label_smoothing_factor}")
-        if self.neftune_noise_alpha and self.packing!='padded': raise TunaError(
-            f'neftune_noise_alpha goes by the length of a row, which must be one text: packing must be "padded", got {self.packing!r}')
+        _check_config(self)
     @property
     def order_seed(self): return self.seed if self.data_seed is None else self.data_seed # of which items make a step
+
+# %% ../nbs/04_train.ipynb #6e97bb0a
+def _check_config(self):
+    "Refuse settings that have no place in these losses, or not with each other"
+    if self.reduction not in ('sum','released'):
+        raise TunaError(f'reduction must be "sum" or "released", got {self.reduction!r}')
+    if self.mle_over not in ('original','all'):
+        raise TunaError(f'mle_over must be "original" or "all", got {self.mle_over!r}')
+    if self.max_tokens and self.packing!='packed':
+        raise TunaError(f'max_tokens counts tokens without padding, so packing must be "packed", got '
+            f'{self.packing!r}')
+    if self.max_tokens and self.train_sampling_strategy!='batch_rebalance': raise TunaError(
+        f'max_tokens needs train_sampling_strategy "batch_rebalance", which deals items by their tokens, got '
+        f'{self.train_sampling_strategy!r}')
+    if self.label_smoothing_factor:
+        raise TunaError(f"label_smoothing_factor has no place in these losses and must be 0, got "
+            f"{self.label_smoothing_factor}")
+    if self.neftune_noise_alpha and self.packing!='padded': raise TunaError(
+        f'neftune_noise_alpha goes by the length of a row, which must be one text: packing must be "padded", got '
+        f'{self.packing!r}')
 
 # %% ../nbs/04_train.ipynb #bc057f5f
 def ranking_metrics(
@@ -322,6 +336,7 @@ def cut_steps(self:TunaTrainer, args, items):
     args.per_device_train_batch_size,args.gradient_accumulation_steps = size,k
     logger.info("%d micro-batches a step, of %d instructions on average and at most %d tokens", k, size, largest)
 
+# %% ../nbs/04_train.ipynb #bc090af6
 @patch
 def _sampler(self:TunaTrainer, items, size, accumulation, **kwargs):
     s = TokenSampler(self.costs(items), size*accumulation*self.args.world_size, self.args.world_size, accumulation,
@@ -401,7 +416,8 @@ def _last_checkpoint(out, resume):
 def stop(self:TunaTrainer, why, ids):
     "End a run that has gone wrong"
     last = _last_checkpoint(self.args.output_dir, True)
-    raise TunaError(f"step {self.state.global_step+1}: {why}, before the weights were changed; records {', '.join(ids[:8])}{' …'*(len(ids)>8)}; "
+    raise TunaError(f"step {self.state.global_step+1}: {why}, before the weights were changed; records "
+        f"{', '.join(ids[:8])}{' …'*(len(ids)>8)}; "
         +(f"the last good checkpoint is {last}" if last else "there is no checkpoint to go back to"))
 
 # %% ../nbs/04_train.ipynb #cb990374
@@ -500,6 +516,7 @@ def _save(self:TunaTrainer, output_dir=None, state_dict=None):
     self.processing_class.save_pretrained(out)
     model.config.use_cache = was
 
+# %% ../nbs/04_train.ipynb #36469890
 @patch
 def finish(self:TunaTrainer,
     merge:bool=True, # Merge adapters into the weights, and keep them in adapter/ too
@@ -528,8 +545,9 @@ def finish(self:TunaTrainer,
 
 @patch
 def widen(self:TunaTrainer, model):
-    "The model with weights that lose nothing when small updates are added, made where there is room; it is saved by one process, so for that one"
-    if self.is_fsdp_enabled or self.is_deepspeed_enabled or not self.args.should_save or base_model(model).dtype==torch.float32:
+    "The model, for the process that saves it, with weights that lose nothing when small updates are added"
+    apart = self.is_fsdp_enabled or self.is_deepspeed_enabled
+    if apart or not self.args.should_save or base_model(model).dtype==torch.float32:
         return model
     return model.cpu().float()
 
@@ -653,7 +671,8 @@ def load_prm(
     kind = type(base_model(model)).__name__ if loaded or new else (model.config.architectures
         or ['a model of no known kind'])[0]
     if not kind.endswith('ForSequenceClassification') or model.config.num_labels!=1:
-        raise TunaError(f"{'the loaded model' if loaded else prm}: a proxy ranking model is a sequence classifier with one label, "
+        raise TunaError(f"{'the loaded model' if loaded else prm}: a proxy ranking model is a sequence classifier with "
+            f"one label, "
             f"this is {kind} with {model.config.num_labels}")
     if tokenizer.pad_token_id is None: tokenizer = copy.deepcopy(tokenizer)
     tokenizer.pad_token_id = RankedCollator(tokenizer).pad
@@ -711,6 +730,7 @@ def score_records(
     back = torch.tensor(order).argsort()
     return tuple(o[back] for o in stack_scores(seen))
 
+# %% ../nbs/04_train.ipynb #64132bf6
 def prm_scores(
     ds, # Records with `responses`, none of them blank
     prm, # Loaded proxy ranking model
@@ -822,7 +842,8 @@ class Recipe:
         "The recipe as training arguments"
         steps,rest = divmod(self.batch_size, micro_batch*devices)
         if rest or not steps:
-            raise TunaError(f"a batch of {self.batch_size} cannot be cut into micro-batches of {micro_batch} on {devices} devices")
+            raise TunaError(f"a batch of {self.batch_size} cannot be cut into micro-batches of {micro_batch} on "
+                f"{devices} devices")
         d = dict(learning_rate=self.lr, num_train_epochs=self.epochs, warmup_steps=self.warmup,
             lr_scheduler_type='cosine', adam_beta1=0.9, adam_beta2=0.999,
             per_device_train_batch_size=micro_batch, gradient_accumulation_steps=steps)
@@ -830,7 +851,8 @@ class Recipe:
 
 # %% ../nbs/04_train.ipynb #e6153944
 _SCHEDULE = "schedule: cosine, as released"
-_SFT = "§3.1 gives rate and optimizer and points to Llama-X for the rest: its 3 epochs and 64 on each of 8 GPUs are assumed; " + _SCHEDULE
+_SFT = ("§3.1 gives rate and optimizer and points to Llama-X for the rest: its 3 epochs and 64 on each of 8 GPUs are "
+    "assumed; " + _SCHEDULE)
 _PRM = "all settings: those of Tuna_c are assumed; head and loss are ours"
 _p,_c = "teacher's ranking of its own responses (Eq. 3)","judge's ranking of Alpaca's responses"
 _as_c = "Table 7 has no line for it: App. C's rate for models tuned from Alpaca, the rest as Tuna_c; " + _SCHEDULE
@@ -878,7 +900,8 @@ def _check_options(values, report_to):
     if values['seed']>=2**32: raise TunaError(f"seed must be below 2**32, got {values['seed']}")
     if report_to in ('none','all'): return
     if report_to not in INTEGRATION_TO_CALLBACK:
-        raise TunaError(f"report_to must be none, all or one of {', '.join(INTEGRATION_TO_CALLBACK)}; got {report_to!r}")
+        raise TunaError(f"report_to must be none, all or one of {', '.join(INTEGRATION_TO_CALLBACK)}; got "
+            f"{report_to!r}")
     if report_to not in (*get_available_reporting_integrations(), 'azure_ml', 'flyte'):
         raise TunaError(f"report_to {report_to}: it is not installed")
 
@@ -920,11 +943,13 @@ def run_options(
 # %% ../nbs/04_train.ipynb #48996d6c
 def _report(trainer, out):
     "What came of a run, printed and for scripts"
-    log,keys = [o for o in trainer.state.log_history if 'loss' in o],('step','loss','rank_loss','mle_loss','pair_accuracy')
+    log,keys = [o for o in trainer.state.log_history
+        if 'loss' in o],('step','loss','rank_loss','mle_loss','pair_accuracy')
     last = {k: log[-1][k] for k in keys if k in log[-1]} if log else {}
     if last: trainer.say('  '.join(f'{k} {v:.4g}' for k,v in last.items()))
     trainer.say(f"saved: {out}")
-    return dict(model=out, steps=trainer.state.global_step, epochs=trainer.state.epoch, **{k: v for k,v in last.items() if k!='step'})
+    return dict(model=out, steps=trainer.state.global_step, epochs=trainer.state.epoch,
+        **{k: v for k,v in last.items() if k!='step'})
 
 @patch
 def say(self:TunaTrainer, *what):
@@ -964,7 +989,8 @@ def show_plan(
     return p
 
 # %% ../nbs/04_train.ipynb #817f80f4
-_HOW = {'per_device_train_batch_size','gradient_accumulation_steps','max_tokens','activation_checkpointing','packing','dtype','save_strategy','save_steps','save_total_limit',
+_HOW = {'per_device_train_batch_size','gradient_accumulation_steps','max_tokens','activation_checkpointing','packing',
+    'dtype','save_strategy','save_steps','save_total_limit',
     'report_to','resume','eval_ds'} # settings that do not change what is learnt
 
 def _made_of(command, model, ds, args):
@@ -976,13 +1002,15 @@ def _made_of(command, model, ds, args):
         batch_size=size)
     return json.loads(json.dumps({**d, **{k:v for k,v in args.items() if k not in _HOW}}))
 
+# %% ../nbs/04_train.ipynb #14ecbf3f
 def _trained_on(out, *run):
     "Refuse to go on with the model of another run"
     out,key,restart = Path(out),_made_of(*run),not run[-1]['resume']
     was = json.loads((out/'trained_on.json').read_text()) if (out/'trained_on.json').exists() else key
     other = [k for k in {**key, **was} if was.get(k)!=key.get(k)]
     if other and not restart and [*out.glob('checkpoint-*'), *out.glob('*.safetensors')]: raise TunaError(
-        f"{out}: the model there was trained with other {', '.join(other)}; --restart begins anew, another folder keeps it")
+        f"{out}: the model there was trained with other {', '.join(other)}; --restart begins anew, another "
+        f"folder keeps it")
     return [WriteDown(key, restart)]
 
 class WriteDown(TrainerCallback):
@@ -1070,7 +1098,8 @@ def tuna_prm(
     if limit: ds = head(ds, limit)
     train,held = split_by_hash(ds, held_out)
     if held_out and not ordered_shares(held, held['scores']):
-        raise TunaError(f"{data}: nothing to measure on; a share of {held_out} holds out {len(held)} of {len(ds)} records, "
+        raise TunaError(f"{data}: nothing to measure on; a share of {held_out} holds out {len(held)} of {len(ds)} "
+            f"records, "
             "none with two responses of different scores")
     args = run_options(recipe, **kwargs)
     trainer = train_prm(model, None, train, output_dir, callbacks=_trained_on(output_dir, 'tuna_prm', model, train,

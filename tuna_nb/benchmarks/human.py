@@ -78,7 +78,8 @@ def simulate_annotators(
     if len(names)<2 or not np.isfinite(theta).all():
         raise TunaError(f"need a finite quality for two or more systems, got {quality}")
     if min(n_questions, n_annotators)<1 or min(noise, spread)<0:
-        raise TunaError(f"cannot simulate {n_questions} questions, {n_annotators} annotators, noise {noise}, spread {spread}")
+        raise TunaError(f"cannot simulate {n_questions} questions, {n_annotators} annotators, noise {noise}, "
+            f"spread {spread}")
     rng = np.random.default_rng(seed)
     shared = theta+spread*rng.normal(size=(n_questions, 1, len(names)))
     seen = shared+noise*rng.gumbel(size=(n_questions, n_annotators, len(names)))
@@ -175,7 +176,8 @@ def _scores_md(o):
     star = '' if o.base is None else f'&#42; better than {html.escape(str(o.base))}, '
     how = "with Holm's correction over all pairs" if o.corrected else 'uncorrected'
     left = f', {o.n_left_out} more left out with too few annotators' if o.n_left_out else ''
-    return _Markdown(_md_rows(rows)+f"\n\n{o.n_questions} questions{left}; {star}† better than every other system (p < {o.alpha:g}, two-sided sign-flip test, {how})")
+    return _Markdown(_md_rows(rows)+f"\n\n{o.n_questions} questions{left}; {star}† better than every other system (p < "
+        f"{o.alpha:g}, two-sided sign-flip test, {how})")
 
 def _p(x): return f'{x:.4f}' if x>=.0001 else '< 0.0001'
 
@@ -275,6 +277,7 @@ def _texts(questions):
     _fail(bad)
     return out
 
+# %% ../../nbs/benchmarks/human.ipynb #6a41febc
 def _answers(questions, answers):
     "Answers by system and question id, as text"
     out,bad = {},[]
@@ -529,13 +532,19 @@ Your progress stays in this browser. Save it to a file when you are done, or to 
 <noscript><p>This page needs JavaScript. It does not need the network.</p></noscript>
 '''
 
+# %% ../../nbs/benchmarks/human.ipynb #4e3d7433
 def _page(data):
     "The whole HTML file; it may load nothing from anywhere"
     title = html.escape(data['title'])
-    rules = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    return ''.join(['<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n',
-        f'<meta http-equiv="Content-Security-Policy" content="{rules}">\n<title>{title}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<h1>{title}</h1>\n', _BODY,
-        f'<script type="application/json" id="form">{_embed(data)}</script>\n<script>\n\'use strict\'{_LOGIC}{_STATE}{_VIEW}{_EVENTS}</script>\n</body>\n</html>\n'])
+    rules = ("default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'")
+    return ''.join(['<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" '
+        'content="width=device-width, initial-scale=1">\n',
+        f'<meta http-equiv="Content-Security-Policy" '
+        f'content="{rules}">\n<title>{title}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<h1>{title}</h1>\n',
+            _BODY,
+        f'<script type="application/json" id="form">{_embed(data)}</script>\n<script>\n\'use '
+        f'strict\'{_LOGIC}{_STATE}{_VIEW}{_EVENTS}</script>\n</body>\n</html>\n'])
 
 # %% ../../nbs/benchmarks/human.ipynb #a68321d5
 def annotation_form(
@@ -656,7 +665,8 @@ def _report_counts(annotations, least):
     "Print which questions do not count, and whether the others have equally many rankings"
     few,counts = annotations.incomplete,[len(by) for by in annotations.rankings.values()]
     if few:
-        print(f"warning: {len(few)} of {len(few)+len(counts)} questions do not count, having fewer than {least} ranking(s): "+', '.join(f'{q} ({len(by)})' for q,by in few.items()))
+        print(f"warning: {len(few)} of {len(few)+len(counts)} questions do not count, having fewer than {least} "
+            f"ranking(s): "+', '.join(f'{q} ({len(by)})' for q,by in few.items()))
     if len({*counts})>1:
         print('note: '+', '.join(f'{counts.count(n)} question(s) with {n} rankings' for n in sorted({*counts})))
 
@@ -669,7 +679,8 @@ def read_rankings(
     "Rankings from the files of `annotation_form`, with the systems' names (§3.2)"
     paths,key = ([o] if isinstance(o, (str, Path)) else list(o) for o in (paths, key))
     if not paths or not key or min_annotators<1:
-        raise TunaError(f"need files, a key and min_annotators of at least 1, got {len(paths)}, {len(key)} and {min_annotators}")
+        raise TunaError(f"need files, a key and min_annotators of at least 1, got {len(paths)}, {len(key)} and "
+            f"{min_annotators}")
     systems,keys = _read_keys(key)
     asked,people,source,bad,fine = {q: {} for labels in keys.values() for q in labels},{},{},[],[]
     for p in paths:

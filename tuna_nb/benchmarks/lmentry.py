@@ -47,7 +47,7 @@ def read_prediction(
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #7bcce9c4
 class Hole:
-    "What goes into a hole of a pattern: a regular expression, a text that whatever it matches contains, and the word if it is just one"
+    "What fills a hole of a pattern: a regular expression, a text that all its matches contain, the word if it is one"
     def __init__(self, pattern, needs='', word=None):
         self.pattern,self.needs,self.word = pattern,str(needs).lower(),word
     def replace(self, old, new): return Hole(self.pattern.replace(old, new)) if old in self.pattern else self
@@ -64,7 +64,8 @@ def letter_hole(x, fix=False): return _named('letter', x, fix)
 def sentence_hole(x, fix=False): return Hole(rf'((The sentence )?{_QUOTES}{_text(x, fix)}{_QUOTES}|The sentence)')
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #38b92af8
-_ONES = 'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'.split()
+_ONES = ('zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen '
+    'seventeen eighteen nineteen').split()
 _TENS = '- - twenty thirty forty fifty sixty seventy eighty ninety'.split()
 
 def spelled(
@@ -85,7 +86,8 @@ def options_hole(words, fix=False):
     w = '[^a-zA-Z0-9_]'
     listed = ''.join(f"{_text(x, fix)}{w}+{f'(and{w}+)?' if i==len(words)-2 else ''}" for i,x in enumerate(words))
     named = f'(The words )?{w}*{listed}{w}*'
-    return Hole(f'(of|from) ({named}|the (words|options) (above|given|listed|following)|the (above|given|listed|following) (words|options))')
+    return Hole(f'(of|from) ({named}|the (words|options) (above|given|listed|following)|the '
+        f'(above|given|listed|following) (words|options))')
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #581c3cb7
 @lru_cache(None)
@@ -318,9 +320,13 @@ def word_not_containing(p, m, text, fix):
     return simple(p, holes['word'], repeat=False, fix=fix) or says(p, bases, fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #698cd6ff
-START_PREFIX = ['The sentence( is)?','(a|one) sentence that starts with {word}( is)?','(a|one) sentence starting with {word}( is)?','(a|one) sentence whose first word is {word}( is)?']
-START_SUFFIX = ['starts with {word}','is a sentence that starts with {word}','is a sentence starting with {word}','is a sentence whose first word is {word}']
-END_PREFIX = ['The sentence( is)?','(a|one) sentence that ends with {word} ( is)?','(a|one) sentence ending with {word}( is)?','(a|one) sentence whose (last|final) word is {word}( is)?']
+START_PREFIX = ['The sentence( is)?','(a|one) sentence that starts with '
+    '{word}( is)?','(a|one) sentence starting with {word}( is)?','(a|one) sentence whose first word is {word}( is)?']
+START_SUFFIX = ['starts with {word}','is a sentence that starts '
+    'with {word}','is a sentence starting with {word}','is a sentence whose first word is {word}']
+END_PREFIX = ['The sentence( is)?','(a|one) sentence that ends with '
+    '{word} ( is)?','(a|one) sentence ending with '
+    '{word}( is)?','(a|one) sentence whose (last|final) word is {word}( is)?']
 
 @scorer('starts_with_word','ends_with_word')
 def word_at_an_end(task, p, m, text, fix):
@@ -399,11 +405,12 @@ def associated_word(task, p, m, text, fix):
     most = task[0]=='m'
     words = list(m['distractors'])
     words.insert(m['answer_index'], m['answer'])
-    holes = dict(answer=word_hole(m['answer'], fix), category=word_hole(m['category'], fix), words=options_hole(words, fix))
+    holes = {k: word_hole(m[k], fix) for k in ('answer','category')}|dict(words=options_hole(words, fix))
     bases = [(t if most else t.replace('most', 'least'), holes) for t in ASSOCIATED]
     swapped = derive(bases, '', '', 'answer', 'category', True)
     both = Hole(f"{holes['category'].pattern} - {holes['answer'].pattern}", holes['answer'].needs)
-    return simple(p, holes['answer'], fix=fix) or (most and simple(p, both, fix=fix)) or says(p, [*bases, *swapped, *shared('answer', holes)],
+    short = simple(p, holes['answer'], fix=fix) or (most and simple(p, both, fix=fix))
+    return short or says(p, [*bases, *swapped, *shared('answer', holes)],
         ['','{words}[^a-zA-Z0-9_]*'], ['','[^a-zA-Z0-9_]*{words}'], fix)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #e0db7e33
@@ -450,7 +457,8 @@ def compare_letters(task, p, m, text, fix):
                 else 0)) and not _rx(diff).match(found['number']):
             return NO
     if v := simple(p, holes['answer'], fix=fix): return v
-    more,less,longer,shorter = ('more','(less|fewer)','longer','shorter') if task=='more_letters' else ('(less|fewer)','more','shorter','longer')
+    more,less,longer,shorter = ('more','(less|fewer)','longer','shorter') if task=='more_letters' else ('(less|fewer)',
+        'more','shorter','longer')
     bases = [(t, holes) for t in right]
     bases += derive(bases, more, less, 'answer', 'distractor', fix)
     bases += derive(bases, longer, shorter, 'answer', 'distractor', fix)
@@ -473,8 +481,10 @@ def first_alphabetically(p, m, text, fix):
     if len(words)==1 and words[0]!=m['answer']: return NO
     holes = {k: word_hole(m[k], fix) for k in ('answer','distractor','word1','word2')}
     does = Hole(holes['answer'].pattern+' does', holes['answer'].needs)
-    return simple(p, holes['answer'], fix=fix) or simple(p, does, fix=fix) or says(p, [*((t, holes) for t in FIRST), *shared('answer', holes)],
-        ['','Alphabetically, ','In an alphabetical order, ','In alphabetical order, ','Of the words {word1} and {word2}, '], IN_ORDER, fix)
+    short = simple(p, holes['answer'], fix=fix) or simple(p, does, fix=fix)
+    return short or says(p, [*((t, holes) for t in FIRST), *shared('answer', holes)],
+        ['','Alphabetically, ','In an alphabetical order, ','In alphabetical order, ','Of the words {word1} and '
+            '{word2}, '], IN_ORDER, fix)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #d3ab53ae
 BIGGER = lines("""
@@ -588,6 +598,8 @@ The word that (immediately )?follows {query} is {answer}
 {query} is succeeded by {answer}
 {query} is followed by {answer}
 """)
+
+# %% ../../nbs/benchmarks/lmentry.ipynb #688e9e7e
 BEFORE = lines("""
 {answer} comes (immediately |right )?before {query}
 {answer} is the word that comes (immediately |right )?before {query}
@@ -630,7 +642,8 @@ QUIRKS = dict(
     lower_escapes=r"patterns are put in lower case, so \W, no letter, becomes \w, a letter",
     unescaped="words of the data are read as regular expressions",
     ungrouped="a pattern with alternatives is not put in brackets before the full stop is allowed",
-    empty="a prediction without letters or digits is an uncertain no on most tasks, and one without Latin ones a certain yes",
+    empty="a prediction without letters or digits is an uncertain no on most tasks, and one without Latin ones a "
+        "certain yes",
     last_word="last_word looks for 'First word'",
     missing_comma="ends_with_letter has two patterns run together",
     double_space="ends_with_word has a prefix with two spaces",
@@ -643,9 +656,12 @@ QUIRKS = dict(
 )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #4a8dda59
-CORE = ['sentence_containing','sentence_not_containing','word_containing','word_not_containing','most_associated_word','least_associated_word','any_words_from_category',
-    'all_words_from_category','first_alphabetically','more_letters','less_letters','bigger_number','smaller_number','rhyming_word','homophones','word_after','word_before',
-    'starts_with_word','ends_with_word','starts_with_letter','ends_with_letter','first_word','last_word','first_letter','last_letter']
+CORE = ['sentence_containing','sentence_not_containing','word_containing','word_not_containing','most_associated_word',
+    'least_associated_word','any_words_from_category',
+    'all_words_from_category','first_alphabetically','more_letters','less_letters','bigger_number','smaller_number',
+        'rhyming_word','homophones','word_after','word_before',
+    'starts_with_word','ends_with_word','starts_with_letter','ends_with_letter','first_word','last_word','first_letter',
+        'last_letter']
 SUBSETS = dict(
     first_alphabetically=['far_first_letter','different_first_letter','consecutive_first_letter','same_first_letter'],
     all_words_from_category=['0_distractors','1_distractors','2_distractors'],
@@ -654,7 +670,10 @@ SUBSETS = dict(
     more_letters=['length_diff_3plus','length_diff_1'],
     less_letters=['length_diff_3plus','length_diff_1'])
 TASKS = [*CORE, *(f'{t}_{s}' for t,ss in SUBSETS.items() for s in ss)]
-ORDERED = ['more_letters','less_letters','first_alphabetically','rhyming_word','homophones','bigger_number','smaller_number']
+ORDERED = ['more_letters','less_letters','first_alphabetically','rhyming_word','homophones','bigger_number',
+    'smaller_number']
+
+# %% ../../nbs/benchmarks/lmentry.ipynb #85937be4
 ADJACENT = dict(
     by_definition=[('bigger_number','smaller_number'), ('more_letters','less_letters'), ('word_after','word_before'),
         ('most_associated_word','least_associated_word'),
@@ -677,8 +696,10 @@ def core_task(
     return found[0]
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #001fd9d5
-FIELDS = dict(word='sentence_containing sentence_not_containing starts_with_word ends_with_word first_letter last_letter', letter='word_containing word_not_containing starts_with_letter ends_with_letter',
-    answer='most_associated_word least_associated_word first_alphabetically more_letters less_letters bigger_number smaller_number rhyming_word homophones word_after word_before first_word last_word first_letter last_letter',
+FIELDS = dict(word='sentence_containing sentence_not_containing starts_with_word ends_with_word first_letter '
+    'last_letter', letter='word_containing word_not_containing starts_with_letter ends_with_letter',
+    answer='most_associated_word least_associated_word first_alphabetically more_letters less_letters bigger_number '
+        'smaller_number rhyming_word homophones word_after word_before first_word last_word first_letter last_letter',
     distractor='first_alphabetically more_letters less_letters bigger_number smaller_number rhyming_word homophones',
         query='rhyming_word homophones word_after word_before',
     word1='first_alphabetically more_letters less_letters', word2='first_alphabetically more_letters less_letters',
@@ -689,6 +710,7 @@ FIELDS = dict(word='sentence_containing sentence_not_containing starts_with_word
         distractors='most_associated_word least_associated_word',
     answer_index=' '.join(['most_associated_word','least_associated_word',*ORDERED]))
 
+# %% ../../nbs/benchmarks/lmentry.ipynb #7b3b15a8
 def load_task(
     task, # Path of a task file, or what it holds
     name:str='', # Its name, where it is not given by the file's settings
@@ -708,7 +730,8 @@ def load_task(
         if not isinstance(m, dict) or not isinstance(e.get('input'), str):
             raise TunaError(f"{where}, example {i}: needs input and metadata")
         if m.get('template_id') not in range(N_TEMPLATES):
-            raise TunaError(f"{where}, example {i}: metadata.template_id must be 0, 1 or 2, got {m.get('template_id')!r}")
+            raise TunaError(f"{where}, example {i}: metadata.template_id must be 0, 1 or 2, got "
+                f"{m.get('template_id')!r}")
         for k in need:
             if k not in m: raise TunaError(f"{where}, example {i}: metadata has no {k}")
     return dict(name=name, n=n, examples=d['examples'])
@@ -796,12 +819,14 @@ def load_tasks(
     d = Path(data_dir)
     absent = [o for o in TASKS if not (d/f'{o}.json').is_file()]
     if absent:
-        raise TunaError(f"{data_dir}: {len(absent)} of {len(TASKS)} LMentry task files are not there: {', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
+        raise TunaError(f"{data_dir}: {len(absent)} of {len(TASKS)} LMentry task files are not there: "
+            f"{', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
     tasks = {o: load_task(d/f'{o}.json') for o in TASKS}
     for o,t in tasks.items():
         if t['name']!=o: raise TunaError(f"{d/o}.json: settings.name is {t['name']}")
     return tasks
 
+# %% ../../nbs/benchmarks/lmentry.ipynb #0b6e1368
 def lmentry_score(
     data_dir, # Folder of the 41 task files, or what `load_tasks` returned
     preds_by_task:dict, # For each task, text by example id
@@ -816,7 +841,8 @@ def lmentry_score(
     odd,absent = [o for o in preds_by_task if o not in tasks],[o for o in TASKS if o not in preds_by_task]
     if odd: raise TunaError(f"{odd[0]!r} is no LMentry task; there are {', '.join(TASKS)}")
     if absent:
-        raise TunaError(f"no predictions for {len(absent)} of {len(TASKS)} tasks: {', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
+        raise TunaError(f"no predictions for {len(absent)} of {len(TASKS)} tasks: "
+            f"{', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
     verdicts = {k: score_task(t, preds_by_task[k], official, truncate) for k,t in tasks.items()}
     res = _summary(tasks, verdicts, per_template, official)
     if res['missing']:

@@ -56,6 +56,7 @@ def category_key(
     "A category as the official scores name it"
     return '_'.join(name.lower().split())
 
+# %% ../../nbs/benchmarks/super_ni.ipynb #7131408d
 def score(
     preds:dict, # Text by instance id
     refs, # References in the leaderboard's format, as a file or a list of records, or records from `load_instances`
@@ -67,7 +68,8 @@ def score(
     if not preds: raise TunaError("there are no predictions to score")
     odd = [i for i in preds if i not in known]
     if odd:
-        raise TunaError(f"{len(odd)} predictions are for no instance of the references: {', '.join(map(str, odd[:3]))}{' …' if len(odd)>3 else ''}")
+        raise TunaError(f"{len(odd)} predictions are for no instance of the references: "
+            f"{', '.join(map(str, odd[:3]))}{' …' if len(odd)>3 else ''}")
     for i,p in preds.items():
         if not isinstance(p, str): raise TunaError(f"prediction {i}: expected text, got {p!r:.40}")
     missing = [i for i in ids if i not in preds]
@@ -100,8 +102,10 @@ def load_references(
     return rows
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #1c2145f0
-BY_CATEGORY = {**dict.fromkeys(['textual_entailment','cause_effect_classification','coreference_resolution','dialogue_act_recognition','answerability_classification','word_analogy'], 'exact_match'),
-    **dict.fromkeys(['overlap_extraction','keyword_tagging','question_rewriting','title_generation','data_to_text','grammar_error_correction'], 'rougeL')}
+BY_CATEGORY = {**dict.fromkeys(['textual_entailment','cause_effect_classification','coreference_resolution',
+    'dialogue_act_recognition','answerability_classification','word_analogy'], 'exact_match'),
+    **dict.fromkeys(['overlap_extraction','keyword_tagging','question_rewriting','title_generation','data_to_text',
+        'grammar_error_correction'], 'rougeL')}
 
 def category_scores(
     res:dict, # From `score`
@@ -130,7 +134,8 @@ def load_instances(
     chosen = [*(tasks or names)]
     absent = [o for o in chosen if not (Path(data_dir)/'tasks'/f'{o}.json').is_file()]
     if absent:
-        raise TunaError(f"{data_dir}: {len(absent)} of {len(chosen)} task files are not in tasks/: {', '.join(absent[:3])}{' …' if len(absent)>3 else ''}")
+        raise TunaError(f"{data_dir}: {len(absent)} of {len(chosen)} task files are not in tasks/: "
+            f"{', '.join(absent[:3])}{' …' if len(absent)>3 else ''}")
     rows = [r for o in chosen for r in _task_instances(Path(data_dir)/'tasks'/f'{o}.json', o, per_task)]
     load_references(rows)
     return rows
@@ -211,7 +216,8 @@ class SuperNI:
         max_source:int=1024, # Longest text in tokens, without the template
     ):
         if template not in ('alpaca','none'): raise TunaError(f"template must be alpaca or none, got {template!r}")
-        self.instances,self.shots,self.template,self.tokenizer,self.max_source = instances,shots,template,tokenizer,max_source
+        self.instances,self.shots,self.template = instances,shots,template
+        self.tokenizer,self.max_source = tokenizer,max_source
         self.name = f"super_ni_{shots}shot{'' if template=='alpaca' else '_plain'}"
         self.ids,self.groups = [r['id'] for r in instances],[r['task_id'] for r in instances]
     def prompts(self):

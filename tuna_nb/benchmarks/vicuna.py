@@ -21,7 +21,8 @@ import numpy as np
 from ..lib.core import TunaError,read_document,read_json
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #f3ddc994
-CATEGORIES = dict(zip(['generic','knowledge','roleplay','common-sense','fermi','counterfactual','coding','math','writing'],
+CATEGORIES = dict(zip(['generic','knowledge','roleplay','common-sense','fermi','counterfactual','coding','math',
+    'writing'],
     map(range, [1,11,21,31,41,51,61,68,71], [11,21,31,41,51,61,68,71,81])))
 QUESTIONS = range(1, 81)
 
@@ -57,7 +58,8 @@ def _complete(where, rows, questions):
         first[q] = i
     missing = [] if questions is None else [q for q in questions if q not in first]
     if missing:
-        raise TunaError(f"{where}: {len(missing)} of {len(questions)} questions missing: {', '.join(map(str, missing[:10]))}{', …' if len(missing)>10 else ''}")
+        raise TunaError(f"{where}: {len(missing)} of {len(questions)} questions missing: "
+            f"{', '.join(map(str, missing[:10]))}{', …' if len(missing)>10 else ''}")
     return rows
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #da35df00
@@ -135,7 +137,8 @@ class Reviewer:
     max_tokens:int = 1024 # Of the original protocol
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #83282a10
-_FIRST_LINE = '''Begin your reply with one line that holds the score of answer 1 and the score of answer 2, separated by a space, and nothing else. '''
+_FIRST_LINE = ('Begin your reply with one line that holds the score of answer 1 and the score of answer 2, separated by '
+    'a space, and nothing else. ')
 _FAIR = 'Neither the order in which the answers are shown nor their mere length may count.'
 
 REVIEWERS = dict(
@@ -345,7 +348,8 @@ class WinRate(dict):
             else {c: tuple(round(x, 2) for x in e) for c,e in o.items()} for k,o in self.items()})
     def _repr_markdown_(self):
         got = self['n']-self['failed']
-        head = f"Rule `{self['rule']}`: {got} of {self['n']} questions have a verdict; {self['failed_reviews']} failed reviews."
+        head = (f"Rule `{self['rule']}`: {got} of {self['n']} questions have a verdict; {self['failed_reviews']} "
+            f"failed reviews.")
         if not got: return head
         rows = [f"| {k} | {self[k]} | {self[k+'_pct']:.1f} | {{0:.1f}} to {{1:.1f}} |".format(*self['intervals'][k])
             for k in ('win','tie','lose')]
@@ -443,6 +447,7 @@ def length_controlled(
         lc_interval=tuple(map(float, np.quantile(lc[1:], ends))),
         length_effect=float(fit[0,1]), longer=float(100*(x>0).mean()), n=n, failed=sizes[0]-n)
 
+# %% ../../nbs/benchmarks/vicuna.ipynb #c57bed28
 def _length_term(diff):
     "tanh of the standardised difference of lengths"
     d = np.asarray(diff, float)
@@ -450,7 +455,8 @@ def _length_term(diff):
     if not d.any(): return d
     x = np.tanh(d/d.std()) if d.std()>0 else np.ones(len(d))
     if x.std()<1e-3:
-        raise TunaError("the lengths differ by about as much in every question, so that quality and length cannot be told apart")
+        raise TunaError("the lengths differ by about as much in every question, so that quality and length cannot be "
+            "told apart")
     return x
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #09829ea1

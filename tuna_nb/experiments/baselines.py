@@ -82,7 +82,8 @@ def _finish(model, tokenizer, steps, tokens, log, out):
 def _begin(start, ds, out, max_tokens):
     "Check what all trainers are given; returns the records, the model and its tokenizer"
     if hasattr(start, 'forward'):
-        raise TunaError("start must be a folder or Hub id: the trainer loads it twice, to train one and to keep the other")
+        raise TunaError("start must be a folder or Hub id: the trainer loads it twice, to train one and to keep "
+            "the other")
     if not len(ds): raise TunaError("no records to train on")
     if max_tokens<1: raise TunaError(f"max_tokens must be at least 1, got {max_tokens}")
     if Path(out).is_file(): raise TunaError(f"{out}: is a file, and a folder is needed to save the model")
@@ -94,6 +95,7 @@ def _trl(*names):
     except ImportError: raise TunaError("DPO and RLOO need TRL: pip install 'tuna_nb[baselines]'") from None
     return [getattr(trl, o) for o in names]
 
+# %% ../../nbs/experiments/baselines.ipynb #f63b8ef2
 @contextmanager
 def _quiet():
     "No progress bars of datasets, and no word on names that TRL will have to change"

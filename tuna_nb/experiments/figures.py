@@ -73,7 +73,8 @@ def collect(
     grids = [_grid(o, key, f"seed {o.get('seed', i)}") for i,o in enumerate(seeds)]
     for o,g in zip(seeds, grids):
         if g.keys()!=grids[0].keys():
-            raise TunaError(f"seed {o.get('seed')}: '{key}' was run at {', '.join(map(_say, g))}, the first seed at {', '.join(map(_say, grids[0]))}")
+            raise TunaError(f"seed {o.get('seed')}: '{key}' was run at {', '.join(map(_say, g))}, the first seed at "
+                f"{', '.join(map(_say, grids[0]))}")
     return {v: {m: [_alone(key, v, m, g[v]) for g in grids] for m in _metrics([g[v] for g in grids])} for v in grids[0]}
 
 # %% ../../nbs/experiments/figures.ipynb #6add0686
@@ -102,7 +103,8 @@ STYLE = {'font.size':7, 'axes.titlesize':8, 'axes.labelsize':7, 'legend.fontsize
     'lines.linewidth':1.3, 'lines.markersize':3.5, 'errorbar.capsize':1.5, 'legend.frameon':False,
         'svg.hashsalt':'tuna_nb', 'svg.fonttype':'none',
     'figure.facecolor':'none', 'axes.facecolor':'none', 'savefig.facecolor':'none',
-    **{k:'#757575' for k in ('text.color','axes.labelcolor','axes.edgecolor','axes.titlecolor','xtick.color','ytick.color')}}
+    **{k:'#757575' for k in ('text.color','axes.labelcolor','axes.edgecolor','axes.titlecolor','xtick.color',
+        'ytick.color')}}
 LINES = [dict(color='#3b82c4', marker='o', ls='-'), dict(color='#d9622b', marker='s', ls='--'),
     dict(color='#2e9e6b', marker='^', ls=':'),
     dict(color='#9a6fd0', marker='D', ls='-.'), dict(color='#b08a1e', marker='v', ls=(0,(5,1,1,1)))]

@@ -204,7 +204,8 @@ def judge_human_agreement(
     larger,order,by,where = _human(human)
     rows = [r for r in _rows(ranked_ds) if str(r['id']) in by]
     if not rows:
-        raise TunaError(f"{where}none of the {len(by)} human rankings is of a record that the judge ranked, such as {next(iter(by))!r}")
+        raise TunaError(f"{where}none of the {len(by)} human rankings is of a record that the judge ranked, such as "
+            f"{next(iter(by))!r}")
     people = [_aligned(r, by[str(r['id'])], larger, order, where) for r in rows]
     each = [_mean(_rho(r['scores'], p) for p in ps)[0] for r,ps in zip(rows, people)]
     best = [np.mean([_top(r['scores'], p) for p in ps]) for r,ps in zip(rows, people)]
@@ -261,7 +262,8 @@ def _tokens(name, v):
     if isinstance(v, dict):
         try: v = [v[k]/v['records'] for k in ('prompt_tokens','completion_tokens','requests')]
         except (KeyError, TypeError, ZeroDivisionError):
-            raise TunaError(f"tokens of {name}: expected prompt_tokens, completion_tokens, requests and records, got {v!r:.80}") from None
+            raise TunaError(f"tokens of {name}: expected prompt_tokens, completion_tokens, requests and records, got "
+                f"{v!r:.80}") from None
     v = [*v]
     if len(v) not in (2,3) or not all(_number(o) and o>=0 for o in v):
         raise TunaError(f"tokens of {name}: expected prompt and completion tokens per instruction, got {v}")

@@ -236,7 +236,7 @@ def _try(job, folder, fit):
 
 # %% ../../nbs/experiments/pipeline.ipynb #8178d765
 def train_proxy(job, start):
-    "Train a proxy ranking model with every learning rate, keep the one with the best pair accuracy on validation (§3.1)"
+    "Train a proxy ranking model with every learning rate, keep the best by pair accuracy on validation (§3.1)"
     from tuna_nb.train import load_prm,prm_accuracy,split_by_hash
     c,tried = job.cfg,{}
     rest,test = split_by_hash(load_ranked(job.at('ctx', 'ranked.jsonl')), c.prm_held)
@@ -446,6 +446,7 @@ def _knob_stages(add, c):
             if knob in ('n_responses','length_bias','judge_noise','votes','rounds'):
                 _judged_knob(add, c, of, knob, label, name)
 
+# %% ../../nbs/experiments/pipeline.ipynb #255c3eec
 def _judged_knob(add, c, of, knob, label, name):
     "A model from rankings that were made in another way"
     if knob=='n_responses':
@@ -574,8 +575,9 @@ def seed_results(
         **(dict(prm=proxies['PRM-3B'], proxies=proxies) if 'PRM-3B' in proxies else {}), **rec.get('ranks', {}), **more,
         examples=_shown(rec, named), seconds=seconds)
 
+# %% ../../nbs/experiments/pipeline.ipynb #40ea4c56
 def _rank_facts(d, label):
-    "What the rankings of a judge are like: tokens of the first rank less the last, share of right first responses, agreement with the truth"
+    "Of a judge's rankings: tokens of the first less the last, share of right first responses, agreement with the truth"
     if not d: return {}
     lengths = d['length_by_rank'][label]
     return dict(length_gap=lengths[0]-lengths[-1], right_first=100*d['quality_by_rank'][label][0],
@@ -621,16 +623,29 @@ class Real(Scale):
         return cls(**{**dict(n_train=4000, n_ctx=1000, n_val=100, batch_size=32, max_new_tokens=256, sft_epochs=1.,
             mul_epochs=1., lrs=(3e-6, 1e-5, 3e-5), prm_lrs=(1e-5, 3e-5), prm_epochs=2., bf16=True, max_tokens=16384),
             **given})
-    def rates(self, recipe):
-        from tuna_nb.train import get_recipe
-        return self.lrs or (get_recipe(recipe).lr,)
-    def first_stages(self, add):
-        for o in ('base','base_small'): add(o, given_model, '', o, 1, which=o)
-    def review(self): return dict(read='lenient')
-    def peers(self): return not self.launch # they train on one device
-    def cells(self, scores):
-        return {k.removesuffix('_plain').replace('_plain_', '_'): v[0] for k,v in result_cells(scores).items()}
-    def people(self, ds, seed): return judging.judge_human_agreement(ds, self.human_file) if self.human_file else None
+
+# %% ../../nbs/experiments/pipeline.ipynb #022d0329
+@patch
+def rates(self:Real, recipe):
+    from tuna_nb.train import get_recipe
+    return self.lrs or (get_recipe(recipe).lr,)
+
+@patch
+def first_stages(self:Real, add):
+    for o in ('base','base_small'): add(o, given_model, '', o, 1, which=o)
+
+@patch
+def review(self:Real): return dict(read='lenient')
+
+@patch
+def peers(self:Real): return not self.launch # they train on one device
+
+@patch
+def cells(self:Real, scores):
+    return {k.removesuffix('_plain').replace('_plain_', '_'): v[0] for k,v in result_cells(scores).items()}
+
+@patch
+def people(self:Real, ds, seed): return judging.judge_human_agreement(ds, self.human_file) if self.human_file else None
 
 # %% ../../nbs/experiments/pipeline.ipynb #00c3be42
 def given_model(job, which):

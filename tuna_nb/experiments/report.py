@@ -85,6 +85,8 @@ CLAIMS = [c for m in ('Tuna_p','Tuna_c','Tuna') for c in (
 
 # %% ../../nbs/experiments/report.ipynb #af13c6ea
 _t1 = dict(about='Table 1')
+
+# %% ../../nbs/experiments/report.ipynb #b0bbf192
 CLAIMS += [
     Claim('Alpaca beats LLaMA on every benchmark', 'Alpaca', 'LLaMA', (*_OTHERS, *_NET), 'all', **_t1,
         paper='instruction tuning is a large step on all three'),
@@ -111,7 +113,9 @@ CLAIMS += [
         paper='34.2 and 40.1 against 37.7 and 46.6', expect='falls'),
     Claim('Tuna_c (PRM) falls below Alpaca on Super NI', 'Tuna_c (PRM)', 'Alpaca', _OTHERS[:2], 'all', **_t1,
         paper='34.2 and 40.1 against 36.0 and 44.5', expect='falls'),
-    Claim('The scores themselves, as those of a 7B model', **_t1, paper='Table 1, in numbers', reason='models of some hundred thousand weights on benchmarks of their own: only which is better can be compared'),
+    Claim('The scores themselves, as those of '
+        'a 7B model', **_t1, paper='Table 1, in numbers', reason='models of some hundred thousand weights on '
+        'benchmarks of their own: only which is better can be compared'),
     Claim('Tuna_p comes closer to InstructGPT-175B', **_t1, paper='the gap to a much larger model narrows',
         reason='no model of that kind is in the small world'),
     Claim("GPT-4's verdicts on real answers", **_t1, paper='Vicuna QA is judged by GPT-4',
@@ -167,6 +171,8 @@ CLAIMS += [
 # %% ../../nbs/experiments/report.ipynb #efd55004
 _lam,_size = (dict(section='§3.4', key=k, about=f) for k,f in (('lambda','Figure 2'), ('data_size','Figure 3')))
 _t4,_t5 = dict(about='Table 4', section='§3.4'),dict(about='Table 5', section='App. A', key='beta')
+
+# %% ../../nbs/experiments/report.ipynb #5ef99bed
 CLAIMS += [
     *(Claim(f'More weight λ helps on {TITLES[m]}', 10., 0., (m,), **_lam, paper='rises with λ from 0 to 10')
         for m in _OTHERS),
@@ -267,6 +273,7 @@ def _gaps(s, key, name, scale=1.):
     "First rank less last, of each ranking"
     return {k: {name: scale*(xs[0]-xs[-1])} for k,xs in (s.get(key) or {}).items() if xs}
 
+# %% ../../nbs/experiments/report.ipynb #f9a4f3ea
 def _people(s):
     "Points by annotators, and who agrees with whom"
     j,res = s.get('judges') or {},{k: dict(points=v) for k,v in (s.get('annotators') or {}).get('scores', {}).items()}
@@ -333,6 +340,7 @@ def _combine(rule, xs):
     sure = rule=='any' # what one difference is enough to settle
     return sure if sure in xs else None if None in xs else not sure
 
+# %% ../../nbs/experiments/report.ipynb #ecac88d3
 HOLDS,FAILS,OPEN,UNASKED = 'holds','does not hold','undecided','cannot be asked here'
 
 def verdict(
@@ -367,6 +375,7 @@ def _compared(c, r):
     say = lambda v: v if isinstance(v, str) else f'{v:g}'
     return f"{c.key.replace('_', ' ')+' ' if c.key else ''}{say(r['model'])} less {say(r['than'])}"
 
+# %% ../../nbs/experiments/report.ipynb #1d951b74
 def claims_table(
     rows:list, # From `check_claims`
     verdicts:dict, # From `verdict`
@@ -411,6 +420,7 @@ class LinkTable(Table):
 def _slug(s):
     "The anchor that a heading has on GitHub"; return re.sub(r'[^\w\- ]', '', s.lower()).strip().replace(' ', '-')
 
+# %% ../../nbs/experiments/report.ipynb #766a58f2
 def glance_table(
     verdicts:dict, # From `verdict`
     titles:dict, # Text of a claim to the title of its section
@@ -519,12 +529,15 @@ def _figure(svg, caption):
     "An inline figure, larger than in a notebook where there is room"
     svg = svg[svg.index('<svg'):]
     w = float(re.search(r'<svg[^>]*?\bwidth="([\d.]+)pt"', svg, flags=re.DOTALL)[1])
-    return f'<figure><div class="wide"><div style="width:{1.6*w:.0f}pt;min-width:{w:.0f}pt;max-width:100%">{svg}</div></div><figcaption>{_esc(caption)}</figcaption></figure>'
+    size = f'width:{1.6*w:.0f}pt;min-width:{w:.0f}pt;max-width:100%'
+    return (f'<figure><div class="wide"><div style="{size}">{svg}</div></div>'
+        f'<figcaption>{_esc(caption)}</figcaption></figure>')
 
 def _nav(blocks):
     items = ''.join(f'<li class="{k}"><a href="#{a}">{_esc(t)}</a></li>' for k,t,a in _contents(blocks))
     return f'<nav aria-label="Contents"><details open><summary>Contents</summary><ul>{items}</ul></details></nav>'
 
+# %% ../../nbs/experiments/report.ipynb #bbcba9c4
 def page(
     blocks:list, # Tuples of kind and content
     svgs:dict, # SVG by name
@@ -537,7 +550,8 @@ def page(
         if kind=='table': return f'<div class="wide{" text" if getattr(x, "text", False) else ""}">{x.html()}</div>'
         if kind=='figure': return _figure(svgs[x[0]], x[1])
         if kind=='link': return f'<p><a href="{html.escape(x[0])}">{_esc(x[1])}</a></p>'
-        return f"<{tags[kind]}{f' id={chr(34)}{html.escape(anchor)}{chr(34)}' if anchor else ''}>{_esc(x)}</{tags[kind]}>"
+        at = f' id="{html.escape(anchor)}"' if anchor else ''
+        return f"<{tags[kind]}{at}>{_esc(x)}</{tags[kind]}>"
     title,body = _esc(next(b[1] for b in blocks if b[0]=='h1')),'\n'.join(one(a, *b)
         for a,b in zip(_anchors(blocks), blocks))
     return f"""<!doctype html>
@@ -599,10 +613,15 @@ def _abstract(res, verdicts, claims):
     k = len(res['seeds'])
     of = lambda cs: [sum(verdicts[c.text]['verdict']==v for c in cs) for v in MARK]
     say = lambda xs: '{} hold, {} do not hold, {} are undecided and {} cannot be asked here'.format(*xs)
-    return (f"{res.get('about', 'All models were trained from nothing in a small world of instructions.')} Numbers are means over {k} seed{'s' if k>1 else ''}{', ± half of a 95 % Student-t interval' if k>1 else ', so nothing here has an interval and no claim can be decided'}. "
-        f"Of {len(claims)} claims, {say(of(claims))}. Of those that are the paper's, {say(of([o for o in claims if o.section!='ours']))}; the others are our controls and questions. "
-        'Test sets were used for these numbers alone. Learning rates were chosen on validation instructions, by the same search for every model after Alpaca.')
+    return (f"{res.get('about', 'All models were trained from nothing in a small world of instructions.')} Numbers are "
+        f"means over {k} seeds, ± half of a 95 % Student-t interval. " if k>1
+        else "one seed, so nothing here has an interval and no claim can be decided. "
+        f"Of {len(claims)} claims, {say(of(claims))}. Of those that are the paper's, "
+        f"{say(of([o for o in claims if o.section!='ours']))}; the others are our controls and questions. "
+        'Test sets were used for these numbers alone. Learning rates were chosen on validation instructions, by the '
+        'same search for every model after Alpaca.')
 
+# %% ../../nbs/experiments/report.ipynb #9684fc41
 def _section_blocks(s, rows, verdicts, claims):
     "One experiment: the paper, what came out, and its claims"
     mine = [c for c in claims if belongs(c, s)]
@@ -638,13 +657,18 @@ def report_blocks(
     rest = [c for c in claims if titles[c.text]==FURTHER]
     blocks = [('h1', res.get('title', 'Tuna in miniature')), ('p', _abstract(res, verdicts, claims)),
         *(('link', *o) for o in links), ('toc',), ('h2', 'At a glance'), ('table', count_table(verdicts, claims)),
-        ('p', 'Net wins are wins less losses against Alpaca, in percent of the questions. With so many claims some hold, or fail, by luck: where there is no difference, an interval lies above zero once in forty times, and a claim that needs any of three has three chances.'), ('table', glance_table(verdicts, titles, claims)),
+        ('p', 'Net wins are wins less losses against Alpaca, in percent of the questions. With so many claims some '
+            'hold, or fail, by luck: where there is no difference, an interval lies above zero once in forty times, '
+            'and a claim that needs any of three has '
+            'three chances.'), ('table', glance_table(verdicts, titles, claims)),
         *(b for s in sections for b in _section_blocks(s, rows, verdicts, claims))]
     if rest:
         blocks += [('h2', FURTHER),
             ('p', 'Of experiments that are not part of this report, or that nobody can run here.'),
             ('table', claims_table(rows, verdicts, rest))]
-    blocks += [('h2', 'How a claim is decided'), ('p', 'By the mean difference within seeds and its 95 % interval; "close" depends on the metric (see below). A claim with several differences needs the first, any or all of them.'),
+    blocks += [('h2', 'How a claim is decided'), ('p', 'By the mean difference within seeds and its 95 % interval; '
+        '"close" depends on the metric (see below). A claim with several differences needs the first, any or '
+        'all of them.'),
         ('table', plain_table('Expected', ['Holds if'], [[k, v] for k,v in EXPECTATIONS.items()])),
             *_closing_blocks(res)]
     double = [t for k,t,a in _contents(blocks) if k=='h2' and a!=_slug(t)]

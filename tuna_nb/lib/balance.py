@@ -61,7 +61,8 @@ def fit_budget(
     for k in (k for k in range(accumulation, items+1) if items%k==0):
         largest = max(_first(costs, items, k, devices, math.ceil(epochs), seed))
         if largest<=budget: return items//k,k,largest
-    raise TunaError(f"a micro-batch of one item on average has up to {largest} tokens, more than the {budget} it may have")
+    raise TunaError(f"a micro-batch of one item on average has up to {largest} tokens, more than the {budget} "
+        f"it may have")
 
 def _first(costs, items, k, devices, epochs, seed):
     "Tokens of the first micro-batch of the first device in each step, which is the largest of all"

@@ -11,7 +11,8 @@ from collections import Counter
 from fastcore.basics import patch
 from .core import TunaError,progress
 from .cost import Budget
-from .llm import Endpoint,Failure,_Again,_Stop,_jobs,check_n,cost_text,failure_kind,one_line,parse_reply,request_for,run_async,stored,usage_of
+from .llm import (Endpoint,Failure,_Again,_Stop,_jobs,check_n,cost_text,failure_kind,one_line,parse_reply,
+    request_for,run_async,stored,usage_of)
 from .store import request_key
 
 # %% ../../nbs/lib/batch.ipynb #75999f61
@@ -74,7 +75,8 @@ class _Batches:
             await asyncio.sleep(.5*2**turn)
         raise (_Gone if status==404 else TunaError)(f"{why}; {self.done()}")
     def done(self):
-        return f"{self.total-len(self.jobs)-len(self.failures)} of {self.total} prompts answered and kept, batches under way are remembered"
+        return (f"{self.total-len(self.jobs)-len(self.failures)} of {self.total} prompts answered and kept, batches "
+            f"under way are remembered")
 
 # %% ../../nbs/lib/batch.ipynb #1e0aa0bb
 @patch
@@ -96,6 +98,7 @@ async def create(self:_Batches, name, file):
     return (await api.batches.create(input_file_id=file, endpoint=self.ep.path, completion_window='24h',
         metadata=dict(tuna_nb=name))).id
 
+# %% ../../nbs/lib/batch.ipynb #1c65c117
 @patch
 async def find(self:_Batches, name):
     "The server's id of the batch with this name, if there is one"
@@ -156,6 +159,7 @@ def failed(self:_Batches, key, body, e):
         if self.turns[key]>self.ep.turns: self.open_ends[key] = self.say(e)
     elif not self.ep.adapt(e, body): self.refused[key] = self.say(e)
 
+# %% ../../nbs/lib/batch.ipynb #c407ca42
 @patch
 def book(self:_Batches, key, usage):
     "Book what a line has cost, from what was set aside for it if anything was"
@@ -184,7 +188,8 @@ async def wait(self:_Batches, wants):
             if b.status=='failed':
                 self.ep.store.put_batch(name, None)
                 said = '; '.join(e.message for e in (b.errors.data if b.errors else [])) or 'no reason given'
-                raise TunaError(f"{self.ep.name} at {self.ep.base_url}: a batch of {len(o['keys'])} requests was not accepted: {said[:300]}; {self.done()}")
+                raise TunaError(f"{self.ep.name} at {self.ep.base_url}: a batch of {len(o['keys'])} requests was not "
+                    f"accepted: {said[:300]}; {self.done()}")
         await asyncio.sleep(pause := min(2*pause, self.ep.poll))
 
 @patch

@@ -15,7 +15,8 @@ from .core import TunaError,read_document,write_text
 
 # %% ../../nbs/lib/cost.ipynb #c093d156
 PRICES = dict(date='2026-10',
-    source='OpenAI\'s pricing and deprecation pages of October 2026, the prices as recorded by the package genai-prices 0.2.3; '
+    source='OpenAI\'s pricing and deprecation pages of October 2026, the prices as recorded by the package '
+        'genai-prices 0.2.3; '
         'text-davinci-003 and gpt-4-0314: list prices of 2023, as recorded by public price tables of that year',
     models={
         'gpt-4o': dict(input=2.5, output=10., batch=.5, retired='2027-01-14'),
@@ -165,9 +166,11 @@ class Plan:
     def __str__(self):
         how = "tuna_nb.lib.cost.write_prices('prices.json') writes the table; edit it and set TUNA_PRICES=prices.json"
         money = f"unknown, no price for {self.model or 'this model'}" if self.usd is None else \
-            f"about {_usd(self.usd)}, at most {_usd(self.usd_bound)}, at the {'Batch API ' if self.batched else ''}price of {self.date}"
+            (f"about {_usd(self.usd)}, at most {_usd(self.usd_bound)}, "
+                f"at the {'Batch API ' if self.batched else ''}price of {self.date}")
         return (f"model:    {self.model}\nrequests: {self.requests:,} to send, {self.stored:,} answered already\n"
-            f"tokens:   about {self.prompt_tokens:,} sent, {self.completion_tokens:,} received\ncost:     {money}\nprices:   {how}")
+            f"tokens:   about {self.prompt_tokens:,} sent, {self.completion_tokens:,} received\ncost:     "
+            f"{money}\nprices:   {how}")
 
 # %% ../../nbs/lib/cost.ipynb #ac05158d
 def make_plan(
@@ -208,7 +211,8 @@ class Budget:
         model:str='', # Named in the message if there is no price
     ):
         if max_usd is not None and not 0<max_usd<math.inf: raise TunaError(f"max_usd must be above 0, got {max_usd}")
-        if max_usd is not None and price is None: raise TunaError(f"no price for {model or 'this model'}, so max_usd cannot be kept; "
+        if max_usd is not None and price is None: raise TunaError(f"no price for {model or 'this model'}, so max_usd "
+            f"cannot be kept; "
             "add one to a file named by TUNA_PRICES")
         self.max_usd,self.price,self.batched = max_usd,price,batched
         self._spent = self._reserved = self._under_way = 0

@@ -113,6 +113,7 @@ class Item:
     @property
     def keys(self): return self.prompt+sum(self.prompt+b for b in self.responses) # as a GPU's kernel has them
 
+# %% ../../nbs/lib/footprint.ipynb #a699b174
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, q, k, v, keys, row):
@@ -234,7 +235,8 @@ class Plan:
     def __str__(self):
         rows = [f"{k:<12}{getattr(self, k)/1e9:8.2f} GB" for k in self.parts]
         if self.memory:
-            rows.append(f"{'of':<12}{self.memory:8.2f} GB: {'fits' if self.fits else 'does not fit, a tenth is needed for other things'}")
+            rows.append(f"{'of':<12}{self.memory:8.2f} GB: "
+                f"{'fits' if self.fits else 'does not fit, a tenth is needed for other things'}")
         return '\n'.join([f"{self.name}: {self.params:,} weights, {self.trained:,} trained",
             f"on each of {self.devices} devices, sharding {self.sharding}, {self.tokens:,} tokens at once:", *rows])
 
@@ -260,7 +262,8 @@ def _run(config, *args, **kwargs):
     was,log.disabled = log.disabled,True
     try: return dry_run(*args, **kwargs)
     except Exception as e:
-        raise TunaError(f"cannot plan for a {config.model_type}: its layers do not run without numbers ({type(e).__name__})") from e
+        raise TunaError(f"cannot plan for a {config.model_type}: its layers do not run without numbers "
+            f"({type(e).__name__})") from e
     finally: log.disabled = was
 
 # %% ../../nbs/lib/footprint.ipynb #ace1afb7

@@ -138,6 +138,7 @@ def joins(self:CausalState):
     "Can rows be added to the cache?"
     return all(type(o) in (DynamicLayer,DynamicSlidingWindowLayer) for o in self.cache.layers)
 
+# %% ../../nbs/lib/generate.ipynb #edd655ca
 @patch
 def select(self:CausalState, idx): # idx: numbers of the rows to go on with
     "Keep, repeat or reorder rows; columns that none of them uses go"
@@ -225,6 +226,7 @@ def _admit(start, batch, temperature, ends):
     if n>1: state.select([i//n for i in range(len(rows))])
     return rows,state,tokens
 
+# %% ../../nbs/lib/generate.ipynb #037cd907
 def decode(
     start, # Makes a state of a list of prompts, each a list of token ids
     jobs:list, # Prompts in the order of admission, each with its `Decoded`s, of which all have equally many
@@ -288,7 +290,8 @@ class LocalModel:
             device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
         if tokenizer is None: raise TunaError(f"model {self.name} was given without a tokenizer")
         if chat: _as_chat(tokenizer, [], self.name)
-        self.model,self.tokenizer,self.batch_size,self.chat = model.to(device) if device else model,tokenizer,batch_size,chat
+        self.model,self.tokenizer = model.to(device) if device else model,tokenizer
+        self.batch_size,self.chat = batch_size,chat
         self.seq2seq,self.ends = model.config.is_encoder_decoder,_ends(model, tokenizer)
         self.pad = next((o for o in (tokenizer.pad_token_id, tokenizer.eos_token_id) if o is not None), 0)
         self.context = context or getattr(model.config.get_text_config(), 'max_position_embeddings', None)
@@ -326,7 +329,8 @@ def prompt_ids(
     for i,o in enumerate(rows):
         if not o: raise TunaError(f"prompt {i} is empty and {name} has no start token")
         if context and len(o)+room>context:
-            raise TunaError(f"prompt {i} ({prompts[i][:24]!r}…) has {len(o)} tokens, too long for {name}: its context is {context} tokens")
+            raise TunaError(f"prompt {i} ({prompts[i][:24]!r}…) has {len(o)} tokens, too long for {name}: its context "
+                f"is {context} tokens")
     return rows
 
 # %% ../../nbs/lib/generate.ipynb #d87fe1e2
@@ -361,7 +365,8 @@ def check_sampling(
 ):
     "Refuse settings that no backend can follow"
     if n<1 or max_new_tokens<1 or temperature<0:
-        raise TunaError(f"n and max_new_tokens must be at least 1 and temperature at least 0, got {n}, {max_new_tokens}, {temperature}")
+        raise TunaError(f"n and max_new_tokens must be at least 1 and temperature at least 0, got {n}, "
+            f"{max_new_tokens}, {temperature}")
 
 # %% ../../nbs/lib/generate.ipynb #07f2ef17
 @patch

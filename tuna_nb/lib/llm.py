@@ -80,6 +80,7 @@ def _choice(c, kind, logprobs):
     if logprobs and not text and not c.get('logprobs'): return Generation(text, why, [], [])
     return own_tokens(text, why, *_logps(c.get('logprobs'), kind)) if logprobs else Generation(text, why)
 
+# %% ../../nbs/lib/llm.ipynb #ecdf073d
 def parse_reply(
     reply:dict, # Body of the reply
     kind:str, # "chat" or "completions"
@@ -241,7 +242,8 @@ def _check_count(name, v, least):
     if not isinstance(v, int) or v<least:
         raise TunaError(f"{name} must be {f'at least {least}' if isinstance(v, int) else 'a whole number'}, got {v!r}")
 
-_OURS = set('model messages prompt n best_of max_tokens max_completion_tokens temperature seed logprobs top_logprobs response_format'
+_OURS = set('model messages prompt n best_of max_tokens max_completion_tokens temperature seed logprobs top_logprobs '
+    'response_format'
     ' stream stream_options tools tool_choice functions function_call echo'.split())
 
 def _check_extra(extra):
@@ -277,7 +279,8 @@ class Endpoint:
             _check_count(k, v, least)
         if not 0<timeout<math.inf: raise TunaError(f"timeout must be above 0, got {timeout}")
         _check_extra(extra or {})
-        self.name,self.kind,self.concurrency,self.timeout,self.turns,self.max_n,self.extra = model,kind,concurrency,timeout,turns,max_n,extra or {}
+        self.name,self.kind,self.concurrency,self.timeout = model,kind,concurrency,timeout
+        self.turns,self.max_n,self.extra = turns,max_n,extra or {}
         self.client,self.limit_field = _client(model, base_url, api_key, timeout, max_retries),'max_tokens'
         self.base_url,self.tries = str(self.client.base_url).rstrip('/'),1+max_retries
         self.price = find_price(model, prices)
@@ -311,7 +314,8 @@ def _client(model, base_url, api_key, timeout, max_retries):
     client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries,
         http_client=_connections())
     if client.base_url.userinfo:
-        raise TunaError(f"{model}: base_url holds a name or password, which would be kept with the replies; give a key instead")
+        raise TunaError(f"{model}: base_url holds a name or password, which would be kept with the replies; give a "
+            f"key instead")
     return client
 
 # %% ../../nbs/lib/llm.ipynb #3cef46d2
@@ -410,6 +414,7 @@ async def ask(self:Endpoint, body, repeat=0, stopped=lambda: False):
     self.keep(key, body, repeat, reply, gens)
     return gens
 
+# %% ../../nbs/lib/llm.ipynb #8e0df520
 @patch
 def note(self:Endpoint, e, call):
     "What an exception says about the server"
@@ -515,6 +520,7 @@ def tick(self:_Run):
     self.bar.set_postfix_str(cost_text(self.ep, self.total-self.bar.n-1), refresh=False)
     self.bar.update()
 
+# %% ../../nbs/lib/llm.ipynb #4fb51730
 @patch
 def interrupt(self:_Run):
     "Let what is under way end, and start nothing"

@@ -38,7 +38,7 @@ class Work:
 # %% ../../nbs/lib/meter.ipynb #15939f16
 CARDS = {'B200': 2250e12, 'H200': 989e12, 'H100 PCIe': 756e12, 'H100 NVL': 835e12, 'H100': 989e12, 'A100': 312e12,
     'L40S': 362e12, 'L40': 181e12, 'A10G': 70e12, 'A10': 125e12, 'L4': 121e12,
-    'RTX 4090': 165e12, 'RTX 3090': 71e12, 'A6000': 155e12, 'V100': 125e12, 'T4': 65e12} # operations per second in 16 bits
+    'RTX 4090': 165e12, 'RTX 3090': 71e12, 'A6000': 155e12, 'V100': 125e12, 'T4': 65e12} # operations per s, 16 bits
 
 @lru_cache
 def best_flops(
@@ -106,6 +106,7 @@ PANELS = {
     'Mean log-probability': ('nats per token', {f'logps_rank_{k}': f'rank {k}' for k in range(1, 9)}),
     'Speed': ('tokens per second', {'tokens_per_second':'all devices'})}
 
+# %% ../../nbs/lib/meter.ipynb #f9fb19a2
 def plot_training(
     logs, # A trainer, or its `state.log_history`
     panels=('Loss','Pairs','Mean log-probability','Speed'), # Which of `PANELS`

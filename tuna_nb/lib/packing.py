@@ -237,8 +237,9 @@ def segments(
         at = start
     return places,qs,ks
 
+# %% ../../nbs/lib/packing.ipynb #a140da97
 def _bounds(lines, device):
-    "Places of the keys, where each segment of queries and of keys begins and ends, and the longest of both, as the kernel wants them"
+    "For the kernel: places of the keys, ends of the segments of queries and of keys, and the longest of both"
     places,qs,ks = segments(lines)
     ends = [torch.tensor([0, *accumulate(o)], dtype=torch.int32, device=device) for o in (qs, ks)]
     return torch.tensor(places, device=device),*ends,max(qs),max(ks)
@@ -339,6 +340,7 @@ def head_is_last(
         _last[base] = isinstance(head, nn.Linear) and head.weight.is_floating_point() and _same(model, head)
     return _last[base]
 
+# %% ../../nbs/lib/packing.ipynb #6286657f
 def _same(model, head):
     seen = []
     hook = head.register_forward_hook(lambda m,a,out: seen.append(out.detach().clone()))

@@ -111,6 +111,7 @@ def _judge(model, ref, critic, batch, scores, a):
     return dict(reward=scores.mean(), kl=kl, objective=scores.mean()-a['kl']*kl, entropy=_masked_mean(entropy, m),
         length=m.sum(1).float().mean())
 
+# %% ../../nbs/lib/ppo.ipynb #c40648cf
 def _pieces(batch, size):
     "A batch, a few answers at a time"
     n = len(batch['mask'])
@@ -192,19 +193,17 @@ def ppo(
     "Proximal policy optimisation against a reward (App. I)"
     a = dict(locals())
     _check(model, prompts, a)
-    was,(ref,critic,opt),rng,seen,reports = model.training,_parts(model, learning_rate,
-        value_rate),random.Random(f'ppo{seed}'),0,[]
-    rows = prompt_ids(tokenizer, prompts, 'the policy', LocalModel(model, tokenizer).context,
-        ends={tokenizer.eos_token_id})
+    rng,was,seen,reports = random.Random(f'ppo{seed}'),model.training,0,[]
+    ref,critic,opt = _parts(model, learning_rate, value_rate)
+    context,ends = LocalModel(model, tokenizer).context,{tokenizer.eos_token_id}
+    rows = prompt_ids(tokenizer, prompts, 'the policy', context, ends=ends)
     picks,bar = _batches(len(prompts), batch_size, rng),progress(total=steps, desc='ppo')
     while (share := max(len(reports)/(steps or math.inf), seen/(max_tokens or math.inf)))<1:
         report,used = _step(model, tokenizer, ref, critic, opt, rows, next(picks), rng, share, a)
-        seen += used
-        reports.append(dict(step=len(reports)+1, tokens=seen, **{k: float(o) for k,o in report.items()}))
+        reports.append(dict(step=len(reports)+1, tokens=(seen := seen+used), **{k: float(o) for k,o in report.items()}))
         if log: log(reports[-1])
         bar.update(1)
-    bar.close()
-    model.train(was)
+    bar.close(); model.train(was)
     return reports
 
 # %% ../../nbs/lib/ppo.ipynb #f7e3bf4d

@@ -192,6 +192,7 @@ def collect(self:Schedule):
         new.append((seed, name))
     return new
 
+# %% ../../nbs/lib/stages.ipynb #11d1b4c1
 @patch
 def spent(self:Schedule):
     "Cost of what is done in this run, and of the finished part of what is running"
@@ -206,7 +207,8 @@ def total(self:Schedule): return sum(self.costs[n] for s,n in self.todo if (s,n)
 def line(self:Schedule, seed, name):
     "What to say of a stage that has just ended"
     if (seed,name) in self.failed: return f"seed {seed}: {name} FAILED: {self.failed[seed,name]}"
-    return f"seed {seed}: {name} in {self.done[seed,name]['seconds']:.0f} s, {len(self.done)} of {len(self.todo)} stages done"
+    return (f"seed {seed}: {name} in {self.done[seed,name]['seconds']:.0f} s, {len(self.done)} of {len(self.todo)} "
+        f"stages done")
 
 # %% ../../nbs/lib/stages.ipynb #c1215c5a
 def run_stages(
@@ -236,6 +238,7 @@ def run_stages(
     for (seed,name),why in sch.failed.items(): raise TunaError(f"seed {seed}, stage {name}: {why}{_rest(sch)}")
     return sch
 
+# %% ../../nbs/lib/stages.ipynb #00ccff1f
 def _rest(sch):
     "How far a run with failures has come"
     return (f"; {len(sch.done)} of {len(sch.todo)} stages are done, a second run begins with what failed"

@@ -23,7 +23,8 @@ def _fold(line):
     return _UNSEEN.sub('', line).casefold().translate(_ALIKE)
 
 # %% ../../nbs/lib/verdict.ipynb #ee2868e3
-_DECOR = re.compile(r'''(?:[\s{>*_~`"'|+•·-]|\d{1,3}[.)](?=\s)|</?(?:[biu]|em|strong|code|pre|p|div|span|center|br|h[1-6])\b[^<>]*>)*''')
+_DECOR = re.compile(r'''(?:[\s{>*_~`"'|+•·-]|\d{1,3}[.)](?=\s)|'''
+    r'</?(?:[biu]|em|strong|code|pre|p|div|span|center|br|h[1-6])\b[^<>]*>)*')
 _FORMAT = re.compile(r'''\#
     | \[?(?:the\s)?responses?[\W_]*\w{0,9}[\W_]*?(?:[:=]|$)
     | (?:[a-z]+\s){0,3}(?:rank(?:ing|ed)?|rating|score)s?\b[^.!?]{0,60}?(?:[:=\[]|$)
@@ -102,7 +103,8 @@ _SIGNS = {c: c-0xfee0 for c in range(0xff01, 0xff5f)} | str.maketrans(
     '【】〔〕、≥≻→⇒≈≡∼−–—‐‑“”‘’\xa0\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\u200b\u200c\u200d\u2060\ufeff',
     '[][],>>>>===-----""\'\' \n\n\n\n\n\n\n\n\n     ')
 _TEX = {'boxed':'rank: ', 'succ':'>', 'gt':'>', 'approx':'=', 'sim':'='}
-_LATEX = re.compile(r'\\(?:text|math)[a-z]{0,3} ?\{([^{}\n]*)\}|\\(?:boxed(?=\{[^{}]*[0-9]\s*[,>=])|succ|gt|approx|sim|quad|left|right|[\]\[(),;!])')
+_LATEX = re.compile(r'\\(?:text|math)[a-z]{0,3} '
+    r'?\{([^{}\n]*)\}|\\(?:boxed(?=\{[^{}]*[0-9]\s*[,>=])|succ|gt|approx|sim|quad|left|right|[\]\[(),;!])')
 
 def _plain(text):
     "The reply in plain signs, each in its place"
@@ -124,7 +126,8 @@ def _span(m):
 def _tidy(body):
     "The body of a list without decoration, comments and ranges"
     body = re.sub(r'[*_`"\'$#]', ' ', body).replace('>=', '>').replace('->', '>')
-    body = re.sub(r'(?i)\b(?:responses?|answers?)(?:-(?=[0-9])|(?![a-z]))|\br(?=[0-9])|\b(?:and|then|followed by|reference)\b', ' ', body)
+    body = re.sub(r'(?i)\b(?:responses?|answers?)(?:-(?=[0-9])|(?![a-z]))|\br(?=[0-9])|\b(?:and|then|followed '
+        r'by|reference)\b', ' ', body)
     body = re.sub(rf'([0-9]\s*){_OPEN}{_INNER}{_CLOSE}', r'\1 ', body)
     body = re.sub(rf'{_OPEN}(?=[^][(){{}}]*[A-Za-z]){_INNER}{_CLOSE}', ' ', body)
     body = re.sub(rf'(?i)(?<![\w.-])[0-9]{{1,3}}(?:{_SPAN}[0-9]{{1,3}})+(?![\w]|\.[0-9])', _span, body)
@@ -169,7 +172,8 @@ _WHO = rf'{_SOME}(?:[ \t*_`]*(?:=|,|&|\band\b|\btied with\b)+[ \t]*{_SOME})*'
 _PLACE = (r'(?:(?:rank|place)[ \t]*)?(?:\(|(?P<hash>#))?(?P<place>[0-9]{1,3})(?:(?:st|nd|rd|th)\b(?:[ \t]*place\b)?)?'
     r'[ \t*_]*(?(hash)[.):|]?|(?:[.):|]|-[ \t]))[ \t*_|]*')
 _END = r'(?=[ \t*_.]*(?:$|[|(]|-[ \t]))'
-_LINE = re.compile(rf'[ \t>|*_#+•-]*(?:{_PLACE}(?P<placed>{_WHO}|(?<!:)(?<!: )[0-9]+{_END})|(?P<named>(?:{_SOME}|[0-9]+){_END}))', re.I|re.M)
+_LINE = re.compile(rf'[ \t>|*_#+•-]*(?:{_PLACE}(?P<placed>{_WHO}|(?<!:)(?<!: '
+    rf')[0-9]+{_END})|(?P<named>(?:{_SOME}|[0-9]+){_END}))', re.I|re.M)
 _BLANK = re.compile(r'[ \t]*(?:\n|$)')
 _GAP = re.compile(r'[*_`]*(?:[ \t]*\([^()\n]*\))?[ \t]*[,;|]?[ \t]*(?:and[ \t]+)?')
 
@@ -262,7 +266,8 @@ _NUM = r'(?<![\w.])[0-9]{1,3}(?:\.[0-9]+)?(?![\w])'
 _LABEL = r'\b(?:relevan|accura|detail|justif|clarity)[a-z]*'
 _SUM = r'\b(?:total|overall|sum|score|rating)s?\b'
 _15 = r'(?:\s*(?:/|out of)\s*15\b)'
-_TOTAL = re.compile(rf'({_NUM}){_15}|(?:=|{_SUM}[^\w\n=]*(?:(?:score|rating|of|is|sum|mark)s?\b[^\w\n=]*){{,4}})\s*({_NUM}){_15}?(?!\s*[+,]\s*[0-9])', re.I)
+_TOTAL = re.compile(rf'({_NUM}){_15}|(?:=|{_SUM}[^\w\n=]*(?:(?:score|rating|of|is|sum|mark)s?\b[^\w\n=]*){{,4}})'
+    rf'\s*({_NUM}){_15}?(?!\s*[+,]\s*[0-9])', re.I)
 _SCALE = re.compile(r'(?i)[*_`"\']|\(?(?:score )?(?<![0-9])0 ?(?:to|-) ?1?5\b\)?|(?:/|out of) ?5\b')
 _AFTER = re.compile(rf'{_LABEL}(?:[^\w\n]*(?:score|mark|of|is)s?\b)*[^\w\n]*({_NUM})', re.I)
 _BEFORE = re.compile(rf'({_NUM})[^\w\n]*(?:(?:points?|marks?|for|in|on|the|level|of) )*{_LABEL}', re.I)
@@ -296,7 +301,8 @@ def _rating(text):
     return (totals[-1],None) if totals and totals[-1]<=15 else None
 
 # %% ../../nbs/lib/verdict.ipynb #ecf5bc7e
-_RATED = re.compile(r'\bresponses?[ \t#*_`"\'\[]*([0-9]{1,3}(?:\s*(?:,|/|&|and)\s*[0-9]{1,3})*)[ \t*_`"\')\]]*(?:\([^()\n0-9]{,40}\)[ \t*_]*)?'
+_RATED = re.compile(r'\bresponses?[ \t#*_`"\'\[]*([0-9]{1,3}(?:\s*(?:,|/|&|and)\s*[0-9]{1,3})*)[ '
+    r'\t*_`"\')\]]*(?:\([^()\n0-9]{,40}\)[ \t*_]*)?'
     r'(?:(?:score|rating)[ \t*_`"\']*)?(?:[:=|-]|(?=[\n(])|(?:gets|receives|scores)\b)', re.I)
 _NAMED = re.compile(rf'(?im)^[^\w\n]*(?:(?:the|level|of|overall|final) )*(?:{_LABEL}|{_SUM})[^\n]*')
 _MARKER = re.compile(r'\n[^\n\w]*[0-9]{0,3}[^\n\w]*$')
@@ -331,7 +337,9 @@ def _kind(text):
     m = re.search(r'(?i)(?<!not )(?<!not an )(?<!not a )\b(open|close)d?[-* ]*ended', text)
     return m and m[1].lower()
 
-_NEXT = re.compile(r'(?im)^[^\w\n]*(?:#|[3-5][.)]|(?:third|fourth|fifth|last|step|duplicat|rating|score|comparison|rank)\w*\b|no duplicate|responses?\s*[0-9])')
+_NEXT = re.compile(
+    r'(?im)^[^\w\n]*(?:#|[3-5][.)]|(?:third|fourth|fifth|last|step|duplicat|rating|score|comparison|rank)'
+    r'\w*\b|no duplicate|responses?\s*[0-9])')
 
 def _reference(text, plain, n):
     "The judge's own response, up to the next step"

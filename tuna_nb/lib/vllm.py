@@ -53,7 +53,8 @@ class VLLMModel:
     ):
         try: from vllm import LLM,SamplingParams
         except ImportError as e:
-            raise TunaError(f"vllm:{model} needs vLLM, which cannot be imported ({e}); pip install 'tuna_nb[vllm]'") from None
+            raise TunaError(f"vllm:{model} needs vLLM, which cannot be imported ({e}); pip install "
+                f"'tuna_nb[vllm]'") from None
         self.name,self.chat,self.params = name or str(model),chat,SamplingParams
         self.llm = LLM(model=str(model), logprobs_mode='raw_logprobs', **engine)
         self.tokenizer,self.context = self.llm.get_tokenizer(),self.llm.model_config.max_model_len

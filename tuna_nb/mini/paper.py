@@ -203,12 +203,15 @@ def _real_blocks(res):
     rows = [[m, *(f'{o[k]:.3f}' for k in ('pair_accuracy','rank_loss','mle_loss'))] for m,o in res['models'].items()]
     s = res['samples']
     return [('h1', 'Real data, a real checkpoint'),
-        ('p', f"stories260K after instruction tuning on Alpaca's records, and after training on {res['n_train']} rankings of real models' answers by GPT-4-turbo. "
+        ('p', f"stories260K after instruction tuning on Alpaca's records, and after training on {res['n_train']} "
+            f"rankings of real models' answers by GPT-4-turbo. "
             f"Pair accuracy is the share of pairs in the right order, on {res['n_held']} rankings held out."),
         ('table', plain_table('Model', ['Pair accuracy', 'Rank loss', 'MLE loss'],
             rows+[['the longer is better', f"{res['longer_first']:.3f}", '', '']])),
-        ('p', f"Tuna's gain in pair accuracy, with a 95 % interval over rankings: {gain('gain_over_sft')} over instruction tuning, {gain('gain_over_more_sft')} over as many further steps of it."),
-        ('p', f"Diverse sampling: {s['instructions']} instructions, {s['resampled']} of them with similar responses that were drawn again, {s['too_similar']} responses still at or above τ; mean largest similarity "
+        ('p', f"Tuna's gain in pair accuracy, with a 95 % interval over rankings: {gain('gain_over_sft')} over "
+            f"instruction tuning, {gain('gain_over_more_sft')} over as many further steps of it."),
+        ('p', f"Diverse sampling: {s['instructions']} instructions, {s['resampled']} of them with similar responses "
+            f"that were drawn again, {s['too_similar']} responses still at or above τ; mean largest similarity "
             f"{s['mean_similarity']:.2f}."), *_length_blocks(res['lengths']), ('link',
                 ('report.html', 'Back to the miniature'))]
 
@@ -218,8 +221,11 @@ def _length_blocks(o):
     rows = [[f'rank {k}', ival(x, 0)] for k,x in enumerate(o['by_rank'], 1)]
     return [('h2', 'Length by rank, real answers ranked by GPT-4-turbo'),
         ('table', plain_table('Table 4', ['tokens, mean [95 %]'], rows)),
-        ('p', f"A token is taken for four bytes. Of {o['records']} rankings, the longest answer is first in {ival(o['longest_first'])} of the cases, by chance in {o['by_chance']:.2f}; each further token is worth "
-            f"{o['slope']:.4f} [{o['low']:.4f}, {o['high']:.4f}] ranks (a regression within instructions). As in the paper, the judge's first choices are the longest; whether they are better for it, these data cannot say.")]
+        ('p', f"A token is taken for four bytes. Of {o['records']} rankings, the longest answer is first in "
+            f"{ival(o['longest_first'])} of the cases, by chance in {o['by_chance']:.2f}; each further token is worth "
+            f"{o['slope']:.4f} [{o['low']:.4f}, {o['high']:.4f}] ranks (a regression within instructions). As in the "
+            f"paper, the judge's first choices are the longest; whether they are better for it, these data "
+            f"cannot say.")]
 
 # %% ../../nbs/mini/paper.ipynb #02c5a572
 MAIN = 'table1','lambda','data_size','length' # what a run without --full is about

@@ -48,10 +48,12 @@ cart,brown,field,carries hay""")
 FACTS = {k: sorted({t[k] for t in THINGS.values()}) for k in ('kind','color','place','does')}
 
 # %% ../../nbs/mini/world.ipynb #c32b9f35
-_PAIRS = "hot-cold big-small fast-slow old-new wet-dry loud-quiet hard-soft rich-poor early-late light-dark full-empty high-low thick-thin sharp-blunt clean-dirty near-far"
+_PAIRS = ("hot-cold big-small fast-slow old-new wet-dry loud-quiet hard-soft rich-poor early-late light-dark "
+    "full-empty high-low thick-thin sharp-blunt clean-dirty near-far")
 OPPOSITES = {a: b for p in _PAIRS.split() for a,b in (p.split('-'), p.split('-')[::-1])}
 PEOPLE = "Ann Ben Cara Dan Eve Finn Gus Hana".split()
-WORDS = "sun tree lake stone cloud river bread chair glass moon star leaf sand wind coin book door bell fire snow".split()
+WORDS = ("sun tree lake stone cloud river bread chair glass moon star leaf sand wind coin book door bell "
+    "fire snow".split())
 TIPS = dict(
     sleeping=['keep the room dark','go to bed early','drink no coffee','turn off the phone','open the window'],
     cooking=['wash the vegetables','taste the soup','keep the knife sharp','use fresh herbs','read the recipe first'],
@@ -149,7 +151,8 @@ def _others(ks): return lambda a: [a[k] for k in ks if a[k]!=a['x']]
 _family('odd', "Which one does not belong?|Name the odd one out.|Find the thing that does not fit.",
     ["Tell me which one is odd.","Three are of one kind; which is not?"],
     _odd, _at('x'), _others('pqrs'), "The {a} does not belong.", _of("it is a kind of {}", 'kind'), _LIST)
-_family('which_color', "Which one is {c}, the {p} or the {q}?|Name the {c} one: the {p} or the {q}.|Which of the two is {c}, the {p} or the {q}?", [],
+_family('which_color', "Which one is {c}, the {p} or the {q}?|Name the {c} one: the {p} or the {q}.|Which of the two "
+    "is {c}, the {p} or the {q}?", [],
     _colored, _at('x'), _others('pq'), "The {a} is {c}.", _of("it belongs to the {}", 'place'), held=True)
 
 # %% ../../nbs/mini/world.ipynb #f492a070
@@ -204,7 +207,8 @@ def _pair(rng, held):
 _family('describe', "Describe the {x}.|What do you know about the {x}?|Write about the {x}.",
     ["Tell me about the {x}.","Explain to me what the {x} is."],
     _x, clauses=lambda a: [_say(a['x'], k) for k in FACTS])
-_family('compare', "Compare the {x} and the {y}.|What do you know about the {x} and the {y}?|Write about the {x} and the {y}.", ["Tell me about the {x} and the {y}.","Explain to me what the {x} and the {y} are."],
+_family('compare', "Compare the {x} and the {y}.|What do you know about the {x} and the {y}?|Write about the {x} "
+    "and the {y}.", ["Tell me about the {x} and the {y}.","Explain to me what the {x} and the {y} are."],
     _pair, clauses=lambda a: [_say(a[o], k) for k in ('kind','color') for o in 'xy'])
 _family('tips', "Give tips for {t}.|How can I get better at {t}?|Write some advice for {t}.",
     ["Tell me some tips for {t}.","What helps with {t}?"],
@@ -469,6 +473,7 @@ def _optimizers(model, lr):
     return [torch.optim.Muon(hidden, lr=lr, weight_decay=.05, adjust_lr_fn='match_rms_adamw'),
         torch.optim.AdamW(rest, lr=lr, weight_decay=0., fused=True)]
 
+# %% ../../nbs/mini/world.ipynb #18ea4e29
 def pretrain(
     model, # A causal language model
     tokenizer, # Its tokenizer
@@ -539,6 +544,7 @@ def rank(self:Judge, rng, prompt, schema=None):
         f"Duplicates: {twice or 'none'}", *[f"Response {i}: [{_marks_text(*got[i], total[i])}]" for i in order],
             f"rank: {order}"])
 
+# %% ../../nbs/mini/world.ipynb #29e4aed5
 def _marks_text(marks, bonus, total):
     "A rating with its three parts, unless something else was added to them"
     return f'{total:g}' if bonus else f"{' + '.join(map(str, marks))} = {total:g}"
@@ -546,7 +552,8 @@ def _marks_text(marks, bonus, total):
 @patch
 def compare(self:Judge, rng, prompt):
     "Two scores on the first line, from 1 to 10"
-    m = re.fullmatch(r'(?s)\[Question\]\n(.*?)\n\n\[Answer 1\]\n(.*?)\n\[End of answer 1\]\n\n\[Answer 2\]\n(.*?)\n\[End of answer 2\].*', prompt)
+    m = re.fullmatch(r'(?s)\[Question\]\n(.*?)\n\n\[Answer 1\]\n(.*?)\n\[End of answer 1\]\n\n\[Answer '
+        r'2\]\n(.*?)\n\[End of answer 2\].*', prompt)
     if not m: raise TunaError("The prompt has no two answers.")
     question,_,field = m[1].partition('\n\n')
     marks = [self.marks(rng, question, field, t) for t in m.groups()[1:]]
@@ -565,6 +572,7 @@ def _with_examples(r, examples):
     shown = [f"Q: {e['instruction']}\n{e['input'] and e['input']+chr(10)}A: {_answers(e)[1]}\n" for e in examples]
     return ''.join(shown)+f"Q: {r['instruction']}"
 
+# %% ../../nbs/mini/world.ipynb #984c4901
 class SuperNI:
     "Unseen families of questions, ROUGE-L, with 0 or 2 examples"
     max_new_tokens = 32
