@@ -56,20 +56,22 @@ def rank_generations(
     gens:list[Generation], # The teacher's replies to one instruction, with log-probabilities
     beta:float=1.3, # Length penalty β of Eq. 3
     distinct:bool=False, # Keep one of several responses with equal text?
-)->dict: # Lists responses, scores, logprobs, n_tokens; best first
+    keep_tokens:bool=False, # Keep tokens and the log-probability of each?
+)->dict: # Lists responses, scores, logprobs, n_tokens; best first; also tokens and token_logprobs if they are kept
     "Score and order the usable replies to one instruction (§2.2)"
     if any(g.logps is None for g in gens): raise TunaError("a reply has no log-probabilities")
     gens = [g for g in gens if _fate(g)=='used']
     scores = [teacher_score(g.logp, g.n_tok, beta) for g in gens]
     order = _best_first(scores)
     if distinct: order = [i for k,i in enumerate(order) if gens[i].text not in {gens[j].text for j in order[:k]}]
+    each = dict(tokens=[gens[i].tokens for i in order], token_logprobs=[gens[i].logps for i in order]) if keep_tokens else {}
     return dict(responses=[gens[i].text for i in order], scores=[scores[i] for i in order],
-        logprobs=[gens[i].logp for i in order], n_tokens=[gens[i].n_tok for i in order])
+        logprobs=[gens[i].logp for i in order], n_tokens=[gens[i].n_tok for i in order], **each)
 
 # %% ../nbs/01_prob_ranking.ipynb #06148667
-def _record(i, row, gens, beta, distinct, name):
+def _record(i, row, gens, name, *how):
     "One ranked record"
-    try: r = rank_generations(gens, beta, distinct)
+    try: r = rank_generations(gens, *how)
     except TunaError as e: raise TunaError(f"record {i}, teacher {name}: {e}") from None
     return dict(row, **r, source='prob', model=name)
 
@@ -111,13 +113,14 @@ def prob_rank(
     template='alpaca', # How an instruction becomes a prompt, as in `format_prompt`
     out=None, # Where to save the result, if anywhere; instructions that the server refuses are listed beside it
     distinct:bool=False, # Keep one of several responses with equal text?
+    keep_tokens:bool=False, # Keep the log-probability of each token too, for `view_rankings`?
 )->Dataset: # The records with responses, scores, logprobs, n_tokens, best first, source "prob" and model
     "Sample from the teacher and rank by its own probabilities (§2.2)"
     check_out(out)
     rows,prompts,settings = _asking(ds, n, temperature, max_new_tokens, seed, template)
     ranked,seen = {},Counter()
     def take(i, gens):
-        ranked[i] = _record(i+1, rows[i], gens, beta, distinct, teacher.name)
+        ranked[i] = _record(i+1, rows[i], gens, teacher.name, beta, distinct, keep_tokens)
         seen.update(map(_fate, gens))
     bad = sample_each(with_store(teacher, store), prompts, take, **settings)
     if out:
@@ -158,6 +161,7 @@ def tuna_prob_rank(
     seed:int=0, # Of sampling
     template:str='alpaca', # Prompt: alpaca, or none for the bare instruction
     distinct:bool=False, # Keep one of several responses with equal text
+    keep_tokens:bool=False, # Keep the log-probability of each token too, for view_rankings
     limit:int=None, # Only the first so many instructions
     dry_run:bool=False, # Only say what would be asked and what it would cost
     expect:int=60, # Tokens that a response usually has, for that estimate
@@ -172,6 +176,6 @@ def tuna_prob_rank(
         _,prompts,settings = _asking(ds, n, temperature, max_new_tokens, seed, template)
         return show_asked(plan_of(teacher, prompts, expect=expect, **settings))
     res = prob_rank(ds, teacher, n=n, temperature=temperature, beta=beta, max_new_tokens=max_new_tokens, seed=seed,
-        template=template, out=out, distinct=distinct)
+        template=template, out=out, distinct=distinct, keep_tokens=keep_tokens)
     print(f'{len(res)} of {len(ds)} instructions ranked: {out}')
     return result_of(out, ds, res, teacher)
