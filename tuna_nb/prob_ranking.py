@@ -64,9 +64,10 @@ def rank_generations(
     scores = [teacher_score(g.logp, g.n_tok, beta) for g in gens]
     order = _best_first(scores)
     if distinct: order = [i for k,i in enumerate(order) if gens[i].text not in {gens[j].text for j in order[:k]}]
-    each = dict(tokens=[gens[i].tokens for i in order], token_logprobs=[gens[i].logps for i in order]) if keep_tokens else {}
-    return dict(responses=[gens[i].text for i in order], scores=[scores[i] for i in order],
-        logprobs=[gens[i].logp for i in order], n_tokens=[gens[i].n_tok for i in order], **each)
+    best = [gens[i] for i in order]
+    each = dict(tokens=[g.tokens for g in best], token_logprobs=[g.logps for g in best]) if keep_tokens else {}
+    return dict(responses=[g.text for g in best], scores=[scores[i] for i in order],
+        logprobs=[g.logp for g in best], n_tokens=[g.n_tok for g in best], **each)
 
 # %% ../nbs/01_prob_ranking.ipynb #06148667
 def _record(i, row, gens, name, *how):
