@@ -13,7 +13,7 @@ import argparse,gzip,json,os,platform,re,time
 from pathlib import Path
 from statistics import median
 from tuna_nb.benchmarks import lmentry
-from tuna_nb.lib.core import write_text
+from tuna_nb.lib.core import origin,write_text
 
 def timed(task, preds, skip):
     "CPU seconds and verdicts"
@@ -50,7 +50,7 @@ def main():
     total = {o: sum(r[o]*r['examples'] for r in rows.values())/n for o in ('ms_an_example','all_patterns_ms')}
     res = dict(job=f"every {args.every}th of the recorded predictions for LMentry's 41 tasks", method="one process, one thread, both sides in turn, caches emptied before each repeat; medians of CPU time",
         examples=n, verdicts_equal=n, **{k: round(o, 3) for k,o in total.items()}, ratio=round(total['all_patterns_ms']/total['ms_an_example'], 1), tasks=rows,
-        machine=dict(cores=os.cpu_count(), system=platform.system(), processor=platform.machine(), python=platform.python_version()), date=time.strftime('%Y-%m-%d'))
+        machine=dict(cores=os.cpu_count(), system=platform.system(), processor=platform.machine(), python=platform.python_version()), origin=origin(), date=time.strftime('%Y-%m-%d'))
     write_text(args.out, json.dumps(res, indent=1)+'\n')
     print(f"{res['ratio']} times faster: {res['ms_an_example']} against {res['all_patterns_ms']} ms an example")
 

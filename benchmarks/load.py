@@ -11,7 +11,7 @@ Five parts, all over real HTTP:
 """
 import argparse,http.client,importlib.metadata,json,multiprocessing,os,platform,random,signal,statistics,subprocess,sys,tempfile,time
 from pathlib import Path
-from tuna_nb.lib.core import read_json,write_jsonl,write_text
+from tuna_nb.lib.core import origin,read_json,write_jsonl,write_text
 from tuna_nb.lib.llm import Endpoint
 from tuna_nb.lib.store import Store
 from tuna_nb.mini.serve import request_digest,serve
@@ -164,6 +164,7 @@ def main():
         if a.memory: res = json.loads(Path(a.out).read_text())
         else: res |= faults(server, tmp, data, a.requests)
         res['memory_mb'] = memory(server, tmp, data, a.requests)
+        res['origin'] = origin()
     write_text(a.out, json.dumps(res, indent=1)+'\n')
     print(f'figures: {a.out}')
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import mean,median
 from rouge_score.rouge_scorer import RougeScorer
 from tuna_nb.lib import rouge
-from tuna_nb.lib.core import write_text
+from tuna_nb.lib.core import origin,write_text
 
 def made_up(n, seed=0):
     "Texts with log-normal lengths of mean 37 words"
@@ -84,7 +84,7 @@ def main():
         method="one process, one thread, after a warm-up; both sides in turn; our memory of stems emptied before each repeat; ratios are of "
             "median CPU time, since other jobs share the machine",
         stemmer_off=compare(groups, False, args.repeats), stemmer_on=compare(groups, True, args.repeats),
-        machine=dict(cores=os.cpu_count(), system=platform.system(), processor=platform.machine(), python=platform.python_version()),
+        machine=dict(cores=os.cpu_count(), system=platform.system(), processor=platform.machine(), python=platform.python_version()), origin=origin(),
         versions={k: version(k) for k in ('rouge-score','rapidfuzz','nltk','numpy')}, date=time.strftime('%Y-%m-%d'))
     write_text(args.out, json.dumps(res, indent=2)+'\n')
     for k in ('stemmer_off','stemmer_on'): print(f"{k}: {res[k]['ratio_cpu']} times faster")

@@ -41,7 +41,7 @@ from tokenizers import Tokenizer,models,pre_tokenizers,processors
 from transformers import ContinuousBatchingConfig,GenerationConfig,LlamaConfig,LlamaForCausalLM,PreTrainedTokenizerFast
 from machine import keep_memory
 from tuna_nb.contextual_ranking import diverse_sample
-from tuna_nb.lib.core import write_text
+from tuna_nb.lib.core import origin,write_text
 from tuna_nb.lib.generate import CausalState,LocalModel
 from tuna_nb.lib.llm import Generation
 
@@ -236,7 +236,7 @@ def main():
     top = {w: max(r[w]['samples_per_cpu_s'] for r in res['batches'].values()) for w in WHO}
     res['best_samples_per_cpu_s'],res['best_to_best'] = top,round(top['ours']/top['authors'], 2)
     res |= dict(device=torch.cuda.get_device_name() if args.device=='cuda' else f"CPU, {torch.get_num_threads()} thread{'s'*(torch.get_num_threads()>1)}",
-        machine=dict(cores=os.cpu_count(), system=platform.system(), processor=platform.machine(), python=platform.python_version()),
+        machine=dict(cores=os.cpu_count(), system=platform.system(), processor=platform.machine(), python=platform.python_version()), origin=origin(),
         versions={k: version(k) for k in ('torch','transformers','tokenizers','rouge-score','rapidfuzz')}, date=time.strftime('%Y-%m-%d'))
     write_text(args.out, json.dumps(res, indent=2)+'\n')
     for b,rows in res['batches'].items():

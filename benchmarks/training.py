@@ -38,7 +38,7 @@ import numpy as np, torch, torch.nn.functional as F
 from tokenizers import Tokenizer,models,pre_tokenizers
 from transformers import LlamaConfig,LlamaForCausalLM,PreTrainedTokenizerFast,PrinterCallback,TrainerCallback
 from machine import keep_memory,status_mb
-from tuna_nb.lib.core import write_text
+from tuna_nb.lib.core import origin,write_text
 from tuna_nb.lib.meter import Work,best_flops
 from tuna_nb.lib.packing import pack,to_device,use_packed
 from tuna_nb.loss import tuna_loss
@@ -356,6 +356,7 @@ def record(out, change):
     "Put figures into a file, and leave its others as they are"
     res = json.loads(out.read_text()) if out.exists() else {}
     change(res)
+    res['origin'] = origin()
     write_text(out, json.dumps(res, indent=1)+'\n')
 
 def environment(device='cpu'):

@@ -7,6 +7,7 @@ from nbdev.processors import FilterDefaults,add_links
 class Readme(FilterDefaults):
     "The site's processors, less the links to its pages"
     def base_procs(self): return [o for o in super().base_procs() if o is not add_links]
+    def xtra_procs(self): return []
 
 def relink(s, folder):
     "Relative targets of links, seen from the top folder"
@@ -23,7 +24,8 @@ def cell2md(c, folder):
     if c.cell_type=='raw': return ''
     if c.cell_type=='markdown': return relink(c.source, folder)
     src = '\n'.join(l for l in c.source.splitlines() if not l.startswith('#|'))
-    return '\n\n'.join([f'```python\n{src}\n```', *filter(None, map(out2md, c.get('outputs', [])))])
+    shown = [] if '#| echo: false' in c.source else [f'```python\n{src}\n```']
+    return '\n\n'.join([*shown, *filter(None, map(out2md, c.get('outputs', [])))])
 
 def readme():
     cfg = get_config()

@@ -7,7 +7,7 @@ __all__ = ['EXPERIMENTS', 'SCALES', 'ORACLE', 'PUBLISHED', 'TABLE4', 'RANKINGS',
            'Experiment', 'section_of', 'claims_of', 'annotators_table', 'plot_lambda', 'plot_data_size',
            'length_by_rank', 'plot_length_bias', 'length_table', 'plot_bias', 'plot_beta', 'beta_table', 'judges_table',
            'recipe_table', 'answers_table', 'plot_noise', 'find_experiment', 'experiments_table', 'scale_settings',
-           'chosen', 'stages_of', 'missing_extra', 'available', 'gather', 'run_report', 'finished_seeds',
+           'pick_experiments', 'stages_of', 'missing_extra', 'available', 'gather', 'run_report', 'finished_seeds',
            'run_experiments', 'plan_lines', 'tuna_ablate', 'show_verdicts', 'show_report']
 
 # %% ../nbs/06_ablations.ipynb #13a457ee
@@ -27,7 +27,7 @@ from .experiments.judging import api_costs,cost_table
 from .experiments.pipeline import BERT,MODELS,PEERS,Real,seed_results,sweeps
 from tuna_nb.experiments.report import (CLAIMS,Section,belongs,check_claims,example_blocks,proxy_table,quality_table,
     verdict,write_report)
-from .lib.core import TunaError,command,read_document,real_data,write_text
+from .lib.core import TunaError,command,origin,read_document,real_data,write_text
 from .lib.stages import Schedule,needed,run_stages
 
 # %% ../nbs/06_ablations.ipynb #377d13d7
@@ -406,7 +406,7 @@ def scale_settings(
     try: return dict(zip(SCALES, (Config, Config.quick, Real.small, Real)))[scale](**given)
     except TypeError as e: raise TunaError(f"scale {scale}: {e}") from None
 
-def chosen(
+def pick_experiments(
     names, # Names of experiments; one, a list, or None for all that the scale has
     scale:str, # Where they are to run
 )->list: # Their names in `EXPERIMENTS`
@@ -441,7 +441,7 @@ def available(
     scale:str, # One of `SCALES`
 )->list: # Names of experiments
     "Experiments by name; of all, those whose packages are installed, and a line on the others"
-    res = chosen(names, scale)
+    res = pick_experiments(names, scale)
     lacking = {o: how for o in res if (how := missing_extra(o))} if names is None else {}
     for o,how in lacking.items(): print(f"{o} is left out, it needs a package that is not here: {how}")
     return [o for o in res if o not in lacking]
@@ -461,7 +461,7 @@ def gather(
         **{n: importlib.metadata.version(n) for n in ('torch','transformers','tokenizers','datasets','openai')},
         tuna_nb=tuna_nb.__version__)
     return dict(config=json.loads(json.dumps(asdict(cfg))), versions=versions, machine=dict(cores=os.cpu_count()),
-        seeds=[entry(s) for s in seeds])
+        origin=origin(), seeds=[entry(s) for s in seeds])
 
 # %% ../nbs/06_ablations.ipynb #09c1ac49
 def run_report(
@@ -475,7 +475,7 @@ def run_report(
 )->dict: # What results.json holds
     "Run experiments and write results, figures, tables and a report"
     if seeds<1: raise TunaError(f"seeds must be 1 or more, got {seeds}")
-    names,cfg = chosen(names, scale),scale_settings(scale, **given)
+    names,cfg = pick_experiments(names, scale),scale_settings(scale, **given)
     for o in names:
         if how := missing_extra(o): raise TunaError(f"{o} needs a package that is not here: {how}")
     small,graph = scale in ORACLE,stages_of(names, cfg)
@@ -496,7 +496,7 @@ def finished_seeds(cfg, out, names):
 def _report(names, scale, cfg, out, links):
     "Write results, figures, tables and the report, of these experiments and of all that are whole in the folder"
     seeds = finished_seeds(cfg, out, names)
-    names = [o for o in chosen(None, scale) if o in names or seeds and not EXPERIMENTS[o].static
+    names = [o for o in pick_experiments(None, scale) if o in names or seeds and not EXPERIMENTS[o].static
         and {*seeds}<={*finished_seeds(cfg, out, [o])}]
     res = gather(cfg, out, seeds)
     claims = claims_of(names)

@@ -137,7 +137,8 @@ class Reviewer:
     max_tokens:int = 1024 # Of the original protocol
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #83282a10
-_FIRST_LINE = ('Begin your reply with one line that holds the score of answer 1 and the score of answer 2, separated by '
+_FIRST_LINE = ('Begin your reply with one line that '
+    'holds the score of answer 1 and the score of answer 2, separated by '
     'a space, and nothing else. ')
 _FAIR = 'Neither the order in which the answers are shown nor their mere length may count.'
 

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['TunaError', 'read_document', 'read_json', 'replacing', 'write_text', 'write_jsonl', 'progress', 'command',
-           'mean_interval', 'seed_all', 'base_model', 'takes', 'evaluating', 'real_data']
+           'mean_interval', 'seed_all', 'base_model', 'takes', 'evaluating', 'real_data', 'origin']
 
 # %% ../../nbs/lib/core.ipynb #0a71f40e
-import argparse,inspect,json,math,os,random,re,sys
+import argparse,inspect,json,math,os,platform,random,re,subprocess,sys,time
 from contextlib import contextmanager
 from dataclasses import asdict,is_dataclass
 from functools import partial,wraps
@@ -292,3 +292,16 @@ def real_data(
     for d in (Path.cwd(), *Path.cwd().parents):
         if (d/root).joinpath(*parts).exists(): return (d/root).joinpath(*parts).resolve()
     raise TunaError(f"TUNA_REAL_DATA={root}: nothing there called {'/'.join(parts) or 'so'}")
+
+# %% ../../nbs/lib/core.ipynb #4015f7ed
+def origin()->dict: # `command`, `commit` ("" where there is no Git), `cores`, `processor`, `date`
+    "How and where a figure is made, for its record"
+    here = Path(__file__).parent
+    def git(*args):
+        try: return subprocess.run(['git', *args], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+        except (OSError, subprocess.CalledProcessError): return ''
+    ours = git('ls-files', 'core.py') # else the package lies in somebody else's repository
+    commit = git('rev-parse', '--short', 'HEAD')+'+'*bool(git('status', '--porcelain', '-uno')) if ours else ''
+    name = Path(sys.argv[0]).name
+    return dict(command=' '.join([f'python benchmarks/{name}' if name.endswith('.py') else name, *sys.argv[1:]]),
+        commit=commit, cores=os.cpu_count(), processor=platform.machine(), date=time.strftime('%Y-%m-%d'))
