@@ -11,6 +11,7 @@ _names = {
     'lib.cost': 'load_prices write_prices',
     'lib.generate': 'LocalModel',
     'lib.vllm': 'VLLMModel',
+    'lib.hub': 'push_model push_ranked',
     'lib.views': 'view_rankings view_changes view_training',
     'data': 'format_prompt load_instructions load_ranked save_ranked from_lmops_prob from_lmops_ctx from_lmops_train to_preference head tail peek',
     'prob_ranking': 'teacher_score rank_by_score prob_rank',

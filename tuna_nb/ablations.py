@@ -40,7 +40,7 @@ class Experiment:
     expected:str # What the paper found, or what one would expect
     stages:Callable # From settings to the stages it needs
     tables:tuple = () # Functions from seeds to a table
-    figure:Callable = None # From seeds to a matplotlib figure
+    figure:Callable|None = None # From seeds to a matplotlib figure
     caption:str = '' # Of the figure
     alias:str = '' # Another name, if it has one
     extra:str = '' # What it needs to be installed: an extra of this package
@@ -469,7 +469,7 @@ def run_report(
     scale:str, # mini, quick, small or paper
     out, # Folder of stages, results and report
     seeds:int=1, # Number of independent runs
-    workers:int=None, # Stages at a time; default 2 in miniature, else 1
+    workers:int|None=None, # Stages at a time; default 2 in miniature, else 1
     links:tuple=(), # (address, text) of further pages
     **given, # Fields of the scale's settings
 )->dict: # What results.json holds
@@ -574,7 +574,7 @@ def tuna_ablate(
     experts:str='', # small, paper: expert answers for Table 5
     external:str='', # small, paper: further rows of Table 1, NAME=MODEL with commas between
     launch:str='', # small, paper: what starts training on several devices, such as "accelerate launch --config_file FILE"
-    workers:int=None, # Stages at a time
+    workers:int|None=None, # Stages at a time
     plan:bool=False, # Print what would be done and stop
 ): # The report and what became of each claim
     "Run experiments of the paper and write a report; a run that was stopped goes on"

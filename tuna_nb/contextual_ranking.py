@@ -61,7 +61,7 @@ class _Pool:
     kept:list = field(default_factory=list) # Draws that differ
     removed:list = field(default_factory=list) # Draws too close to one that was kept
     trials:int = 0 # Rounds of drawing again
-    failure:Failure = None # Why there will be no more
+    failure:Failure|None = None # Why there will be no more
 
 def _sample_round(sampler, prompts, pools, n, tau, trial, **settings):
     "Draw what each prompt lacks, all at one temperature"
@@ -111,7 +111,7 @@ def _evidence(kept, removed, n, trials):
 def sample_responses(
     ds, # Instruction records: anything `load_instructions` reads
     sampler, # Backend with `sample`
-    store:Store=None, # Keeps finished records
+    store:Store|None=None, # Keeps finished records
     template:str='alpaca', # Prompt template
     chunk:int=256, # Records sampled together
     out=None, # Where to save the records, JSON lines
@@ -210,7 +210,7 @@ class _Ballot:
     structured:bool=False # Must the reply be JSON?
     text:str='' # The reply that counts
     tries:int=0 # Replies so far
-    verdict:Verdict=None # What it says
+    verdict:Verdict|None=None # What it says
     why:str='' # Why it is asked again
     final:bool=False # Is there no point in that?
     def take(self, g):
@@ -504,7 +504,7 @@ def tuna_sample(
     max_trials:int=3, # Trials to replace similar responses
     max_new_tokens:int=256, # Longest response in tokens
     template:str='alpaca', # Prompt template
-    limit:int=None, # Only the first so many records
+    limit:int|None=None, # Only the first so many records
     seed:int=0, # Same seed, same responses
     dry_run:bool=False, # Only say what would be asked, without what is drawn again, and what it would cost
     expect:int=60, # Tokens that a response usually has, for that estimate
@@ -539,7 +539,7 @@ def tuna_ctx_rank(
     in_order:bool=False, # Show the responses in the order of the file
     temperature:float=0., # Of the judge
     max_new_tokens:int=1024, # Longest verdict in tokens
-    limit:int=None, # Only the first so many records
+    limit:int|None=None, # Only the first so many records
     seed:int=0, # Of the order in which responses are shown
     tokenizer:str='', # Tokenizer folder or Hub id: report how the scores go with length
     undo_length:bool=False, # Take the effect of length out of the scores

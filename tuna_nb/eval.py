@@ -184,11 +184,11 @@ def load_benchmarks(
     names, # Some of BENCHES
     data, # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl
     tokenizer=None, # Of the model, for Super-NI; None for no limit of its prompts
-    context:int=None, # Tokens that the model can read and write together
+    context:int|None=None, # Tokens that the model can read and write together
     templates=('alpaca','none'), # For `format_prompt`; Super-NI is run with each, the others with the first
     shots=(0,2), # Examples in Super-NI's prompts
     tasks=None, # Names of Super-NI tasks; None for all
-    limit:int=None, # Only so many instances of a Super-NI task, examples of an LMentry template, questions of Vicuna QA
+    limit:int|None=None, # Only so many instances of a Super-NI task, examples of an LMentry template, questions of Vicuna QA
     truncate:bool=False, # LMentry: cut answers at the first line break and full stop
 )->list:
     "The paper's benchmarks (§3.2)"
@@ -221,8 +221,8 @@ def compare(
     questions:list, # What both models were asked
     answers_a:list, # Our model's answers
     answers_b:list, # The base model's answers
-    categories:list=None, # Category of each question, which picks its reviewer; None: all are general
-    reviewers:dict=None, # Other reviewers than ours, as from `vicuna.load_reviewers`
+    categories:list|None=None, # Category of each question, which picks its reviewer; None: all are general
+    reviewers:dict|None=None, # Other reviewers than ours, as from `vicuna.load_reviewers`
     rule:str='sum_of_signs', # one_order asks once, our answer first; sum_of_signs and both_agree ask in both orders
     read:str='strict', # FastChat's way to read a reply, or lenient
     temperature:float=0., # Of the judge; FastChat's protocol has 0.2
@@ -304,7 +304,7 @@ def bootstrap_interval(
 # %% ../nbs/05_eval.ipynb #8853abff
 def result_cells(
     scores:dict, # What `evaluate` returned
-    versus:dict=None, # What `compare` returned
+    versus:dict|None=None, # What `compare` returned
     main:str='alpaca', # Template of the runs that the tables show, or "none"; the columns of the other end in _plain or _alpaca
 )->dict: # (value, lower, upper) by column
     "Cells for the paper's tables"
@@ -461,8 +461,8 @@ def results_table(
     rows:dict, # For each model name a list in the columns' order or a dict by column key
     base:str='Alpaca', # Row that differences refer to; None for no differences
     columns:list=TABLE1, # `Column`s
-    published:dict=None, # Published rows; below each row of the same name stands what was published
-    published_names:dict=None, # For rows whose name is another than the published one, that one
+    published:dict|None=None, # Published rows; below each row of the same name stands what was published
+    published_names:dict|None=None, # For rows whose name is another than the published one, that one
 )->ResultsTable: # Shows itself in a notebook; `.markdown()` and `.html()` give text
     "A table in the layout of Table 1"
     if base is not None and base not in rows:
@@ -487,8 +487,8 @@ def _beside(body, published, names, columns):
 def evaluation_record(
     model:str, # Its name
     scores:dict, # What `evaluate` returned
-    versus:dict=None, # What `compare` returned
-    part:dict=None, # What part of the benchmarks this is, if not all: limit, tasks, new_tokens
+    versus:dict|None=None, # What `compare` returned
+    part:dict|None=None, # What part of the benchmarks this is, if not all: limit, tasks, new_tokens
     main:str='alpaca', # Template that the tables show
     **settings, # What else the figures depend on
 )->dict: # For JSON
@@ -594,7 +594,7 @@ def tuna_eval(
     templates:str='alpaca,none', # Templates around prompts: Super-NI is run with each, the others with the first, which the table shows
     shots:str='0,2', # Examples in Super-NI's prompts
     tasks:str='', # Super-NI tasks, with commas between; all by default
-    limit:int=None, # Only so many instances of a Super-NI task, examples of an LMentry template, Vicuna questions
+    limit:int|None=None, # Only so many instances of a Super-NI task, examples of an LMentry template, Vicuna questions
     truncate:bool=False, # LMentry: cut answers at the first line break and full stop, as the official code does for some model names, which are cut here in any case
     tokenizer:str='', # For a server: folder or Hub id of the tokenizer that cuts Super-NI's prompts, or none for prompts of any length
     base:str='', # Model in OUT whose Vicuna answers these are compared with, such as Alpaca
@@ -603,11 +603,11 @@ def tuna_eval(
     rule:str='sum_of_signs', # one_order, sum_of_signs or both_agree
     read:str='lenient', # How replies of the judge are read: lenient or, as in FastChat's code, strict, which reads no review of a mathematical question
     bertscore:str='', # Encoder for BERTScore, a folder or Hub id
-    layer:int=None, # Its layer, for an encoder that bert-score does not know
+    layer:int|None=None, # Its layer, for an encoder that bert-score does not know
     batch_size:int=32, # For a model that runs here with transformers: answers at a time
     chat:bool=False, # For a model that runs here: each prompt is a user's message in its chat template; use with --templates none
     kind:str='chat', # For a server: chat or completions
-    new_tokens:int=None, # Never longer answers than this
+    new_tokens:int|None=None, # Never longer answers than this
 ): # What is in the scores file
     "Evaluate a model on Super-NI, LMentry and Vicuna QA"
     names,data = bench.split(','),_checked(data or real_data(), bench, judge, base, rule, read, batch_size=batch_size,

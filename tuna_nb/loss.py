@@ -71,7 +71,7 @@ def rank_pairs(
 def pair_losses(
     v:Tensor, # Scores of the responses, best first, (batch, n)
     margin:float=0.1, # Gap m asked for between neighbours in the ranking
-    mask:Tensor=None, # True where a response exists, (batch, n); responses that exist come first
+    mask:Tensor|None=None, # True where a response exists, (batch, n); responses that exist come first
 )->tuple[Tensor,Tensor]: # Hinge of each pair, 0 if one of the two is missing; which pairs exist; both (batch, pairs)
     "The hinge of every pair (Eq. 5)"
     mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
@@ -84,7 +84,7 @@ def pair_losses(
 def rank_loss(
     v:Tensor, # Scores of the responses, best first, (batch, n)
     margin:float=0.1, # Gap m asked for between neighbours in the ranking, in nats per token
-    mask:Tensor=None, # True where a response exists, (batch, n); responses that exist come first
+    mask:Tensor|None=None, # True where a response exists, (batch, n); responses that exist come first
     reduction:str="sum", # "sum": the paper's sum over pairs; "released": the mean over the pairs of a gap and the batch, summed over gaps
 )->Tensor: # One loss per instruction, (batch,); a scalar if reduction is "released"
     "Pairwise ranking loss (Eqs. 4 and 5)"
@@ -103,7 +103,7 @@ def tuna_loss(
     v_orig:Tensor, # Score of the original response, (batch,)
     margin:float=0.1, # Gap m asked for between neighbours in the ranking, in nats per token
     mle_weight:float=1.0, # Weight λ of the original response
-    mask:Tensor=None, # True where a ranked response exists, (batch, n)
+    mask:Tensor|None=None, # True where a ranked response exists, (batch, n)
     reduction:str="sum", # See `rank_loss`
 )->Tensor: # One loss per instruction, (batch,); a scalar if reduction is "released"
     "Ranking loss plus weighted likelihood of the original response (Eq. 6)"
@@ -113,7 +113,7 @@ def tuna_loss(
 # %% ../nbs/03_loss.ipynb #b99b757b
 def ordered_pairs(
     v:Tensor, # Scores of the responses, best first, (batch, n)
-    mask:Tensor=None, # True where a response exists, (batch, n)
+    mask:Tensor|None=None, # True where a response exists, (batch, n)
 )->tuple[Tensor,Tensor]: # Pairs in the right order (a tie is one half), and pairs, both (batch,)
     "Count of the pairs whose better response is the likelier one"
     mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
@@ -125,7 +125,7 @@ def ordered_pairs(
 # %% ../nbs/03_loss.ipynb #7cfd6676
 def pair_accuracy(
     v:Tensor, # Scores of the responses, best first, (batch, n)
-    mask:Tensor=None, # True where a response exists, (batch, n)
+    mask:Tensor|None=None, # True where a response exists, (batch, n)
 )->Tensor: # Share of all pairs of the batch that are in the right order, scalar; nan if there are no pairs
     "How often the better of two responses is the likelier one"
     right,n = ordered_pairs(v, mask)

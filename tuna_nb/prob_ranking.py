@@ -163,7 +163,7 @@ def tuna_prob_rank(
     template:str='alpaca', # Prompt: alpaca, or none for the bare instruction
     distinct:bool=False, # Keep one of several responses with equal text
     keep_tokens:bool=False, # Keep the log-probability of each token too, for view_rankings
-    limit:int=None, # Only the first so many instructions
+    limit:int|None=None, # Only the first so many instructions
     dry_run:bool=False, # Only say what would be asked and what it would cost
     expect:int=60, # Tokens that a response usually has, for that estimate
     **kwargs

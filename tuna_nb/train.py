@@ -65,7 +65,7 @@ def _ids(tokenizer, texts, end=()):
 def encode_records(
     records, # Instruction or ranked records
     tokenizer, # Any tokenizer with an end-of-sequence token
-    max_length:int=None, # Longest prompt and response together, in tokens
+    max_length:int|None=None, # Longest prompt and response together, in tokens
     template="alpaca", # See `format_prompt`
     end:bool=True, # Put the end token behind each response? False leaves the tokenizer's own ids
 )->list: # Per record its `id`, the `start` of the response, `rows` of token ids, and `cols`: 0 for the original, then the ranks
@@ -118,7 +118,7 @@ class RankedCollator:
     only = None # The one mode that will do, if there is but one
     def __init__(self,
         tokenizer, # Any tokenizer; one without a pad token will do
-        max_length:int=None, # Longest prompt and response together, in tokens
+        max_length:int|None=None, # Longest prompt and response together, in tokens
         template="alpaca", # See `format_prompt`
         mode:str='padded', # "packed", "rows" or "padded", see `pack`
     ):
@@ -205,7 +205,7 @@ def ranking_metrics(
     mask:Tensor, # Which scores exist, same shape
     margin:float=0.1, # See `rank_loss`
     reduction:str="sum", # See `rank_loss`
-    n_tok:Tensor=None, # Learnt tokens of each response, same shape
+    n_tok:Tensor|None=None, # Learnt tokens of each response, same shape
 )->dict: # Mean losses, shares of pairs, mean log-probability and length by rank
     "What to know of a model's scores"
     r,m,d = v[:,1:],mask[:,1:],{}
@@ -610,7 +610,7 @@ def tune(
 # %% ../nbs/04_train.ipynb #4d1d650d
 def expand_responses(
     ds, # Ranked records
-    top:int=None, # How many responses of each, the best first; None: all
+    top:int|None=None, # How many responses of each, the best first; None: all
     original:bool=True, # Keep the original response too
 )->Dataset: # Instruction records
     "One instruction record for each response (Alpaca-Mul, §3.4)"
@@ -714,7 +714,7 @@ def score_records(
     ds, # Instruction or ranked records
     scores=sequence_logps, # Function of model and batch
     batch_size:int=16, # Instructions at once
-    max_length:int=None, # Longest prompt and response together; default the model's context
+    max_length:int|None=None, # Longest prompt and response together; default the model's context
     template="alpaca", # See `format_prompt`
     collator=RankedCollator, # What makes the batches
 )->tuple: # Scores, the original's first, and which exist; both (records, 1 + ranks)
@@ -799,8 +799,8 @@ def prm_rank(
     ds, # Records with `responses` in any order: anything `load_instructions` reads
     prm, # Folder, Hub id, or a loaded proxy ranking model
     tokenizer=None, # Tokenizer; None takes the one saved with the model
-    store:Store=None, # Keeps the scores of finished batches
-    name:str=None, # Value of the column `model`; default the folder or Hub id, or "prm" for a loaded model
+    store:Store|None=None, # Keeps the scores of finished batches
+    name:str|None=None, # Value of the column `model`; default the folder or Hub id, or "prm" for a loaded model
     **kwargs, # Settings of `score_records`
 )->Dataset: # Ranked records: the other columns, `responses` best first, `scores`, `source` "prm", `model`
     "Rank responses by a proxy ranking model (§3.1)"
@@ -908,22 +908,22 @@ def _check_options(values, report_to):
 # %% ../nbs/04_train.ipynb #d62efbe3
 def run_options(
     recipe:str, # Name of a model in `RECIPES`
-    lr:float=None, # Peak learning rate
-    epochs:float=None, # Times through the data
-    batch_size:int=None, # Instructions per optimizer step
+    lr:float|None=None, # Peak learning rate
+    epochs:float|None=None, # Times through the data
+    batch_size:int|None=None, # Instructions per optimizer step
     micro_batch:int=8, # Instructions at once on one device
-    max_tokens:int=None, # Most tokens at once on one device; sets micro_batch to what fits
+    max_tokens:int|None=None, # Most tokens at once on one device; sets micro_batch to what fits
     lora:int=0, # Rank of adapters; 0 trains all weights
     bf16:bool=False, # Compute in bfloat16; weights that learn stay in float32
     activation_checkpointing:bool=False, # Make activations twice to save memory
     packing:str='packed', # How batches are made: packed, rows or padded
-    max_length:int=None, # Longest prompt and response together, in tokens
+    max_length:int|None=None, # Longest prompt and response together, in tokens
     template:str='alpaca', # Prompt template, alpaca or none
     save_every:float=0.1, # Part of the run between checkpoints
     report_to:str='none', # Where to send the log, such as tensorboard or wandb
     seed:int=0, # Of order, new heads and adapters
     restart:bool=False, # Begin anew even if there is a checkpoint
-    devices:int=None, # Devices that train together; default those of this launch
+    devices:int|None=None, # Devices that train together; default those of this launch
 )->dict: # Arguments of `fit`
     "What the commands that train have in common"
     _check_options(dict(lr=lr, epochs=epochs, batch_size=batch_size, micro_batch=micro_batch, max_tokens=max_tokens,
@@ -963,9 +963,9 @@ def show_plan(
     args:dict, # From `run_options`
     devices:int=1, # Devices that train together
     sharding:str='none', # none, fsdp2 or zero3
-    memory:float=None, # GB of a device
-    card:str=None, # Name of the card, such as H100
-    tokens_per_second:float=None, # Measured speed of all devices, in place of a card's
+    memory:float|None=None, # GB of a device
+    card:str|None=None, # Name of the card, such as H100
+    tokens_per_second:float|None=None, # Measured speed of all devices, in place of a card's
 ): # The `Plan`
     "Print what a run needs on each device, and how long it takes"
     with _loading(model, model):
@@ -1031,7 +1031,7 @@ def tuna_sft(
     output_dir:str, # Folder for the trained model
     recipe:str='Alpaca', # Settings of one of the paper's models; the options below change them
     all_responses:bool=False, # Data are rankings: learn all responses alike (Alpaca-Mul)
-    limit:int=None, # Only the first so many records
+    limit:int|None=None, # Only the first so many records
     **kwargs
 )->dict: # Folder, steps and the last metrics
     "Instruction tuning (Eq. 2)"
@@ -1054,14 +1054,14 @@ def tuna_train(
     mle_weight:float=1.0, # Weight λ of the original response
     reduction:str='sum', # Ranking loss of the paper (sum) or of the released code (released)
     mle_over:str='original', # Likelihood of the original response (original) or, as in the released code, of all responses (all)
-    limit:int=None, # Only the first so many records
-    eval_data:str=None, # Held-out rankings, scored at the end
+    limit:int|None=None, # Only the first so many records
+    eval_data:str|None=None, # Held-out rankings, scored at the end
     plan:bool=False, # Only print what the run would need on each device, and how long it would take
     devices:int=1, # For the plan: devices that train together
     sharding:str='none', # For the plan: none, fsdp2 or zero3
-    memory:float=None, # For the plan: GB of a device
-    card:str=None, # For the plan: name of the card, such as H100
-    tokens_per_second:float=None, # For the plan: measured speed of all devices, in place of a card's
+    memory:float|None=None, # For the plan: GB of a device
+    card:str|None=None, # For the plan: name of the card, such as H100
+    tokens_per_second:float|None=None, # For the plan: measured speed of all devices, in place of a card's
     **kwargs
 ): # Folder, steps and the last metrics; with `plan` the `Plan`
     "Learn rankings (Eq. 6)"
@@ -1089,7 +1089,7 @@ def tuna_prm(
     output_dir:str, # Folder for the proxy ranking model
     recipe:str='PRM-3B', # Settings of one of the paper's models; the options below change them
     held_out:float=0.1, # Share of the records, chosen by their ids, to measure pair accuracy on
-    limit:int=None, # Only the first so many records
+    limit:int|None=None, # Only the first so many records
     **kwargs
 )->dict: # Folder, steps, last metrics and what held-out rankings show
     "Train a proxy ranking model (§3.1)"
@@ -1119,10 +1119,10 @@ def tuna_prm_rank(
     prm:str, # Folder or Hub id of a proxy ranking model
     out:str, # File for the ranked records, JSON lines or Parquet
     template:str='alpaca', # Prompt template that the model was trained with, alpaca or none
-    max_length:int=None, # Longest prompt and response together, in tokens
+    max_length:int|None=None, # Longest prompt and response together, in tokens
     bf16:bool=False, # Load the weights in bfloat16
     batch_size:int=16, # Instructions at once
-    limit:int=None, # Only the first so many records
+    limit:int|None=None, # Only the first so many records
 ): # File and number of records
     "Rank responses by a proxy ranking model (§3.1)"
     check_out(out)
@@ -1174,8 +1174,8 @@ def real_run(
     n_sft:int=2000, # Alpaca records for instruction tuning
     n_sample:int=200, # Instructions to sample from
     share:float=0.2, # Part of the rankings held out
-    sft_args:dict=None, # Settings of the instruction tuning, beside the defaults below
-    tune_args:dict=None, # Settings of the ranking stage, likewise
+    sft_args:dict|None=None, # Settings of the instruction tuning, beside the defaults below
+    tune_args:dict|None=None, # Settings of the ranking stage, likewise
     max_new_tokens:int=128, # Longest sample
     seed:int=0, # Of everything
 )->dict: # Metrics of each model on held-out rankings, gain in pair accuracy with a 95 % interval, samples' diversity

@@ -774,7 +774,7 @@ def _first(task, per_template):
 def count_verdicts(
     task:dict, # From `load_task`
     verdicts:dict, # (score, certainty) by id
-    per_template:int=None, # Only the first so many examples of each template
+    per_template:int|None=None, # Only the first so many examples of each template
 )->tuple: # Counts (template, place of the answer, wrong/right/missing); of wrong and right, how many were certain
     "Count the verdicts on a task"
     c,sure = np.zeros((N_TEMPLATES, 2, 3), int),np.zeros(2, int)
@@ -830,7 +830,7 @@ def load_tasks(
 def lmentry_score(
     data_dir, # Folder of the 41 task files, or what `load_tasks` returned
     preds_by_task:dict, # For each task, text by example id
-    per_template:int=None, # Only the first so many examples of each template
+    per_template:int|None=None, # Only the first so many examples of each template
     official:bool=True, # With the official code's oddities; False mends them and reports in `changed` what that changed
     truncate:bool=False, # Cut predictions at the first line break and full stop
 )->dict: # accuracy, robustness, score in percent, aspects; `missing` predictions by task; `verdicts` and `counts`; more from `figures`
@@ -920,7 +920,7 @@ class LMentry:
     max_new_tokens = 50
     def __init__(self,
         data_dir, # Folder of the 41 task files
-        per_template:int=None, # Only the first so many examples of each template
+        per_template:int|None=None, # Only the first so many examples of each template
         template:str='alpaca', # For `format_prompt`: "alpaca" or "none"
         official:bool=True, # With the official code's oddities
         truncate:bool=False, # Cut predictions at the first line break and full stop

@@ -244,10 +244,10 @@ def bert_score(
     preds:dict, # Text by instance id; missing ones count as empty
     refs, # As for `score`
     model:str='microsoft/deberta-xlarge-mnli', # Encoder: a folder or Hub name
-    layer:int=None, # Layer whose embeddings are compared; None for the one that the authors recommend for this encoder
+    layer:int|None=None, # Layer whose embeddings are compared; None for the one that the authors recommend for this encoder
     baseline:bool=False, # Rescale, which needs the authors' baseline for this encoder
     batch_size:int=64, # Pairs at a time
-    device:str=None, # None for a GPU if there is one
+    device:str|None=None, # None for a GPU if there is one
 )->dict: # f1, precision, recall from 0 to 1, and the f1 of `instances`
     "BERTScore of a model's answers (Table 11)"
     try: import bert_score as b

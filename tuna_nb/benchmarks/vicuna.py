@@ -153,7 +153,7 @@ by step and say where it errs. {_FAIR} Score each answer from 1 (useless) to 10 
 # %% ../../nbs/benchmarks/vicuna.ipynb #4165d1f4
 def reviewer_of(
     category:str, # One of the nine
-    reviewers:dict=None, # As from `load_reviewers`; None for `REVIEWERS`
+    reviewers:dict|None=None, # As from `load_reviewers`; None for `REVIEWERS`
 )->str: # The category's own reviewer, or general
     "Who reviews the questions of a category (§3.2, Vicuna QA)"
     if category not in CATEGORIES: raise TunaError(f"unknown category {category!r}; there are {', '.join(CATEGORIES)}")
@@ -467,8 +467,8 @@ def review_records(
     answers2:dict, # Those shown second
     replies:list, # The judge's reply to each question
     scores:list, # (first, second) or None for each question
-    reviewers:dict=None, # A `Reviewer` by category; None for `REVIEWERS`
-    metadata:dict=None, # Stored with each review, such as the judge and how it was sampled; by default what its reviewer asks for
+    reviewers:dict|None=None, # A `Reviewer` by category; None for `REVIEWERS`
+    metadata:dict|None=None, # Stored with each review, such as the judge and how it was sampled; by default what its reviewer asks for
 )->list: # Records for `write_jsonl`
     "Reviews in FastChat's layout (§3.2, Vicuna QA)"
     sizes = [len(o) for o in (questions,replies,scores)]

@@ -153,8 +153,8 @@ def train_rrhf(
     ds, # Ranked records; the original responses are not used
     out, # Folder for model and tokenizer
     *, learning_rate:float, # Highest one
-    max_steps:int=None, # Optimizer steps; or
-    max_tokens:int=None, # stop at the first step at which so many tokens have been trained on; the learning rate then falls in a straight line
+    max_steps:int|None=None, # Optimizer steps; or
+    max_tokens:int|None=None, # stop at the first step at which so many tokens have been trained on; the learning rate then falls in a straight line
     batch_size:int=16, # Instructions a step
     seed:int=0, # Of the order of the records
     **training_args, # Settings of `fit` and fields of `TunaConfig`

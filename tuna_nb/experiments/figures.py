@@ -144,7 +144,7 @@ SIZES = {1:(2.7, 2.2), 2:(3.9, 2.2), 3:(4.8, 2.2), 4:(4.8, 2.8)}
 def draw_panels(
     draw:Callable, # Draws on a list of axes
     n:int, # Number of panels, 1 to 4
-    size:tuple=None, # Width and height in inches
+    size:tuple|None=None, # Width and height in inches
     one_row:bool=False, # Also four side by side
     **kwargs, # For `plt.subplots`
 ): # Matplotlib figure
@@ -236,7 +236,7 @@ def plot_sweep(
     panels:list=PANELS, # 1 to 4 of (title, unit, {metric: label}), each with an optional dict of `ref`, `ref_label`, `ylim`
     xs='even', # "even", "scale", or a function from the values to places on the x axis
     show:Callable=_say, # From a value of the knob to its label
-    marks:dict=None, # Value to label of a vertical line, such as the paper's choice; values that were not run are left out
+    marks:dict|None=None, # Value to label of a vertical line, such as the paper's choice; values that were not run are left out
 ): # Matplotlib figure
     "Benchmarks over one knob (as in Figures 2 and 3)"
     grid,seeds = collect(seeds, key),_entries(seeds)
@@ -350,9 +350,9 @@ def models_table(
     seeds:list, # The results of independent runs
     names:list, # Models, from top to bottom; those that neither a seed nor the paper has are left out
     columns:list=TABLE1, # `Column`s of `tuna_nb.eval`
-    published:dict=None, # Rows of the paper, such as `PAPER_TABLES['table1']`; each stands below ours of the same name
+    published:dict|None=None, # Rows of the paper, such as `PAPER_TABLES['table1']`; each stands below ours of the same name
     base:str='Alpaca', # Model that differences refer to; rows above it have none
-    published_names:dict=None, # For models that have another name in the paper, that one
+    published_names:dict|None=None, # For models that have another name in the paper, that one
 )->Table:
     "Models of the miniature, each above the paper's row (Tables 1, 3, 8, 10 and 11)"
     seeds,published = _entries(seeds),published or {}

@@ -271,10 +271,10 @@ def _tokens(name, v):
 
 # %% ../../nbs/experiments/judging.ipynb #92184e34
 def api_costs(
-    tokens:dict=None, # For each way of ranking the prompt and completion tokens of one instruction, or what `listwise_and_pairwise` says of it; None: the paper's means
+    tokens:dict|None=None, # For each way of ranking the prompt and completion tokens of one instruction, or what `listwise_and_pairwise` says of it; None: the paper's means
     instructions:int=13_000, # How many are ranked
     models:list=_MODELS, # Judges to be priced
-    prices:dict=None, # Price table; None: what `load_prices` gives
+    prices:dict|None=None, # Price table; None: what `load_prices` gives
     batched:bool=False, # At the price of the Batch API?
 )->dict: # `published` and `estimates`, lists of rows; `implied`, tokens of one instruction that Table 6 pays for; `human_per_1k`
     "What rankings cost (Table 6, App. B)"

@@ -162,7 +162,7 @@ def judged_wins(
     questions:list, # As a judge is shown them
     answers:list, # Of the model
     base:list, # Of the model it is compared with
-    categories:list=None, # Of the questions, which pick the reviewer
+    categories:list|None=None, # Of the questions, which pick the reviewer
     **settings, # For `compare`
 )->dict: # win, lose, tie in percent of the questions, and lc, the win rate at equal lengths, or None; a verdict that cannot be read is a tie
     "Pairwise comparison in both orders (§3.2)"

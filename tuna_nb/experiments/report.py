@@ -57,7 +57,7 @@ class Claim:
     section:str = '§3.3' # Where the paper says it; "ours" for a control or a question of our own
     paper:str = '' # What the paper says, in our words
     expect:str = 'rises' # A key of `EXPECTATIONS`: what the difference does
-    key:str = None # A knob, such as "lambda"; None for models
+    key:str|None = None # A knob, such as "lambda"; None for models
     reason:str = '' # Why it cannot be asked here
 
 # %% ../../nbs/experiments/report.ipynb #20208151

@@ -57,9 +57,9 @@ def open_backend(
     kind:str='chat', # API of the endpoint: chat or completions
     concurrency:int=16, # Requests under way at a time
     timeout:float=60., # Seconds to wait for one reply
-    rpm:float=None, # Limit of requests per minute
-    tpm:float=None, # Limit of tokens per minute, counted as the provider does: the prompt's and all that a reply may have
-    max_usd:float=None, # Stop before more than this is spent
+    rpm:float|None=None, # Limit of requests per minute
+    tpm:float|None=None, # Limit of tokens per minute, counted as the provider does: the prompt's and all that a reply may have
+    max_usd:float|None=None, # Stop before more than this is spent
     prices:str='', # JSON file with prices, beside the built-in ones
     extra:str='', # Further fields of each request as a JSON object, such as {"reasoning_effort":"none"}
     batch:bool=False, # Hand requests in as batches: cheaper, and done within a day

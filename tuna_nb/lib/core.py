@@ -13,6 +13,7 @@ from dataclasses import asdict,is_dataclass
 from functools import partial,wraps
 from pathlib import Path
 from textwrap import indent
+from typing import get_args
 from fastcore.script import anno_parser
 from tqdm import tqdm
 
@@ -98,7 +99,7 @@ def write_jsonl(
 # %% ../../nbs/lib/core.ipynb #23aecfdb
 def progress(
     it=None, # What to go through; `None` for a bar you move with `update`
-    total:int=None, # Number of steps, where `it` does not know its length
+    total:int|None=None, # Number of steps, where `it` does not know its length
     desc:str='', # What is being done, in a word or two
 ):
     "A progress bar with rate and time left, or silence where nobody looks"
@@ -121,6 +122,7 @@ def _parser(f, example=''):
     many = [o.name for o in inspect.signature(f).parameters.values() if o.kind==o.VAR_POSITIONAL]
     for o in p._actions:
         if o.dest in many: o.nargs = '*' # older versions of fastcore take one
+        if get_args(o.type): o.type = get_args(o.type)[0] # of `int|None`, which old versions of fastcore leave as it is
         o.option_strings = [_spelt(s) for s in o.option_strings]
         if o.help: o.help = re.sub(r' \(default: (False)?\)$', '', o.help)
     p._option_string_actions.clear() # the parser's groups share it

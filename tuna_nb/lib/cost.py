@@ -91,7 +91,7 @@ class Price:
 # %% ../../nbs/lib/cost.ipynb #fdb07ec3
 def find_price(
     model:str, # Name as the endpoint knows it
-    prices:dict=None, # A table of prices; if None, what `load_prices` gives
+    prices:dict|None=None, # A table of prices; if None, what `load_prices` gives
 )->Price|None: # None if the table has no such model
     "Look up a model's price, by its name or by its name without a date"
     t = prices or load_prices()
@@ -140,7 +140,7 @@ def request_bound(
 
 def request_estimate(
     body:dict, # Request to an OpenAI-compatible server, chat or completions
-    expect:float=None, # Expected tokens of a reply; if None, the token limit
+    expect:float|None=None, # Expected tokens of a reply; if None, the token limit
 )->tuple[int,int]: # Prompt tokens and completion tokens
     "The tokens that a request in English usually has"
     size,extra,choices,limit = _sizes(body)
@@ -178,7 +178,7 @@ def make_plan(
     price:Price|None, # None if there is none
     stored:int=0, # Requests already answered
     batched:bool=False, # Through the Batch API?
-    expect:float=None, # Expected tokens of a reply; if None, the token limit
+    expect:float|None=None, # Expected tokens of a reply; if None, the token limit
     model:str='', # Who is asked; the price's model if empty
 )->Plan: # Printed by `--dry-run`
     "Count what a run would send and cost"
@@ -205,8 +205,8 @@ class Hold:
 class Budget:
     "What requests on one event loop have cost and can still cost"
     def __init__(self,
-        max_usd:float=None, # The cap in US dollars; if None, the cost is only counted
-        price:Price=None, # Price of the model; a cap needs one
+        max_usd:float|None=None, # The cap in US dollars; if None, the cost is only counted
+        price:Price|None=None, # Price of the model; a cap needs one
         batched:bool=False, # Through the Batch API?
         model:str='', # Named in the message if there is no price
     ):
@@ -275,7 +275,7 @@ async def reserve(self:Budget,
 @patch
 def settle(self:Budget,
     hold:Hold, # What `reserve` gave
-    usage:dict=None, # `prompt_tokens` and `completion_tokens` of the reply; None if nothing was billed
+    usage:dict|None=None, # `prompt_tokens` and `completion_tokens` of the reply; None if nothing was billed
     lost:int=0, # Attempts whose outcome is unknown
 ):
     "Book what a request has cost, and release what was set aside for it"

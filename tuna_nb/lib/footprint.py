@@ -184,7 +184,7 @@ def head_bytes(
     low:bool=False, # Arithmetic in bfloat16
     weight:int=4, # Bytes of a weight of the head
     trained:bool=True, # Does the head learn?
-    chunk:int=None, # Tokens whose logits exist at one time; default as many as BUDGET allows
+    chunk:int|None=None, # Tokens whose logits exist at one time; default as many as BUDGET allows
 )->int: # Bytes
     "The most that the head needs at one time, with its gradient"
     c = min(learnt, chunk or max(1, BUDGET//words))
@@ -228,7 +228,7 @@ class Plan:
     total:float # The most at one time; less than the sum where gradients come as activations go
     item:Item # What a micro-batch is made of
     flops:float # Operations of forward and backward of an item
-    memory:float=None # GB of the device
+    memory:float|None=None # GB of the device
     parts = 'weights','optimizer','gradients','copies','activations','head','total'
     @property
     def fits(self): return self.memory is None or self.total<=.9*self.memory*1e9
@@ -278,9 +278,9 @@ def plan(
     bf16:bool=False, # Compute in bfloat16
     checkpointing:bool=False, # Keep little for backward, and make the rest anew
     accumulation:int=1, # Micro-batches of a step
-    chunk:int=None, # Tokens whose logits exist at one time
+    chunk:int|None=None, # Tokens whose logits exist at one time
     cpu:bool=False, # Attention as on a CPU
-    memory:float=None, # GB of a device
+    memory:float|None=None, # GB of a device
 )->Plan:
     "What a training run takes, from the model's configuration"
     if sharding not in SHARDING: raise TunaError(f"sharding must be one of {', '.join(SHARDING)}, got {sharding!r}")
@@ -304,8 +304,8 @@ def hours(
     p:Plan, # From `plan`
     items:int, # Instructions in the data
     epochs:float=1, # Times through the data
-    tokens_per_second:float=None, # Measured, all devices together, as `tokens_per_second` in the log of a run
-    card:str=None, # In place of that, a name in CARDS, and the share of its speed that is reached
+    tokens_per_second:float|None=None, # Measured, all devices together, as `tokens_per_second` in the log of a run
+    card:str|None=None, # In place of that, a name in CARDS, and the share of its speed that is reached
     utilisation:float=0.4, # That share
 )->float:
     "How long a run takes"

@@ -62,7 +62,7 @@ def tiny_lm(
 def pick_tokens(
     logits:torch.Tensor, # Next-token logits in float32, (rows, vocab)
     temperature:float=0., # 0 takes the likeliest token
-    u:torch.Tensor=None, # One uniform number per row, (rows,)
+    u:torch.Tensor|None=None, # One uniform number per row, (rows,)
 )->torch.Tensor: # Token ids, (rows,)
     "Greedy choice, or a sample by inverting the cumulative distribution at u"
     if not temperature: return logits.argmax(-1)
@@ -276,8 +276,8 @@ class LocalModel:
         tokenizer=None, # Tokenizer; by default the one saved with the model
         batch_size:int=32, # Answers decoded at once
         device=None, # Default: where a loaded model is, else the first GPU if there is one
-        name:str=None, # How results are labelled; default the folder or Hub id
-        context:int=None, # Longest prompt and answer together; default from the model's configuration
+        name:str|None=None, # How results are labelled; default the folder or Hub id
+        context:int|None=None, # Longest prompt and answer together; default from the model's configuration
         chat:bool=False, # Send each prompt as a user message in the tokenizer's chat template
         **load_args, # For from_pretrained: dtype, revision, ...
     ):
@@ -319,7 +319,7 @@ def prompt_ids(
     tokenizer, # Of the model that is asked
     prompts:list, # Texts to go on from, or with `chat` to reply to
     name:str, # Of the model, for errors
-    context:int=None, # Tokens of prompt and answer together; None for any number
+    context:int|None=None, # Tokens of prompt and answer together; None for any number
     chat:bool=False, # Write each prompt as a user message in the chat template
     ends=(), # Ids of end tokens, which a prompt must not close with
     room:int=1, # Tokens to be left for the answer

@@ -266,12 +266,12 @@ class Endpoint:
         max_retries:int=2, # Tries after the first, by the client, on 408, 409, 429, 5xx and lost connections
         turns:int=6, # Further turns of a request whose tries all failed, after 0.5, 1, 2, … 16 seconds
         store=None, # `Store` or path that keeps the replies
-        rpm:float=None, # Limit of requests per minute
-        tpm:float=None, # Limit of tokens per minute: the prompt's and all that the reply may have
-        max_usd:float=None, # Never spend more than this, over the life of this object
-        prices:dict=None, # Price table, as from `load_prices`
-        max_n:int=None, # Most choices that one request may ask for; found out by itself where a server refuses more than one
-        extra:dict=None, # Further fields of each request's body; `dict(temperature=None)` leaves one out, likewise the seed
+        rpm:float|None=None, # Limit of requests per minute
+        tpm:float|None=None, # Limit of tokens per minute: the prompt's and all that the reply may have
+        max_usd:float|None=None, # Never spend more than this, over the life of this object
+        prices:dict|None=None, # Price table, as from `load_prices`
+        max_n:int|None=None, # Most choices that one request may ask for; found out by itself where a server refuses more than one
+        extra:dict|None=None, # Further fields of each request's body; `dict(temperature=None)` leaves one out, likewise the seed
     ):
         if kind not in ('chat','completions'): raise TunaError(f'kind must be "chat" or "completions", got {kind!r}')
         for k,v,least in (('concurrency',concurrency,1), ('max_retries',max_retries,0), ('turns',turns,0),

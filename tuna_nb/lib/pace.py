@@ -14,8 +14,8 @@ from .core import TunaError
 class Pace:
     "Spreads requests evenly below limits per minute; a server's wish to wait holds all of them back"
     def __init__(self,
-        rpm:float=None, # Requests per minute
-        tpm:float=None, # Tokens per minute
+        rpm:float|None=None, # Requests per minute
+        tpm:float|None=None, # Tokens per minute
     ):
         for k,v in dict(rpm=rpm, tpm=tpm).items():
             if v is not None and not v>0: raise TunaError(f"{k} must be above 0, got {v}")
@@ -44,7 +44,7 @@ def give_back(self:Pace,
 # %% ../../nbs/lib/pace.ipynb #426302eb
 def retry_after(
     headers, # Mapping of a reply's headers
-    now:float=None, # Unix time; the present if None
+    now:float|None=None, # Unix time; the present if None
 )->float: # Seconds to wait; 0 if the server does not say
     "How long the server wants us to wait"
     for k,unit in (('retry-after-ms', 1000), ('retry-after', 1)):

@@ -95,7 +95,7 @@ def attended(
 def line_mask(
     prefix:int, # Length of the prefix
     branches:list, # Length of each branch
-    window:int=None, # How many tokens back a token sees, itself included; None: all
+    window:int|None=None, # How many tokens back a token sees, itself included; None: all
 )->Tensor: # True where the row's token sees the column's, (tokens, tokens)
     "The mask of a line"
     n = [prefix, *branches]
@@ -178,9 +178,9 @@ def packed_attention(
     key:Tensor, # (1, heads or fewer, tokens, width)
     value:Tensor, # Like `key`
     attention_mask, # Used without a layout only
-    scaling:float=None, # Factor of the scores; None: one over the root of the width
+    scaling:float|None=None, # Factor of the scores; None: one over the root of the width
     dropout:float=0., # Share of attention weights to drop
-    layout:Layout=None, # Of a packed batch
+    layout:Layout|None=None, # Of a packed batch
     **kwargs, # What else the model passes
 )->tuple: # Result, (1, tokens, heads, width), and None
     "Attention within each item of a packed batch"
@@ -383,7 +383,7 @@ class PickLogps(torch.autograd.Function):
 def target_logps(
     model, # Causal language model
     batch:dict, # What `pack` returns
-    chunk:int=None, # Tokens whose logits exist at one time; default as many as BUDGET allows
+    chunk:int|None=None, # Tokens whose logits exist at one time; default as many as BUDGET allows
 )->Tensor: # Log-probability of each learnt token in float32, (targets,)
     "How likely a model finds the tokens to learn"
     base,sources,targets,keep = base_model(model),batch['sources'],batch['targets'],batch['keep']
@@ -466,7 +466,7 @@ def why_not(
     mode:str='packed', # How to pack them
     pad:int=0, # Token to fill with
     half:bool=False, # Is anything computed in half precision? Then differences are weighed by the root of the length
-    tol:float=None, # Largest difference to accept, in nats per token; by default 0.0001, in half precision 0.1
+    tol:float|None=None, # Largest difference to accept, in nats per token; by default 0.0001, in half precision 0.1
 )->str: # What speaks against it; "" if nothing does
     "Can this model read packed batches?"
     tol = tol or (.1 if half else 1e-4)

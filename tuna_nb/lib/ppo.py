@@ -172,8 +172,8 @@ def ppo(
     prompts:list, # Texts, sent as they are
     reward, # Function of a list of prompts' numbers and a list of answers' texts; returns a number for each
     *, learning_rate:float, # Of the policy, at the first step
-    steps:int=None, # Batches of samples; or
-    max_tokens:int=None, # stop at the first step at which so many tokens of prompts and answers have been trained on, each pass counted
+    steps:int|None=None, # Batches of samples; or
+    max_tokens:int|None=None, # stop at the first step at which so many tokens of prompts and answers have been trained on, each pass counted
     batch_size:int=16, # Prompts a step
     n:int=4, # Answers a prompt
     temperature:float=1., # Of sampling; it is the policy at this temperature that is trained
@@ -181,7 +181,7 @@ def ppo(
     kl:float=.05, # Weight β of the divergence from the model at the start
     clip:float=.2, # The ε of both losses
     epochs:int=2, # Passes over each batch
-    at_once:int=None, # Answers in memory at a time while it learns; None: all of a batch
+    at_once:int|None=None, # Answers in memory at a time while it learns; None: all of a batch
     gamma:float=1., # See `gae`
     lam:float=.95, # See `gae`
     whiten:bool=True, # Bring the advantages of a batch to mean 0 and standard deviation 1

@@ -80,7 +80,7 @@ def get(self:Store,
 def put(self:Store,
     key:str, # See `request_key`
     reply:dict, # Anything that JSON can hold
-    request:dict=None, # What was asked, for whoever reads the store later
+    request:dict|None=None, # What was asked, for whoever reads the store later
 ):
     "Store a reply for good"
     value,request = (None if o is None else json.dumps(o) for o in (reply, request))

@@ -31,7 +31,7 @@ def sampling_args(
     n:int=1, # Answers per prompt
     temperature:float=0., # 0 is greedy
     max_new_tokens:int=256, # Longest answer in tokens
-    seed:int=None, # None: different every time
+    seed:int|None=None, # None: different every time
     logprobs:bool=False, # Also ask for the log-probability of every token
 )->list: # Arguments of `vllm.SamplingParams`, one dict per prompt
     "How each prompt is to be answered"
@@ -47,7 +47,7 @@ class VLLMModel:
     "A model run by vLLM, as a backend"
     def __init__(self,
         model, # Folder or Hub id
-        name:str=None, # How results are labelled; default the folder or Hub id
+        name:str|None=None, # How results are labelled; default the folder or Hub id
         chat:bool=False, # Send each prompt as a user message in the tokenizer's chat template
         **engine, # For vllm.LLM: dtype, tensor_parallel_size, max_model_len, gpu_memory_utilization, ...
     ):

@@ -239,7 +239,7 @@ def _real(data_dir, out):
 tuna_mini --full --seeds 3 --out runs/mine""")
 def tuna_mini(
     out:str='', # Folder of the run; default runs/mini, or runs/quick with --quick
-    seeds:int=None, # Repeat everything with so many seeds; default 1, with --full 3; intervals need 2 or more
+    seeds:int|None=None, # Repeat everything with so many seeds; default 1, with --full 3; intervals need 2 or more
     full:bool=False, # Every experiment; without it the main results, Figures 2 and 3 and Table 4
     quick:bool=False, # Everything in about a minute, too small for any claim
     real:str='', # Folder of the public data sets: adds a page on real data and a real checkpoint

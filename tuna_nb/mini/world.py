@@ -80,12 +80,12 @@ class Family:
     ask:list # Phrasings used in training
     new:list # Phrasings kept for testing
     draw:callable # (rng, held) -> arguments
-    truth:callable=None # arguments -> the answer, as short as it gets
-    wrong:callable=None # arguments -> wrong answers
+    truth:callable|None=None # arguments -> the answer, as short as it gets
+    wrong:callable|None=None # arguments -> wrong answers
     full:str='' # The answer `{a}` as a sentence
-    more:callable=None # arguments -> a second clause, also true
+    more:callable|None=None # arguments -> a second clause, also true
     input:str='' # Template of the input field
-    clauses:callable=None # Open questions: arguments -> true sentences
+    clauses:callable|None=None # Open questions: arguments -> true sentences
     held:bool=False # Never asked in training
     hard:bool=False # Beyond a model of this size: the floor that no method moves
 
@@ -388,10 +388,10 @@ def teacher_reading(
 def instructions(
     n:int, # How many
     rng, # Source of randomness
-    families:list=None, # Default: those for training
+    families:list|None=None, # Default: those for training
     held:bool=False, # Arguments kept for testing
     new:bool=False, # Phrasings kept for testing
-    seen:set=None, # (instruction, input) pairs not to repeat; those drawn are added
+    seen:set|None=None, # (instruction, input) pairs not to repeat; those drawn are added
 )->list: # Records without an output
     "Distinct instructions"
     seen,out = set() if seen is None else seen,[]

@@ -149,8 +149,8 @@ def recipe_needs(
     recipe:str, # Name of a model in `RECIPES`
     layout:str='8x80', # Name in `LAYOUTS`
     model:str='', # Folder or Hub id of the model to train; default what the paper trained
-    usd_per_hour:float=None, # Price of one device
-    records:int=None, # Instructions; default those of the recipe
+    usd_per_hour:float|None=None, # Price of one device
+    records:int|None=None, # Instructions; default those of the recipe
 )->dict: # `plan` (its str says GB by part), `fits`, `records`, `hours`, `usd`
     "What training by a recipe takes"
     from tuna_nb.lib.footprint import Item,hours,plan
@@ -217,8 +217,8 @@ def tuna_doctor(
     recipe:str='', # A model of the paper, such as Tuna_p: what training and ranking would need
     layout:str='8x80', # Devices: 1x24, 1x80, 8x80 or 8x80-zero3, number and GB
     model:str='', # Folder or Hub id of the model to train; default that of the recipe
-    records:int=None, # Instructions; default those of the recipe
-    usd_per_hour:float=None, # Price of one device
+    records:int|None=None, # Instructions; default those of the recipe
+    usd_per_hour:float|None=None, # Price of one device
     teacher:str='', # Who ranks by probabilities, for the price of it
     judge:str='', # Who ranks by judgement, for the price of it
 )->dict: # Findings by part, and whether all is well
