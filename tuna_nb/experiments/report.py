@@ -14,7 +14,8 @@ from dataclasses import dataclass,field
 from pathlib import Path
 
 from ..eval import PAPER_TABLES,Column
-from .figures import PAR,Table,collect,metric,over_seeds,plain_table,results_table,save_figure
+from tuna_nb.experiments.figures import (PAR,STYLE,Table,collect,metric,over_seeds,plain_table,results_table,
+    save_figure)
 from ..lib.core import TunaError,mean_interval,write_text
 
 # %% ../../nbs/experiments/report.ipynb #e366604b
@@ -526,10 +527,10 @@ def markdown(
 
 # %% ../../nbs/experiments/report.ipynb #d73b70ab
 def _figure(svg, caption):
-    "An inline figure, larger than in a notebook where there is room"
-    svg = svg[svg.index('<svg'):]
+    "An inline figure, larger than in a notebook, with text in the colour of the page"
+    svg = svg[svg.index('<svg'):].replace(STYLE['text.color'], 'currentColor')
     w = float(re.search(r'<svg[^>]*?\bwidth="([\d.]+)pt"', svg, flags=re.DOTALL)[1])
-    size = f'width:{1.6*w:.0f}pt;min-width:{w:.0f}pt;max-width:100%'
+    size = f'width:{1.6*w:.0f}pt;min-width:{1.4*w:.0f}pt;max-width:100%'
     return (f'<figure><div class="wide"><div style="{size}">{svg}</div></div>'
         f'<figcaption>{_esc(caption)}</figcaption></figure>')
 
@@ -572,7 +573,7 @@ table{border-collapse:collapse;font-size:.875rem}th,td{padding:.3rem .6rem;borde
 tbody tr:nth-child(odd){background:var(--band)}th:first-child{text-align:left;min-width:8rem;max-width:22rem}tbody th{font-weight:600}td{min-width:4rem;font-variant-numeric:tabular-nums}
 .wide:not(.text) td{white-space:nowrap}.text td,.text th{text-align:left;max-width:22rem}.text td{min-width:5.5rem}
 blockquote{margin:1rem 0;padding:.1rem 1rem;border-left:4px solid var(--line);white-space:pre-wrap}
-figure{margin:1rem 0}figure svg{display:block;width:100%;height:auto}figcaption{color:var(--soft);font-size:.875rem;max-width:46rem}a{color:inherit;text-underline-offset:.15em}
+figure{margin:1rem 0}figure svg{display:block;color:var(--soft);width:100%;height:auto}figcaption{color:var(--soft);font-size:.875rem;max-width:46rem}a{color:inherit;text-underline-offset:.15em}
 nav{font-size:.875rem;border:1px solid var(--line);border-radius:.4rem;padding:.5rem .8rem;margin:1rem 0}nav ul{list-style:none;margin:.3rem 0;padding:0}nav li{margin:.2rem 0}nav .h3{padding-left:1rem}
 summary{font-weight:600;cursor:pointer}
 @media(min-width:75rem){.toc{margin:0 auto 0 max(17rem,calc(50vw - 30rem))}.toc nav{position:fixed;top:0;left:0;bottom:0;width:16rem;margin:0;overflow-y:auto;border-width:0 1px 0 0;border-radius:0}}

@@ -10,6 +10,7 @@ __all__ = ['THINGS', 'FACTS', 'OPPOSITES', 'PEOPLE', 'WORDS', 'TIPS', 'HELD_OUT'
 
 # %% ../../nbs/mini/world.ipynb #7390d1d2
 import json,random,re
+from collections.abc import Callable
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -79,13 +80,13 @@ class Family:
     name:str
     ask:list # Phrasings used in training
     new:list # Phrasings kept for testing
-    draw:callable # (rng, held) -> arguments
-    truth:callable|None=None # arguments -> the answer, as short as it gets
-    wrong:callable|None=None # arguments -> wrong answers
+    draw:Callable # (rng, held) -> arguments
+    truth:Callable|None=None # arguments -> the answer, as short as it gets
+    wrong:Callable|None=None # arguments -> wrong answers
     full:str='' # The answer `{a}` as a sentence
-    more:callable|None=None # arguments -> a second clause, also true
+    more:Callable|None=None # arguments -> a second clause, also true
     input:str='' # Template of the input field
-    clauses:callable|None=None # Open questions: arguments -> true sentences
+    clauses:Callable|None=None # Open questions: arguments -> true sentences
     held:bool=False # Never asked in training
     hard:bool=False # Beyond a model of this size: the floor that no method moves
 
