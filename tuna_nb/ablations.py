@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict,dataclass
 from pathlib import Path
+from typing import Any
 
 import tuna_nb
 from .benchmarks.human import TABLE2
@@ -59,7 +60,7 @@ def _models(*names):
     return lambda c: [f'eval_{s}' for s in _here(c, ('alpaca', *(MODELS[n] for n in names)))]
 def _knob(key):
     "Examinations of all values of a knob"; return lambda c: [f'eval_{s}' for s in ('alpaca', *sweeps(c)[key].values())]
-def _all(*needs): return lambda c: list(dict.fromkeys(s for o in needs for s in (o(c) if callable(o) else [o])))
+def _all(*needs:Any): return lambda c: list(dict.fromkeys(s for o in needs for s in (o(c) if callable(o) else [o])))
 PUBLISHED = {**PAPER_TABLES['table1'], **PAPER_TABLES['table3'], **PAPER_TABLES['table8'],
     'PPO':PAPER_TABLES['table1']['PPO-sim']}
 def _table(names, columns=TABLE1, published=PUBLISHED, others=False): # others: rows of models that were examined only
@@ -581,10 +582,10 @@ def tuna_ablate(
     if list: return _list_experiments()
     given = _given(scale, settings, external, base=base, base_small=base_small, teacher_model=teacher,
         judge_model=judge, data_file=data, bench_data=bench_data, expert_file=experts, launch=launch)
-    names,out = available(names or None, scale),out or f'runs/{scale}'
-    if plan: return _show_stages(plan_lines(names, scale_settings(scale, **given), out, seeds))
-    res = run_report(names, scale, out, seeds, workers, **given)
-    return show_report(res, names, out)
+    asked,out = available(names or None, scale),out or f'runs/{scale}'
+    if plan: return _show_stages(plan_lines(asked, scale_settings(scale, **given), out, seeds))
+    res = run_report(asked, scale, out, seeds, workers, **given)
+    return show_report(res, asked, out)
 
 # %% ../nbs/06_ablations.ipynb #d88bd101
 def show_verdicts(

@@ -87,7 +87,7 @@ def diverse_sample(
     max_trials:int=3, # Trials to replace similar responses, after the first draw
     max_new_tokens:int=256, # Longest response in tokens
     seed:int=0, # Same seed, same responses
-)->list[dict]: # For each prompt `responses`, `temperatures`, `similarities` (largest ROUGE-L to the others) and `trials`; a `Failure` where the server refused it
+)->list: # For each prompt `responses`, `temperatures`, `similarities` (largest ROUGE-L to the others) and `trials`; a `Failure` where the server refused it
     "Sample responses that differ from each other (§3.1)"
     if n<1 or max_trials<0:
         raise TunaError(f"need n of 1 or more and max_trials of 0 or more, got {n} and {max_trials}")
@@ -226,7 +226,7 @@ class _Ballot:
         v,n = parse_verdict(g.text, len(self.shown)),len(self.shown)
         if self.structured and not _is_object(g.text):
             v = parse_verdict('', n); v.reason = "the reply is not a JSON object"
-        if not v.readable and g.finish_reason=='length': v.reason += " (the reply was cut at the token limit)"
+        if not v.readable and g.finish_reason=='length': v.reason = f"{v.reason} (the reply was cut at the token limit)"
         return v
     def asked(self):
         return retry_prompt(self.prompt, self.why, len(self.shown), self.structured) if self.tries else self.prompt

@@ -100,7 +100,7 @@ def _collect(rows, name, convert, why):
     return _dataset(kept, name)
 
 # %% ../nbs/00_data.ipynb #7eb8c053
-def _dataset(rows, name):
+def _dataset(rows, name)->Dataset:
     "A Dataset with every column that any row has; gaps become nulls"
     cols = {k:[r.get(k) for r in rows] for k in dict.fromkeys(k for r in rows for k in r)}
     try: return Dataset.from_dict(cols)

@@ -44,7 +44,7 @@ class Benchmark(Protocol):
 def load_generator(
     spec, # "folder-or-hub-id", "vllm:folder-or-hub-id", "http://host:8000/v1#name", or a generator
     **args, # For the backend: batch_size, device, dtype; api_key, kind, store, concurrency; ...
-)->Generator:
+): # A `Generator`
     "The model that a string names"
     if isinstance(spec, Generator): return spec
     spec = str(spec)

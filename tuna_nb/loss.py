@@ -65,7 +65,8 @@ def rank_pairs(
     device=None, # Where to put the indices
 )->tuple[Tensor,Tensor]: # Indices j and k of all pairs with j < k, each (n·(n-1)/2,)
     "All pairs of a ranking, the index set of Eq. 4"
-    return tuple(torch.triu_indices(n, n, offset=1, device=device))
+    j,k = torch.triu_indices(n, n, offset=1, device=device)
+    return j,k
 
 # %% ../nbs/03_loss.ipynb #f82c48c5
 def pair_losses(

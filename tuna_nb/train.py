@@ -31,8 +31,8 @@ from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import (AutoConfig,AutoModelForCausalLM,AutoModelForSequenceClassification,AutoTokenizer,
     PrinterCallback,
     Trainer,TrainerCallback,TrainingArguments)
-from transformers.integrations import get_available_reporting_integrations
-from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+from transformers.integrations.integration_utils import (INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations)
 
 from .contextual_ranking import _resuming,sample_responses
 from .data import format_prompt,head,load_instructions,load_ranked,log as logger,save_ranked,tail
@@ -565,7 +565,7 @@ def fit(
     dtype=torch.float32, # Of the weights that are loaded
     callbacks=None, # For `transformers.Trainer`
     **training_args, # Fields of `TunaConfig`
-)->Trainer: # After training
+): # The trainer, of class `cls`, after training
     "Load, train, save"
     if not len(ds): raise TunaError("no records to train on")
     if Path(output_dir).is_file(): raise TunaError(f"{output_dir}: is a file, and a folder is needed to save the model")

@@ -91,7 +91,7 @@ def _best_first(values, names):
     return [[s for s,v in zip(names, values) if v==u] for u in np.unique(values)[::-1]]
 
 # %% ../../nbs/benchmarks/human.ipynb #4a2a2589
-def _flip_p(d, n_flips, seed):
+def _flip_p(d, n_flips, seed)->np.ndarray:
     "Two-sided p value of each column of differences, (questions, columns), all with the same flips"
     d = d[(d!=0).any(1)]
     n,seen = len(d),np.abs(d.sum(0))-1e-9

@@ -202,7 +202,7 @@ def simple(
     hole:Hole, # The answer
     repeat:bool=True, # Is the answer again and again right too?
     fix:bool=False, # Without the official code's oddities
-)->tuple: # A verdict, or None where this check has none
+)->tuple|None: # A verdict, or None where this check has none
     "Is it the answer, and nothing else?"
     if not re.search(r'[^\W_]', p): return NO if fix else None
     if is_alone(p, hole): return YES

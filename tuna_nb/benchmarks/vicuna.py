@@ -226,7 +226,7 @@ def _first_line(text): return text.split('\n', 1)[0]
 # %% ../../nbs/benchmarks/vicuna.ipynb #08f94d26
 def parse_scores(
     text:str, # The judge's reply
-)->tuple: # (score of answer 1, score of answer 2), or None
+)->tuple|None: # (score of answer 1, score of answer 2), or None
     "The two scores of a reply by FastChat's rule (§3.2, Vicuna QA)"
     if not isinstance(text, str): raise TunaError(f"a reply is a text, got {type(text).__name__}")
     parts = _first_line(text).replace(',', ' ').split(' ')
@@ -237,7 +237,7 @@ def parse_scores(
 def read_scores(
     text:str, # The judge's reply
     reviewer:str='general', # For math the scores come last, as a tuple
-)->tuple: # (score of answer 1, score of answer 2), or None
+)->tuple|None: # (score of answer 1, score of answer 2), or None
     "The two scores of a reply by a lenient rule; not FastChat's"
     lines = [o for o in text.splitlines() if o.strip()] or ['']
     if reviewer=='math':

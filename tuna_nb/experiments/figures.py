@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.lines import Line2D
 
 from ..eval import TABLE1,ResultsTable,results_table
 from ..lib.core import TunaError,mean_interval,replacing,write_text
@@ -196,7 +197,7 @@ def _mark(ax, x, label, right):
 
 def _legend(ax, n):
     "A legend below one of n panels, data first, in as many columns as there is room for"
-    found = sorted(zip(*ax.get_legend_handles_labels()), key=lambda o: isinstance(o[0], plt.Line2D))
+    found = sorted(zip(*ax.get_legend_handles_labels()), key=lambda o: isinstance(o[0], Line2D))
     if not found: return
     width,names = SIZES[n][0]/(n if n<4 else 2),[l for _,l in found]
     kwargs = BELOW if n<4 else BELOW|dict(bbox_to_anchor=(.5, -.5))

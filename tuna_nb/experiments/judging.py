@@ -19,7 +19,7 @@ from ..benchmarks.human import Annotations,TABLE2,annotator_agreement,human_scor
 from ..contextual_ranking import judge_prompt,judge_records,pairwise_records,token_lengths
 from ..data import load_instructions
 from .figures import Table,plain_table
-from ..lib.core import TunaError,mean_interval,read_document
+from ..lib.core import TunaError,mean_interval,plain,read_document
 from ..lib.cost import PRICES,find_price,human_cost,token_bound
 from ..lib.llm import sample_each
 from ..lib.trust import length_effect,mean_by_place,rank_agreement
@@ -39,13 +39,6 @@ def _quality(row, quality):
     if len(got)!=len(texts): raise TunaError(f"{where}: {len(got)} values of quality for {len(texts)} responses")
     if not np.isfinite(np.asarray(got, float)).all(): raise TunaError(f"{where}: the quality must be finite, got {got}")
     return [float(v) for v in got]
-
-def _plain(x):
-    "The same for JSON: plain numbers, lists, and None for NaN"
-    if isinstance(x, dict): return {str(k): _plain(v) for k,v in x.items()}
-    if isinstance(x, (list,tuple,np.ndarray)): return [_plain(v) for v in x]
-    if isinstance(x, (float,np.floating)): return None if math.isnan(x) else float(x)
-    return x.item() if isinstance(x, np.generic) else x
 
 def _mean(xs):
     "Mean and interval of what is not NaN; NaN of nothing"
@@ -88,7 +81,7 @@ def simulated_table2(
     ann = Annotations(names, rankings)
     got = human_scores(ann, base, alpha, n_flips=n_flips, seed=seed)
     agree = annotator_agreement(ann) if annotators>1 else dict(alpha=math.nan, mean_spearman=math.nan)
-    return _plain(dict(scores={s: v[0] for s,v in got.scores.items()},
+    return plain(dict(scores={s: v[0] for s,v in got.scores.items()},
         intervals={s: v[1:] for s,v in got.scores.items()}, marks=got.marks,
         better_than_alpaca={s: _test(got, s, base) for s in names if s!=base}, tuna_better_than={s: _test(got, ours, s)
             for s in names if s!=ours},
@@ -116,7 +109,7 @@ def _check_answers(questions, answers, quality, base, ours):
             raise TunaError(f"system {s}: the quality must be finite")
 
 # %% ../../nbs/experiments/judging.ipynb #b4d6408a
-PUBLISHED = dict(prompt_tokens=650, long=2000, spearman=.72, # App. F, G
+PUBLISHED:dict = dict(prompt_tokens=650, long=2000, spearman=.72, # App. F, G
     lengths=[66.4, 55.2, 51.4, 44.8], # Tokens by rank, contextual ranking (Table 4)
     cost=[dict(what='probabilistic ranking', instructions=52_000, model='text-davinci-003', usd=275.), # Table 6
         dict(what='contextual ranking', instructions=13_000, model='gpt-4-0314', usd=380.),
@@ -140,7 +133,7 @@ def prompt_lengths(
     tokens = [n(judge_prompt(r['instruction'], r['input'], r['responses'])) for r in rows]
     mean,low,high = mean_interval(tokens)
     at = (.05, .25, .5, .75, .95)
-    return _plain(dict(prompts=len(rows), mean=mean, low=low, high=high,
+    return plain(dict(prompts=len(rows), mean=mean, low=low, high=high,
         quantiles=dict(zip(at, np.quantile(tokens, at))), max=max(tokens),
         over=np.mean([t>PUBLISHED['long'] for t in tokens]), limit=PUBLISHED['long'],
         responses=np.mean([sum(map(n, r['responses'])) for r in rows]), published=PUBLISHED['prompt_tokens']))
@@ -209,7 +202,7 @@ def judge_human_agreement(
     people = [_aligned(r, by[str(r['id'])], larger, order, where) for r in rows]
     each = [_mean(_rho(r['scores'], p) for p in ps)[0] for r,ps in zip(rows, people)]
     best = [np.mean([_top(r['scores'], p) for p in ps]) for r,ps in zip(rows, people)]
-    return _plain(dict(spearman=_mean(each), people=_mean(map(_between, people)), same_best=_mean(best),
+    return plain(dict(spearman=_mean(each), people=_mean(map(_between, people)), same_best=_mean(best),
         records=len(rows),
         without_order=sum(map(math.isnan, each)), annotators=np.mean([*map(len, people)]),
             published=PUBLISHED['spearman']))
@@ -289,7 +282,7 @@ def api_costs(
             rows.append(dict(what=name, model=m, requests=asked, prompt_tokens=prompt, completion_tokens=reply,
                 instructions=instructions,
                 usd=usd*instructions, usd_per_1k=1000*usd, price_of=p.date))
-    return _plain(dict(published=published, estimates=rows, implied=_implied(), human_per_1k=human_cost(1000),
+    return plain(dict(published=published, estimates=rows, implied=_implied(), human_per_1k=human_cost(1000),
         batched=batched))
 
 def cost_table(
@@ -347,7 +340,7 @@ def listwise_and_pairwise(
     a,b = scores.values()
     ratio = {k: out['pairwise'][k]/out['listwise'][k] for k in ('requests','prompt_tokens','completion_tokens')
         if out['listwise'][k]}
-    return _plain(dict(**out, agreement=_mean(_both(a[i], b[i]) for i in a if i in b), ratio=ratio))
+    return plain(dict(**out, agreement=_mean(_both(a[i], b[i]) for i in a if i in b), ratio=ratio))
 
 def _best(scores, true): return _top([*scores.values()], [true[t] for t in scores])
 
@@ -360,7 +353,7 @@ def ranking_quality(
     rows = _rows(ranked_ds)
     qs = [_quality(r, quality) for r in rows]
     rho = [_rho(r['scores'], q) for r,q in zip(rows, qs)]
-    return _plain(dict(records=len(rows), without_order=sum(map(math.isnan, rho)), spearman=_mean(rho),
+    return plain(dict(records=len(rows), without_order=sum(map(math.isnan, rho)), spearman=_mean(rho),
         best=_mean(_top(r['scores'], q) for r,q in zip(rows, qs)), by_chance=np.mean([_top([0]*len(q), q) for q in qs]),
         quality_by_rank=mean_by_place([_shared(r['scores'], q) for r,q in zip(rows, qs)])))
 
@@ -384,7 +377,7 @@ def length_bias_report(
     by_rank = [mean_interval([v[k] for v in shared if len(v)>k]) for k in range(max(map(len, shared)))]
     effect = length_effect([*map(_beaten, scores)] if use=='ranks' else scores, lengths)
     vary = [(s, n) for s,n in zip(scores, lengths) if len(set(n))>1]
-    return _plain(dict(records=len(rows), by_rank=by_rank, use=use, **effect,
+    return plain(dict(records=len(rows), by_rank=by_rank, use=use, **effect,
         longest_first=mean_interval([_top(s, n) for s,n in vary]),
         by_chance=np.mean([_top([0]*len(n), n) for _,n in vary])))
 

@@ -450,10 +450,10 @@ def example_blocks(
 )->list: # Blocks
     "What models answer to the same questions (Tables 12 and 13)"
     ex = seed.get('examples') or []
-    names = [m for m in names if any(m in o['responses'] for o in ex)]
-    if not names: return []
+    shown = [m for m in names if any(m in o['responses'] for o in ex)]
+    if not shown: return []
     ask = lambda o: '\n\n'.join(x for x in (o['instruction'], o['input']) if x)
-    return [('table', plain_table('Question', names, [[ask(o), *(o['responses'].get(m, '-') for m in names)]
+    return [('table', plain_table('Question', shown, [[ask(o), *(o['responses'].get(m, '-') for m in shown)]
         for o in ex]))]
 
 # %% ../../nbs/experiments/report.ipynb #c2b32488

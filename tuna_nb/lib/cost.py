@@ -57,7 +57,7 @@ def load_prices(
     path = path or os.environ.get('TUNA_PRICES')
     tables = [('the built-in prices', PRICES)]
     if path: tables.append((path, read_document(path)))
-    out = dict(models={})
+    out:dict = dict(models={})
     for p,t in tables:
         if not isinstance(t, dict) or not isinstance(t.get('models'), dict):
             raise TunaError(f"{p}: expected an object with a field models, itself an object")

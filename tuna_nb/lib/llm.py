@@ -92,9 +92,9 @@ def parse_reply(
         cs = sorted(reply['choices'], key=lambda c: c.get('index') or 0)
         if len({c.get('index') for c in cs})<len(cs): raise _Again("two choices of the reply have one index")
         out = [_choice(c, kind, logprobs) for c in cs[:n]]
+    except TunaError as e: raise _Again(str(e)) from None
     except (KeyError, TypeError, AttributeError, ValueError):
         raise _Again("the reply does not have the expected fields") from None
-    except TunaError as e: raise _Again(str(e)) from None
     if not out: raise _Again("the reply has no choices")
     return out
 
@@ -438,7 +438,7 @@ class _Job:
     repeat:int = field(compare=False) # Which asking of the same prompt comes next
     gens:list = field(compare=False, default_factory=list) # What it has so far
     turns:int = field(compare=False, default=0) # Turns that failed
-    body:dict = field(compare=False, default=None) # What was sent last
+    body:dict|None = field(compare=False, default=None) # What was sent last
 
 def _jobs(prompts, n):
     "All jobs; a prompt that occurs twice is asked twice"
@@ -576,7 +576,7 @@ def sample(self:Endpoint,
 )->list[list[Generation]]: # n generations for each prompt
     "Ask for all prompts at once"
     prompts = list(prompts)
-    out = [None]*len(prompts)
+    out:list = [None]*len(prompts)
     bad = self.each(prompts, out.__setitem__, n, seed, temperature=temperature, max_new_tokens=max_new_tokens,
         logprobs=logprobs, schema=schema)
     if not bad: return out

@@ -20,11 +20,12 @@ class Pace:
         for k,v in dict(rpm=rpm, tpm=tpm).items():
             if v is not None and not v>0: raise TunaError(f"{k} must be above 0, got {v}")
         self.rpm,self.tpm,self.held = rpm,tpm,0.
-        self.next = {k:0. for k,v in dict(rpm=rpm, tpm=tpm).items() if v}
+        self.limits = {k: v for k,v in dict(rpm=rpm, tpm=tpm).items() if v}
+        self.next = dict.fromkeys(self.limits, 0.)
     def move(self, now, tokens):
         "Take a place: the time at which a request may leave"
         start = max(now, self.held, *self.next.values(), 0.)
-        for k in self.next: self.next[k] = start+(60/self.rpm if k=='rpm' else 60*tokens/self.tpm)
+        for k in self.next: self.next[k] = start+60*(1 if k=='rpm' else tokens)/self.limits[k]
         return start
     async def wait(self, tokens=0, stopped=lambda: False):
         "Return when a request of so many tokens may leave, or when nobody waits for it any more"

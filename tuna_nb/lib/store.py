@@ -83,8 +83,8 @@ def put(self:Store,
     request:dict|None=None, # What was asked, for whoever reads the store later
 ):
     "Store a reply for good"
-    value,request = (None if o is None else json.dumps(o) for o in (reply, request))
-    self._sql('insert or replace into reply values (?,?,?)', key, value, request)
+    value,asked = (None if o is None else json.dumps(o) for o in (reply, request))
+    self._sql('insert or replace into reply values (?,?,?)', key, value, asked)
 
 # %% ../../nbs/lib/store.ipynb #9b464caa
 @patch

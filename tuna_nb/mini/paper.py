@@ -249,8 +249,9 @@ def tuna_mini(
     seeds,scale = (3 if full else 1) if seeds is None else seeds,'quick' if quick else 'mini'
     if seeds<1: raise TunaError(f"seeds must be 1 or more, got {seeds}")
     if real and not Path(real).is_dir(): raise TunaError(f"--real {real}: no such folder")
-    names,out = available(None if full else MAIN, scale),Path(out or f'runs/{scale}')
-    res = run_report(names, scale, out, seeds, links=[('real.html', 'A second page: real data and a real checkpoint')]
+    names,folder = available(None if full else MAIN, scale),Path(out or f'runs/{scale}')
+    res = run_report(names, scale, folder, seeds,
+        links=[('real.html', 'A second page: real data and a real checkpoint')]
         if real else [])
-    if real: write_text(out/'real.html', page(_real_blocks(_real(real, out)), {}))
-    return show_report(res, names, out)
+    if real: write_text(folder/'real.html', page(_real_blocks(_real(real, folder)), {}))
+    return show_report(res, names, folder)

@@ -121,7 +121,7 @@ class _Batched:
         self.backend,self.takes_schema,self.wait,self.jobs = backend,_takes_schema(backend.sample),wait,queue.Queue()
         threading.Thread(target=self._work, daemon=True).start()
     def ask(self, prompt, **settings):
-        job = dict(prompt=prompt, settings=settings, done=threading.Event())
+        job:dict = dict(prompt=prompt, settings=settings, done=threading.Event())
         self.jobs.put(job)
         job['done'].wait()
         if 'error' in job: raise job['error']
