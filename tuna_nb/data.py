@@ -109,6 +109,7 @@ def _dataset(rows, name)->Dataset:
         try: Dataset.from_dict({k:v})
         except (pa.ArrowException, OverflowError) as e:
             raise TunaError(f"{name}, column '{k}': records do not agree on a type ({e})") from None
+    raise TunaError(f"{name}: records do not agree on their types")
 
 # %% ../nbs/00_data.ipynb #173021b9
 def _rows(src, split):
