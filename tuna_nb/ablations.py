@@ -59,8 +59,10 @@ def _models(*names):
     return lambda c: [f'eval_{s}' for s in _here(c, ('alpaca', *(MODELS[n] for n in names)))]
 def _knob(key):
     "Examinations of all values of a knob"; return lambda c: [f'eval_{s}' for s in ('alpaca', *sweeps(c)[key].values())]
-def _named(o, c): return o(c) if callable(o) else [o]
-def _all(*needs): return lambda c: list(dict.fromkeys(s for o in needs for s in _named(o, c)))
+def _all(*needs):
+    "Names of stages, and functions that give such names, as one such function"
+    def of(c): return [s for o in needs for s in ([o] if isinstance(o, str) else o(c))]
+    return lambda c: list(dict.fromkeys(of(c)))
 PUBLISHED = {**PAPER_TABLES['table1'], **PAPER_TABLES['table3'], **PAPER_TABLES['table8'],
     'PPO':PAPER_TABLES['table1']['PPO-sim']}
 def _table(names, columns=TABLE1, published=PUBLISHED, others=False): # others: rows of models that were examined only
