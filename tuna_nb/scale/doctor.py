@@ -193,7 +193,8 @@ def _needs(recipe, layout, model, usd_per_hour, records, teacher, judge):
     need,asked = recipe_needs(recipe, layout, model, usd_per_hour, records),ranking_needs(recipe, teacher, judge)
     p,o = need['plan'],_layout(layout)
     out = [Finding('memory', 'ok' if need['fits'] else 'fail',
-        f"{p.total/1e9:.1f} of {o.memory:g} GB on each of {o.devices} devices"
+        f"{p.total/1e9:.1f} of {o.memory:g} GB of "
+            f"{'the device' if o.devices==1 else f'each of {o.devices} devices'}"
             +('' if need['fits'] else '; a tenth has to stay free')),
         Finding('time', 'ok',
             f"{need['hours']:.2g} hours for {need['records']:,} instructions, as arithmetic at 40 % of an {o.card}"),
