@@ -259,12 +259,16 @@ def _panel(title, unit, names, logs):
 # %% ../../nbs/lib/views.ipynb #eb6229e1
 def view_training(
     runs, # A trainer, a folder of a run, its trainer_state.json, its `log_history`, or a dict of several of these by name
+    panels:tuple|None=None, # Names of charts, such as ('Loss','Pairs'); None for all that the log has
 )->View:
     "Look at the metrics of training runs, each with its meaning"
     logs = {k: _log(v) for k,v in runs.items()} if isinstance(runs, dict) else {'run': _log(runs)}
     rest = {k: {k: k} for rows in logs.values() for o in rows for k in o if k in ('learning_rate','grad_norm')}
-    panels = {**PANELS, **{k: (metric(k)[0], v) for k,v in rest.items()}}
+    known = {**PANELS, **{k: (metric(k)[0], v) for k,v in rest.items()}}
+    for o in panels or ():
+        if o not in known: raise TunaError(f"no panel {o!r}; there are: {', '.join(known)}")
     last = ' '.join(f'<span><b>{_esc(run)}</b>: step {rows[-1]["step"]}, loss {rows[-1]["loss"]:.4g}</span>'
         for run,rows in logs.items())
-    charts = ''.join(_panel(title, unit, names, logs) for title,(unit,names) in panels.items())
+    charts = ''.join(_panel(title, unit, names, logs) for title,(unit,names) in known.items()
+        if panels is None or title in panels)
     return View('Training', f'<div class="facts">{last}</div><div class="charts">{charts}</div>')
