@@ -12,7 +12,6 @@ __all__ = ['EXPERIMENTS', 'SCALES', 'ORACLE', 'PUBLISHED', 'TABLE4', 'RANKINGS',
 
 # %% ../nbs/06_ablations.ipynb #13a457ee
 import importlib.metadata,importlib.util,json,os,platform
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict,dataclass
 from pathlib import Path
@@ -23,12 +22,14 @@ from .data import load_ranked
 from .eval import PAPER_TABLES,TABLE1,Column,results_table
 from .experiments.figures import (Table,collect,draw_lines,draw_panels,models_table,over_seeds,plain_table,
     plot_models,plot_sweep,sweep_table)
-from .experiments.judging import api_costs,cost_table
+from .contextual_ranking import token_lengths
+from .experiments.judging import PUBLISHED as JUDGED,api_costs,cost_table
 from .experiments.pipeline import BERT,MODELS,PEERS,Real,seed_results,sweeps
 from tuna_nb.experiments.report import (CLAIMS,Section,belongs,check_claims,example_blocks,proxy_table,quality_table,
     verdict,write_report)
 from .lib.core import TunaError,command,origin,read_document,real_data,write_text
 from .lib.stages import Schedule,needed,run_stages
+from .lib.trust import mean_by_place
 
 # %% ../nbs/06_ablations.ipynb #377d13d7
 @dataclass(frozen=True)
@@ -160,14 +161,11 @@ def length_by_rank(
 )->list: # Mean length of the responses of rank 1, 2, ...
     "How long the responses of each rank are (Table 4)"
     rows = load_ranked(ranked_ds, blank_output='keep')['responses']
-    texts,by_rank = [t for ts in rows for t in ts],defaultdict(list)
-    if tokenizer is None: cut = map(str.split, texts)
-    else: cut = tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False).input_ids
-    for rank,o in zip((k for ts in rows for k in range(len(ts))), cut): by_rank[rank].append(len(o))
-    return [sum(ns)/len(ns) for _,ns in sorted(by_rank.items())]
+    if tokenizer is None: return mean_by_place([[len(t.split()) for t in ts] for ts in rows])
+    return mean_by_place(token_lengths(dict(responses=rows), tokenizer))
 
 # %% ../nbs/06_ablations.ipynb #0af73e3d
-TABLE4 = {'contextual ranking':[66.4,55.2,51.4,44.8], 'prob. ranking':[55.8,54.3,52.5,49.4],
+TABLE4 = {'contextual ranking':JUDGED['lengths'], 'prob. ranking':[55.8,54.3,52.5,49.4],
     'PRM':[69.2,57.8,50.9,44.7]}
 
 RANKINGS = {'contextual ranking':'contextual ranking', 'prob. ranking':'probabilistic ranking',
