@@ -233,6 +233,7 @@ class _Ballot:
     def groups(self):
         "The ranking in the record's own numbers, as groups of equals"
         v,out = self.verdict,[]
+        if v is None: return out
         for k in v.ranking:
             if out and any({k, out[-1][-1]}<={*t} for t in v.tied): out[-1].append(k)
             else: out.append([k])
@@ -275,7 +276,7 @@ def _tally(ballots):
         return [b.shown[k] for k in b.verdict.ranking],b.verdict.scores,b.verdict.scored_by
     ids = sorted(ballots[0].shown)
     points = borda([[[ids.index(k) for k in g] for g in b.groups()] for b in ballots], len(ids))
-    order = sorted((k for k,p in enumerate(points) if p is not None), key=lambda k: -points[k])
+    order = sorted((k for k,p in enumerate(points) if p is not None), key=lambda k: -(points[k] or 0))
     return [ids[k] for k in order],[points[k] for k in order],'borda'
 
 # %% ../nbs/02_contextual_ranking.ipynb #a790b914
@@ -345,7 +346,7 @@ def _failure(rows, i, ballot=None, reason=None, ranked=False):
     b = ballot
     return dict(record=i+1, id=rows[i].get('id'), instruction=rows[i]['instruction'], vote=b and b.vote,
         tries=b and b.tries,
-        reason=reason or b.verdict.reason, verdict=b.text if b else '', ranked=ranked)
+        reason=reason or (b and b.verdict and b.verdict.reason), verdict=b.text if b else '', ranked=ranked)
 
 def _sort_out(rows, ballots, votes, source, model):
     "Ranked records and failures"

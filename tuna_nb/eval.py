@@ -317,8 +317,7 @@ def result_cells(
         if k.startswith('lmentry'):
             ends = lmentry.score_intervals(r['counts'], r['official'])
             cells |= {f'{k}_{o}': (r[o], *ends[o]) for o in ends}
-    for k in ('win','lose','tie') if versus else ():
-        cells[f'vicuna_{k}'] = (versus[f'{k}_pct'], *versus['intervals'][k])
+    if versus: cells |= {f'vicuna_{k}': (versus[f'{k}_pct'], *versus['intervals'][k]) for k in ('win','lose','tie')}
     return cells
 
 # %% ../nbs/05_eval.ipynb #3ae4b79d

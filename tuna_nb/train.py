@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass,field,replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import torch, torch.nn.functional as F
 from accelerate.utils import gather_object
@@ -231,13 +232,13 @@ class Bar(TrainerCallback):
         self.bar.update(state.global_step)
     def on_step_end(self, args, state, control, **kwargs): self.bar.update(1)
     def on_log(self, args, state, control, logs=None, **kwargs):
-        if 'loss' in (logs or {}): self.bar.set_postfix(loss=f"{logs['loss']:.3g}")
+        if logs and 'loss' in logs: self.bar.set_postfix(loss=f"{logs['loss']:.3g}")
     def on_train_end(self, args, state, control, **kwargs): self.bar.close()
 
 class Reshuffle(TrainerCallback):
     "Tells the sampler its epoch, which gets lost where several processes go on from a checkpoint"
     def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
-        s = train_dataloader
+        s:Any = train_dataloader
         while hasattr(s, 'batch_sampler'): s = s.batch_sampler
         if isinstance(s, TokenSampler): s.set_epoch(int(state.epoch))
 
@@ -449,7 +450,7 @@ def prediction_step(self:TunaTrainer, model, inputs, *args, **kwargs):
 def evaluation_loop(self:TunaTrainer, *args, metric_key_prefix='eval', **kwargs):
     "Trainer's loop, and the metrics of all rankings together"
     self.seen['eval'],self.eval_losses = [],[]
-    out = super(TunaTrainer, self).evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+    out:Any = super(TunaTrainer, self).evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
     total,n = map(sum, zip(*gather_object([(sum(self.eval_losses).item(), sum(len(v) for v,*_ in self.seen['eval']))])))
     out.metrics[metric_key_prefix+'_loss'] = total/n
     out.metrics.update(self.metrics('eval', metric_key_prefix+'_'))
@@ -513,7 +514,7 @@ def _save(self:TunaTrainer, output_dir=None, state_dict=None):
     out,model = output_dir or self.args.output_dir,self.accelerator.unwrap_model(self.model)
     was,model.config.use_cache = model.config.use_cache,self.use_cache
     model.save_pretrained(out, state_dict=state_dict)
-    self.processing_class.save_pretrained(out)
+    if self.processing_class: self.processing_class.save_pretrained(out)
     model.config.use_cache = was
 
 # %% ../nbs/04_train.ipynb #36469890
@@ -531,7 +532,8 @@ def finish(self:TunaTrainer,
         if self.args.should_save: model.save_pretrained(out/'adapter', state_dict=state)
         self.model = self.model_wrapped = model = self.widen(model).merge_and_unload()
     # checkpoints may be in shards, the model is not
-    if self.is_fsdp_enabled: self.accelerator.state.fsdp_plugin.set_state_dict_type('FULL_STATE_DICT')
+    plugin = self.accelerator.state.fsdp_plugin if self.is_fsdp_enabled else None
+    if plugin: plugin.set_state_dict_type('FULL_STATE_DICT')
     self.save_model(out)
     self.save_state()
     self.accelerator.wait_for_everyone()

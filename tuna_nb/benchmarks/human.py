@@ -639,7 +639,7 @@ def _read_saved(path, keys):
         bad.append(f"{path}, field annotator: expected a name, got {name!r}")
     if not isinstance(rankings, dict):
         bad.append(f"{path}, field rankings: expected rankings by question, got {type(rankings).__name__}")
-    if bad: return None,{},bad
+    if bad or not isinstance(name, str) or not isinstance(rankings, dict): return None,{},bad
     good = {}
     for q,r in rankings.items():
         if q not in keys[form]: bad.append(f"{path}, question {q}: not in form {form}"); continue

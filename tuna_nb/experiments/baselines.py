@@ -245,7 +245,8 @@ def train_ppo(
     **args, # Further settings of `ppo`
 )->Baseline: # After training
     "Proximal policy optimisation against a proxy ranking model (App. I)"
-    if odd := args.keys()-ppo.__kwdefaults__.keys(): raise TunaError(f"unknown setting: {', '.join(sorted(odd))}")
+    if odd := args.keys()-(ppo.__kwdefaults__ or {}).keys():
+        raise TunaError(f"unknown setting: {', '.join(sorted(odd))}")
     ds,model,tokenizer = _begin(start, ds, out, max_tokens)
     if torch.cuda.is_available(): model = model.cuda()
     seed_all(seed)

@@ -20,7 +20,7 @@ from ..contextual_ranking import judge_prompt,judge_records,pairwise_records,tok
 from ..data import load_instructions
 from .figures import Table,plain_table
 from ..lib.core import TunaError,mean_interval,plain,read_document
-from ..lib.cost import PRICES,find_price,human_cost,token_bound
+from ..lib.cost import PRICES,Price,find_price,human_cost,token_bound
 from ..lib.llm import sample_each
 from ..lib.trust import length_effect,mean_by_place,rank_agreement
 
@@ -241,7 +241,7 @@ _MODELS = 'gpt-4-0314','gpt-4.1','gpt-4.1-mini','gpt-6-sol','gpt-6-luna'
 def _implied():
     "Tokens of each instruction that the sums of Table 6 pay for"
     prob,ctx = PUBLISHED['cost'][:2]
-    teacher,judge = (find_price(o['model'], PRICES) for o in (prob, ctx))
+    teacher,judge = (Price(**{k: PRICES['models'][o['model']][k] for k in ('input','output')}) for o in (prob, ctx))
     left = ctx['usd']/ctx['instructions']-judge.cost(PUBLISHED['prompt_tokens'], 0)
     return dict(probabilistic=1e6*prob['usd']/prob['instructions']/teacher.output, verdict=1e6*left/judge.output)
 

@@ -529,7 +529,7 @@ def markdown(
 def _figure(svg, caption):
     "An inline figure, larger than in a notebook, with text in the colour of the page"
     svg = svg[svg.index('<svg'):].replace(STYLE['text.color'], 'currentColor')
-    w = float(re.search(r'<svg[^>]*?\bwidth="([\d.]+)pt"', svg, flags=re.DOTALL)[1])
+    w = float(re.findall(r'<svg[^>]*?\bwidth="([\d.]+)pt"', svg, flags=re.DOTALL)[0])
     size = f'width:{1.6*w:.0f}pt;min-width:{1.4*w:.0f}pt;max-width:100%'
     return (f'<figure><div class="wide"><div style="{size}">{svg}</div></div>'
         f'<figcaption>{_esc(caption)}</figcaption></figure>')

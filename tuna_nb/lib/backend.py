@@ -9,6 +9,7 @@ __all__ = ['KeptHere', 'with_store', 'open_backend', 'replies_of', 'plan_of', 's
 import copy,json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from .batch import BatchEndpoint
 from .core import TunaError
 from .cost import load_prices
@@ -41,7 +42,7 @@ class KeptHere:
 def with_store(
     backend, # Any backend
     store, # `Store` or path; None for none
-): # The backend itself, or a copy that keeps its replies there
+)->Any: # The backend itself, or a copy that keeps its replies there
     "A backend with a store for its replies"
     if store is None: return backend
     store = Store(store) if isinstance(store, (str,Path)) else store

@@ -233,7 +233,7 @@ def _serve(self:Budget):
     while self._waiting:
         hold,turn = self._waiting[0]
         need = hold.worst*hold.tries
-        fits = self._spent+self._reserved+need<=round(self.max_usd*1e12)
+        fits = self._spent+self._reserved+need<=round((self.max_usd or 0)*1e12) # nobody waits where there is no cap
         if not turn.cancelled():
             if not fits and self._under_way: return
             if fits: self._set_aside(hold)

@@ -10,6 +10,7 @@ __all__ = ['tiny_tokenizer', 'tiny_lm', 'pick_tokens', 'streams', 'left_pad', 'r
 # %% ../../nbs/lib/generate.ipynb #c0b099ef
 import random
 from collections import deque
+from typing import Any
 
 import torch,torch.nn.functional as F
 from fastcore.basics import patch
@@ -66,6 +67,7 @@ def pick_tokens(
 )->torch.Tensor: # Token ids, (rows,)
     "Greedy choice, or a sample by inverting the cumulative distribution at u"
     if not temperature: return logits.argmax(-1)
+    if u is None: raise TunaError("a sample needs a uniform number for each row")
     cum = (logits/temperature).softmax(-1).cumsum(-1)
     return torch.searchsorted(cum, u[:,None]*cum[:,-1:], right=True).squeeze(-1)
 
@@ -107,6 +109,7 @@ def _rows(idx, device):
 
 class CausalState:
     "A batch of left-padded prompts under a decoder-only model"
+    cache:Any # Of the kind that the model makes
     def __init__(self, model, rows, pad):
         self.model,self.key,self.cache,self.sizes = model,_cache_name(model),None,[len(r) for r in rows]
         self.ids,self.mask = left_pad(rows, pad, model.device)
@@ -166,6 +169,7 @@ def join(self:CausalState, new): # new: a state of the same model
 # %% ../../nbs/lib/generate.ipynb #859c60dc
 class Seq2SeqState:
     "A batch of prompts in the encoder, and what the decoder has said so far"
+    cache:Any # Of the kind that the model makes
     joins = False # the decoder counts its columns from the left, so all rows start together
     def __init__(self, model, rows, pad):
         self.model,self.key,self.cache = model,_cache_name(model),None

@@ -33,7 +33,9 @@ def _digest(*what): return hashlib.sha256(json.dumps(what, sort_keys=True).encod
 
 def _source(module):
     "A module's text"
-    return Path(importlib.util.find_spec(module).origin).read_text(encoding='utf-8')
+    found = importlib.util.find_spec(module)
+    if not found or not found.origin: raise TunaError(f"{module}: no such module")
+    return Path(found.origin).read_text(encoding='utf-8')
 
 # %% ../../nbs/lib/stages.ipynb #09db78a7
 def stage_keys(
@@ -122,7 +124,7 @@ def run_stage(
 
 # %% ../../nbs/lib/stages.ipynb #f6bb1fb3
 def _follow_parent():
-    multiprocessing.parent_process().join()
+    if parent := multiprocessing.parent_process(): parent.join()
     os._exit(1)
 
 def _set_up_worker(log, threads):

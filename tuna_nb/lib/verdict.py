@@ -32,12 +32,17 @@ _FORMAT = re.compile(r'''\#
     | (?:human|user|assistant|system|developer|tool|ai|bot|model)\W{0,3}:
     | <\| | </?(?:s|bos|eos|pad|unk|think\w*|thought|reasoning|(?:start|end)_of_\w+)> | <</?sys | \[/?(?:inst|system)''', re.X)
 
+def _past(pattern, text, at=0):
+    "Where a pattern that may match nothing ends"
+    m = pattern.match(text, at)
+    return m.end() if m else at
+
 def looks_like_format(
     line:str, # One line of text
 )->bool: # Never for a line that starts with a backslash
     "Could a judge take this line for a part of its prompt or of a verdict?"
     s = _fold(line)
-    return bool(_FORMAT.match(s, _DECOR.match(s).end()))
+    return bool(_FORMAT.match(s, _past(_DECOR, s)))
 
 # %% ../../nbs/lib/verdict.ipynb #67de1f1f
 def _split(text, least):
@@ -181,7 +186,7 @@ def _style(m): return bool(m['place']),(m['placed'] or m['named']).isdigit()
 
 def _next_entry(text, m):
     "What goes on with the list that `m` is an entry of, on its line or a later one"
-    pos = _GAP.match(text, m.end()).end()
+    pos = _past(_GAP, text, m.end())
     if m['place'] and (k := _LINE.match(text, pos)) and _style(k)==_style(m): return k
     for _ in range(9):
         if not (pos := text.find('\n', pos, pos+1000)+1): return
@@ -228,7 +233,7 @@ def _list_at(text, pos, n):
 
 def _candidates(text, n):
     "Every ranking in a text: its place, its body and its form"
-    heads = [(m, *_list_at(text, _SKIP.match(text, m.end()).end(), n)) for m in _HEAD.finditer(text)]
+    heads = [(m, *_list_at(text, _past(_SKIP, text, m.end()), n)) for m in _HEAD.finditer(text)]
     found = [(m.start(), 'worst-first' if _WORST.search(m[0]) else body, form) for m,body,form in heads
         if re.search('[0-9]', body)]
     lone = {(at, k[0]) for at,body,form in found if form=='bare' and len(k := re.findall('[0-9]+', body))==1}

@@ -38,7 +38,7 @@ def find_packages(
 # %% ../../nbs/scale/doctor.ipynb #4cf64ff0
 def _package(spec, extra):
     "What there is of one requirement, such as `torch>=2.6`"
-    name = re.match(r'[\w.-]+', spec)[0]
+    name = re.split(r'[^\w.-]', spec)[0]
     try: have = metadata.version(name)
     except metadata.PackageNotFoundError:
         return Finding(name, 'note' if extra else 'fail',
