@@ -18,8 +18,8 @@ import numpy as np
 from datasets import Dataset
 from fastcore.meta import delegates
 from .data import format_prompt,head,load_instructions,load_ranked,log,save_ranked
-from .lib.backend import open_backend,plan_of,replies_of,result_of,show_asked,with_store
-from .lib.core import TunaError,command,progress,write_jsonl,write_text
+from .lib.backend import identity_of,open_backend,plan_of,replies_of,result_of,show_asked,with_store
+from .lib.core import TunaError,command,keep_inputs,progress,replace_surrogates,write_jsonl,write_text
 from .lib.llm import Failure,Generation,sample_each
 from .lib.rouge import lcs_f,pairwise_rouge_l,rouge_l,rouge_tokens
 from .lib.store import Store,request_key
@@ -108,6 +108,11 @@ def _evidence(kept, removed, n, trials):
     return dict(responses=[d.text for d in kept], temperatures=[d.temp for d in kept], similarities=sims, trials=trials)
 
 # %% ../nbs/02_contextual_ranking.ipynb #d3e8ddd4
+def _check_samples_file(out, *inputs):
+    "Refuse a name for samples before work is done for them"
+    if Path(out).suffix!='.jsonl': raise TunaError(f"{out}: the name must end in .jsonl")
+    keep_inputs(out, *inputs)
+
 def sample_responses(
     ds, # Instruction records: anything `load_instructions` reads
     sampler, # Backend with `sample`
@@ -118,7 +123,7 @@ def sample_responses(
     **settings, # As in `diverse_sample`
 ): # The records as a Dataset with the columns of `diverse_sample`
     "Diverse responses to every instruction (§3.1)"
-    if out and Path(out).suffix!='.jsonl': raise TunaError(f"{out}: the name must end in .jsonl")
+    if out: _check_samples_file(out, ds)
     rows,bad = load_instructions(ds, blank_output='keep').to_list(),[]
     prompts = [format_prompt(r['instruction'], r['input'], template) for r in rows]
     for i in progress(range(0, len(rows), chunk), desc='chunks of prompts'):
@@ -137,11 +142,17 @@ def sample_responses(
     return Dataset.from_list(rows)
 
 # %% ../nbs/02_contextual_ranking.ipynb #0d0c28c2
+def _sampler_key(sampler):
+    "What identifies a sampler in the store of finished records, and its address"
+    if hasattr(sampler, 'base_url'):
+        return [sampler.name, sampler.kind, sampler.extra], sampler.base_url
+    return identity_of(sampler), 'here'
+
 def _kept_sample(sampler, prompts, store, settings):
     "`diverse_sample` of what the store does not hold"
-    who = [getattr(sampler, k, None) for k in ('name','kind','extra')]
-    keys = [request_key(dict(settings, prompt=p, sampler=who), getattr(sampler, 'base_url', 'here')) for p in prompts]
-    got = {k:r for k in keys if store is not None and (r := store.get(k))}
+    who,where = _sampler_key(sampler)
+    keys = [request_key(dict(settings, prompt=p, sampler=who), where) for p in prompts]
+    got = {k:replace_surrogates(r)[0] for k in keys if store is not None and (r := store.get(k))}
     todo = {k:p for k,p in zip(keys, prompts) if k not in got}
     for k,r in zip(todo, diverse_sample(sampler, list(todo.values()), **settings)):
         got[k] = r
@@ -368,7 +379,7 @@ def contextual_rank(
     **settings, # As in `judge_records`
 ): # Ranked Dataset: responses best first, scores, source, scored_by, model, votes; with several votes also agreement
     "Contextual ranking: the judge orders the model's own responses (§2.3)"
-    check_out(out)
+    check_out(out, ds)
     rows = load_instructions(ds, blank_output='keep').to_list()
     good,bad = judge_records(rows, with_store(judge, store), **settings)
     return _finish(rows, good, bad, judge, out)
@@ -474,7 +485,7 @@ def pairwise_rank(
     **settings, # As in `judge_records`
 ): # Ranked Dataset: responses best first, scores (pairs won, half for a tie), wins, cycles
     "Contextual ranking by pairs (App. H)"
-    check_out(out)
+    check_out(out, ds)
     rows = load_instructions(ds, blank_output='keep').to_list()
     good,bad = pairwise_records(rows, with_store(judge, store), **settings)
     return _finish(rows, good, bad, judge, out)
@@ -512,6 +523,7 @@ def tuna_sample(
     **kwargs
 ): # What was written, and what it cost
     "Sample diverse responses from an instruction-tuned model (§3.1)"
+    _check_samples_file(out, data)
     ds = load_instructions(data, blank_output='keep')
     if limit: ds = head(ds, limit)
     if dry_run:
@@ -549,7 +561,7 @@ def tuna_ctx_rank(
     **kwargs
 ): # What was written, and what it cost
     "Let a judge rank sampled responses (§2.3)"
-    check_out(out)
+    check_out(out, data)
     if undo_length and not tokenizer: raise TunaError("--undo_length needs --tokenizer")
     ds = load_instructions(data, blank_output='keep')
     if limit: ds = head(ds, limit)
@@ -575,10 +587,8 @@ def _dry_run(ds, judge, pairwise, args, temperature, max_new_tokens, expect):
 def _tokenizer(name):
     "A tokenizer by name, if there is one"
     if not name: return
-    from transformers import AutoTokenizer
-    try: return AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as e:
-        raise TunaError(f"cannot load tokenizer {name}: {str(e).strip().splitlines()[0]}") from None
+    from tuna_nb.lib.load import load_tokenizer
+    return load_tokenizer(name)
 
 def _after(ranked, out, tok, undo_length):
     "Reports on a ranking that is done, printed and kept beside it"

@@ -20,7 +20,7 @@ import numpy as np
 
 from .benchmarks import lmentry,super_ni,vicuna
 from .data import format_prompt
-from .lib.backend import with_store
+from .lib.backend import identity_of,with_store
 from .lib.core import TunaError,command,progress,read_document,read_json,real_data,write_jsonl,write_text
 from .lib.llm import Endpoint,sample_each
 from .lib.rouge import rouge_l
@@ -78,7 +78,7 @@ def _key(model, bench, prompt, settings):
     "What an answer depends on, as a short digest"
     return hashlib.sha256(json.dumps([model, bench, prompt, settings], sort_keys=True).encode()).hexdigest()[:16]
 
-def _who(model): return [model.name, *([model.weights] if hasattr(model, 'weights') else [])]
+def _who(model): return [model.name, identity_of(model)]
 
 def _saved(path, keys):
     "Rows of a predictions file by id; a file that does not fit is refused"
@@ -92,8 +92,8 @@ def _saved(path, keys):
             raise TunaError(f"{path}, record {line}: {r['id']} is no prompt of this run, which may be of a smaller "
                 f"part; choose another folder or name, or resume=False")
         if keys[r['id']]!=r['key']:
-            raise TunaError(f"{path}, record {line}: made with other prompts, settings or weights; choose another "
-                f"folder or name, or resume=False")
+            raise TunaError(f"{path}, record {line}: made with other prompts, settings, weights or template, or by "
+                f"another server; choose another folder or name, or resume=False")
         rows[r['id']] = r
     return rows
 
@@ -630,9 +630,9 @@ def _part(limit, tasks, new_tokens):
     return {k: v for k,v in dict(limit=limit, tasks=sorted(_listed(tasks) or []), new_tokens=new_tokens).items() if v}
 
 def _used(gen, benches):
-    "Weights of the model and lengths of the benchmarks, for the record"
+    "What identifies the model, and lengths of the benchmarks, for the record"
     lengths = {b.name: {k: getattr(b, k) for k in ('max_new_tokens','max_source') if hasattr(b, k)} for b in benches}
-    return dict(weights=getattr(gen, 'weights', None), **lengths)
+    return dict(identity=identity_of(gen), **lengths)
 
 def _counts(s):
     "Whole numbers from 0, with commas between"
@@ -652,12 +652,14 @@ def _checked(data, bench, judge, base, rule, read, **numbers):
 
 # %% ../nbs/05_eval.ipynb #26244234
 def _earlier(out, gen, main, part, benches):
-    "What this model's results already hold; the run must agree with them in weights, template and part of the data"
+    "What this model's results already hold; the run must agree with them in model, template and part of the data"
     path = _file(out, gen.name, 'scores', '.json')
     if not path.exists(): return {}
     old = read_results(out)[gen.name]
-    if old['settings'].get('weights')!=getattr(gen, 'weights', None):
-        raise TunaError(f"{path}: results of other weights under the name {gen.name}; choose another name or folder")
+    was,now = old['settings'].get('identity') or {},identity_of(gen)
+    if differs := sorted(k for k in {**was, **now} if was.get(k)!=now.get(k)):
+        raise TunaError(f"{path}: results of another model under the name {gen.name}, which differs in "
+            f"{', '.join(differs)}; choose another name or folder")
     rest = old['scores'].keys()-benches
     if rest and old['part']!=part:
         raise TunaError(f"{path}: {', '.join(sorted(rest))} there is for {_say_part(old['part']) or 'all data'}, this "
@@ -690,35 +692,22 @@ def _add_bertscore(scores, benches, out, name, model, layer):
 
 # %% ../nbs/05_eval.ipynb #6a852108
 def _named_generator(spec, name, batch_size, chat, kind):
-    "The model of a command's options; one from a folder knows a digest of its weights"
+    "The model of a command's options"
     if spec.startswith(('http://','https://')):
         if name:
             raise TunaError("--name is for a model that runs here; a server's is named by what stands behind the #")
         return load_generator(spec, kind=kind)
     folder = Path(spec.removeprefix('vllm:'))
-    gen = load_generator(spec, name=name or (folder.resolve().name if folder.is_dir() else str(folder)), chat=chat,
+    return load_generator(spec, name=name or (folder.resolve().name if folder.is_dir() else str(folder)), chat=chat,
         **{} if spec.startswith('vllm:') else dict(batch_size=batch_size))
-    if folder.is_dir(): gen.weights = _weights_digest(folder)
-    return gen
-
-def _weights_digest(folder):
-    "Short digest of a model's files: names, sizes, and of each the first and last MB"
-    h = hashlib.sha256()
-    for p in sorted(o for o in folder.iterdir() if o.suffix in ('.safetensors','.bin','.json','.model')):
-        n = p.stat().st_size
-        h.update(f'{p.name} {n}'.encode())
-        with open(p, 'rb') as f:
-            for at in sorted({0, max(0, n-2**20)}): f.seek(at); h.update(f.read(2**20))
-    return h.hexdigest()[:16]
 
 # %% ../nbs/05_eval.ipynb #269ddb7e
 def _tokenizer_for(gen, given, names):
     "What cuts the prompts of Super-NI"
     if 'super_ni' not in names or given=='none': return None
     if given:
-        from transformers import AutoTokenizer
-        try: return AutoTokenizer.from_pretrained(given)
-        except (OSError, ValueError) as e: raise TunaError(f"cannot load tokenizer {given} ({e})") from None
+        from tuna_nb.lib.load import load_tokenizer
+        return load_tokenizer(given)
     if tok := getattr(gen, 'tokenizer', None): return tok
     raise TunaError(f"Super-NI's prompts are cut to 1,024 tokens, and {gen.name} runs on a server: give its "
         f"--tokenizer, or none for prompts of any length")

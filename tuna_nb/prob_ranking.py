@@ -13,7 +13,7 @@ from datasets import Dataset
 from fastcore.meta import delegates
 from .data import format_prompt,head,load_instructions,log,save_ranked
 from .lib.backend import open_backend,plan_of,replies_of,result_of,show_asked,with_store
-from .lib.core import TunaError,command,write_jsonl
+from .lib.core import TunaError,command,keep_inputs,write_jsonl
 from .lib.llm import Generation,sample_each
 
 # %% ../nbs/01_prob_ranking.ipynb #545ed178
@@ -87,10 +87,13 @@ def _report(seen, rows):
 # %% ../nbs/01_prob_ranking.ipynb #d13efe3e
 def check_out(
     out, # Name of a file to be written, if any
+    *inputs, # Files that the result is made from
 ):
     "Refuse a result's name before work is done for it"
-    if out and Path(out).suffix not in ('.jsonl','.parquet'):
+    if not out: return
+    if Path(out).suffix not in ('.jsonl','.parquet'):
         raise TunaError(f"{out}: the name must end in .jsonl or .parquet")
+    keep_inputs(out, *inputs)
 
 def write_failures(
     out, # The result's file; failures go to its name with `.failures`
@@ -117,7 +120,7 @@ def prob_rank(
     keep_tokens:bool=False, # Keep the log-probability of each token too, for `view_rankings`?
 )->Dataset: # The records with responses, scores, logprobs, n_tokens, best first, source "prob" and model
     "Sample from the teacher and rank by its own probabilities (§2.2)"
-    check_out(out)
+    check_out(out, ds)
     rows,prompts,settings = _asking(ds, n, temperature, max_new_tokens, seed, template)
     ranked,seen = {},Counter()
     def take(i, gens):
@@ -169,7 +172,7 @@ def tuna_prob_rank(
     **kwargs
 ): # What was written, and what it cost
     "Sample responses from a teacher and rank them by its own probabilities (§2.2)"
-    check_out(out)
+    check_out(out, data)
     ds = load_instructions(data, blank_output='keep')
     if limit: ds = head(ds, limit)
     teacher = open_backend(model, kind=kind, store=replies_of(out, dry_run), **kwargs)

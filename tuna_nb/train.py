@@ -23,15 +23,13 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from fastcore.basics import patch
 from fastcore.meta import delegates
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
 from torch.distributed.fsdp import MixedPrecisionPolicy
 
 # %% ../nbs/04_train.ipynb #ccdc6556
-from transformers import (AutoConfig,AutoModelForCausalLM,AutoModelForSequenceClassification,AutoTokenizer,
-    PrinterCallback,
-    Trainer,TrainerCallback,TrainingArguments)
+from transformers import (AutoModelForCausalLM,AutoModelForSequenceClassification,PrinterCallback,Trainer,
+    TrainerCallback,TrainingArguments)
 from transformers.integrations.integration_utils import (INTEGRATION_TO_CALLBACK,
     get_available_reporting_integrations)
 
@@ -41,6 +39,7 @@ from .lib.balance import Items,TokenSampler,fit_budget
 from .lib.core import TunaError,base_model,command,mean_interval,progress,real_data,seed_all,write_text
 from .lib.footprint import Item,hours,plan as plan_memory
 from .lib.generate import LocalModel
+from .lib.load import files_digest,load_config,load_model,load_tokenizer,weights_digest
 from .lib.meter import Meter
 from .lib.packing import by_cell,pack,packed_size,seq_lengths,seq_means,target_logps,to_device,use_packed,why_not
 from .lib.store import Store,request_key
@@ -69,6 +68,7 @@ def encode_records(
     max_length:int|None=None, # Longest prompt and response together, in tokens
     template="alpaca", # See `format_prompt`
     end:bool=True, # Put the end token behind each response? False leaves the tokenizer's own ids
+    long_prompts:str='error', # A prompt that leaves no room for a response: "error", or "drop" the record (and log how many)
 )->list: # Per record its `id`, the `start` of the response, `rows` of token ids, and `cols`: 0 for the original, then the ranks
     "Tokenise each prompt together with each of its responses"
     records = list(records)
@@ -76,42 +76,48 @@ def encode_records(
     texts = [[o.get('output') or '', *(o.get('responses') or [])] for o in records]
     cols = [[k for k,t in enumerate(ts) if k or t.strip()] for ts in texts]
     whole = [p+ts[k] for p,ts,ks in zip(prompts, texts, cols) for k in ks]
-    rows = iter(_rows(whole, tokenizer, end, max_length))
+    rows = iter(_ids(tokenizer, whole, [_eos(tokenizer)]) if end else _plain_ids(tokenizer, whole))
     items = [dict(id=str(o.get('id', i)), start=len(p), cols=ks, rows=[next(rows) for _ in ks])
              for i,(o,p,ks) in enumerate(zip(records, _ids(tokenizer, prompts), cols), 1)]
-    for o in items: _check(o, max_length)
-    return items
-
-def _rows(texts, tokenizer, end, max_length):
-    "Token ids of prompts with responses, cut where they are too long"
-    rows = _ids(tokenizer, texts, [_eos(tokenizer)]) if end else _plain_ids(tokenizer, texts)
-    long = sum(len(r)>(max_length or math.inf) for r in rows)
-    if long:
-        logger.warning("cut the end of %d of %d responses, prompt and response have more than %d tokens", long,
-            len(rows), max_length)
-    return [r[:max_length] for r in rows]
+    empty = next((o for o in items if not o['rows']), None)
+    if empty: raise TunaError(f"record {empty['id']}: no response to learn from")
+    return _within(items, max_length, long_prompts) if max_length else items
 
 # %% ../nbs/04_train.ipynb #2ae90a3f
-def _check(item, max_length):
-    "There must be a response, and room for it"
-    if not item['rows']: raise TunaError(f"record {item['id']}: no response to learn from")
-    if max_length and item['start']>=max_length: raise TunaError(f"record {item['id']}: its prompt has "
-        f"{item['start']} tokens, "
-        f"which leaves no room for a response in a context of {max_length}")
+def _within(items, max_length, long_prompts):
+    "Items whose prompts leave room for a response, with rows cut at the limit"
+    long = [o for o in items if o['start'] >= max_length]
+    if long and (long_prompts == 'error' or len(long) == len(items)):
+        raise TunaError(
+            f"{len(long)} of {len(items)} prompts leave no room for a response in a context of {max_length} tokens; "
+            f"the first: record {long[0]['id']}, {long[0]['start']} tokens; long_prompts='drop' (in commands "
+            f"--long-prompts drop) leaves out such records where others are left"
+        )
+    if long:
+        logger.warning("left out %d of %d records: their prompts leave no room for a response in a context of %d tokens",
+            len(long), len(items), max_length)
+    kept = [o for o in items if o['start'] < max_length]
+    lengths = [len(row) for o in kept for row in o['rows']]
+    n_cut = sum(n > max_length for n in lengths)
+    if n_cut:
+        logger.warning("cut the end of %d of %d responses, prompt and response have more than %d tokens", n_cut,
+            len(lengths), max_length)
+    return [dict(o, rows=[row[:max_length] for row in o['rows']]) for o in kept]
 
 def fitting(
-    ds, # Instruction or ranked records, as a Dataset
+    ds, # Instruction or ranked records
     tokenizer, # Tokenizer
-    max_length:int, # Longest prompt and response together, in tokens
+    max_length:int|None, # Longest prompt and response together, in tokens; None for any length
     room:int=1, # Tokens that must be left for a response
     template="alpaca", # See `format_prompt`
-): # The records whose prompt leaves that room
+): # The records whose prompt leaves that room, as a Dataset if `ds` is one, else as a list
     "Leave out records whose prompt is too long, and log how many"
-    ns = map(len, _ids(tokenizer, [format_prompt(o['instruction'], o.get('input') or '', template) for o in ds]))
-    keep = [i for i,n in enumerate(ns) if n+room<=max_length]
+    if max_length is None: return ds
+    prompts = [format_prompt(o['instruction'], o.get('input') or '', template) for o in ds]
+    keep = [i for i,ids in enumerate(_ids(tokenizer, prompts)) if len(ids)+room<=max_length]
     if len(keep)<len(ds):
         logger.warning("left out %d of %d records, their prompts are too long", len(ds)-len(keep), len(ds))
-    return ds.select(keep)
+    return ds.select(keep) if isinstance(ds, Dataset) else [ds[i] for i in keep]
 
 # %% ../nbs/04_train.ipynb #f3bd71f8
 class RankedCollator:
@@ -122,10 +128,13 @@ class RankedCollator:
         max_length:int|None=None, # Longest prompt and response together, in tokens
         template="alpaca", # See `format_prompt`
         mode:str='padded', # "packed", "rows" or "padded", see `pack`
+        long_prompts:str='error', # See `encode_records`
     ):
         self.tokenizer,self.max_length,self.template,self.mode = tokenizer,max_length,template,self.only or mode
+        self.long_prompts = long_prompts
         self.pad = next((o for o in (tokenizer.pad_token_id, tokenizer.eos_token_id) if o is not None), 0)
-    def encode(self, records): return encode_records(records, self.tokenizer, self.max_length, self.template)
+    def encode(self, records):
+        return encode_records(records, self.tokenizer, self.max_length, self.template, long_prompts=self.long_prompts)
     def __call__(self,
         items:list, # Records, or what `encode` made of them
     )->dict: # What `pack` returns
@@ -155,6 +164,7 @@ class TunaConfig(TrainingArguments):
     reduction: str = "sum" # "sum": the paper's ranking loss; "released": the released code's
     mle_over: str = "original" # "original": Eq. 6; "all": the released code's mean over the tokens of all responses in the batch
     max_length: int|None = None # Longest prompt and response together; the model's context if that is shorter
+    long_prompts: str = "drop" # A prompt that leaves no room for a response: "drop" the record (and log how many), or "error"
     template: object = "alpaca" # Prompt template, see `format_prompt`
     packing: str = "packed" # How batches are made: "packed", "rows" or "padded", see `pack`
     verify_packing: bool = True # Compare with padded batches before the first step, and go on with those if scores differ
@@ -185,6 +195,8 @@ def _check_config(self):
     "Refuse settings that have no place in these losses, or not with each other"
     if self.reduction not in ('sum','released'):
         raise TunaError(f'reduction must be "sum" or "released", got {self.reduction!r}')
+    if self.long_prompts not in ('drop','error'):
+        raise TunaError(f'long_prompts must be "drop" or "error", got {self.long_prompts!r}')
     if self.mle_over not in ('original','all'):
         raise TunaError(f'mle_over must be "original" or "all", got {self.mle_over!r}')
     if self.max_tokens and self.packing!='packed':
@@ -258,7 +270,8 @@ class TunaTrainer(Trainer):
         **kwargs, # For `transformers.Trainer`
     ):
         lengths = [o for o in (args.max_length, context_length(model)) if o]
-        self.collator = self.collator_class(processing_class, min(lengths, default=None), args.template, args.packing)
+        self.collator = self.collator_class(processing_class, min(lengths, default=None), args.template, args.packing,
+            args.long_prompts)
         self.seen,self.eval_losses,self.use_cache = dict(train=[], eval=[]),[],getattr(model.config, 'use_cache', True)
         if args.n_gpu>1: args._n_gpu = 1 # one process per device (torchrun), never DataParallel
         train_dataset,eval_dataset = self.encode(train_dataset),self.encode(eval_dataset)
@@ -463,31 +476,18 @@ def evaluate(self:TunaTrainer, eval_dataset=None, *args, **kwargs):
     return super(TunaTrainer, self).evaluate(ds, *args, **kwargs)
 
 # %% ../nbs/04_train.ipynb #41db5497
-def _looks_local(s): return s.startswith(('/','.','~')) or s.count('/')>1 or '\\' in s
-
-@contextmanager
-def _loading(name, *places):
-    "One line if something cannot be loaded"
-    for o in places:
-        if _looks_local(str(o)) and not Path(o).exists(): raise TunaError(f"cannot load model {o}: no such folder")
-    try: yield
-    except (OSError, ValueError, KeyError, SafetensorError) as e:
-        raise TunaError(f"cannot load model {name}: {str(e).strip().splitlines()[0]}") from e
-
 def load_pretrained(
     model, # Folder, Hub id, or a loaded model
     tokenizer=None, # Tokenizer, folder or Hub id; by default the one saved with the model
     cls=AutoModelForCausalLM, # Which head
     dtype=torch.float32, # Of the weights; half precision loses the small steps of stage two
-    **args, # For `from_pretrained`
+    **args, # For `load_model`
 )->tuple: # Model and tokenizer
     "A model to train, and its tokenizer"
     loaded,source = hasattr(model, 'forward'),tokenizer or model
     if loaded and tokenizer is None: raise TunaError("a loaded model needs its tokenizer too")
-    with _loading(source if loaded else model, *(o for o in (model, tokenizer) if not callable(o) and o is not None)):
-        if not loaded: model = cls.from_pretrained(str(model), dtype=dtype, **args)
-        if not callable(source): tokenizer = AutoTokenizer.from_pretrained(str(source))
-    return model,tokenizer
+    if not callable(source): tokenizer = load_tokenizer(source)
+    return (model if loaded else load_model(cls, model, dtype, **args)),tokenizer
 
 # %% ../nbs/04_train.ipynb #6954494d
 def add_lora(
@@ -571,6 +571,9 @@ def fit(
     "Load, train, save"
     if not len(ds): raise TunaError("no records to train on")
     if Path(output_dir).is_file(): raise TunaError(f"{output_dir}: is a file, and a folder is needed to save the model")
+    if isinstance(model, (str,Path)) and Path(model).resolve()==Path(output_dir).resolve():
+        raise TunaError(f"{output_dir}: the trained model would replace the one that it starts from; give another folder")
+    if isinstance(eval_ds, (str,Path)): eval_ds = load_ranked(eval_ds)
     try: args = TunaConfig(str(output_dir), **training_args)
     except TypeError as e: raise TunaError(f"unknown setting: {e}") from None
     seed_all(args.seed)
@@ -584,11 +587,12 @@ def fit(
 def sft(
     model, # Folder, Hub id, or a loaded model, which is trained in place
     tokenizer, # Tokenizer; None takes the one saved with the model
-    ds, # Instruction records; responses other than `output` are ignored
+    ds, # Instruction records, or a file of them; responses other than `output` are ignored
     output_dir, # Where model, tokenizer and training log go
     **training_args, # Settings of `fit` and fields of `TunaConfig`; default 3 epochs at 2e-5
 )->TunaTrainer: # After training
     "Instruction tuning on the original responses (Eq. 2)"
+    if isinstance(ds, (str,Path)): ds = load_instructions(ds)
     ds = [{k:o[k] for k in ('id','instruction','input','output') if k in o} for o in ds]
     return fit(TunaTrainer, model, tokenizer, ds, output_dir, **{**dict(learning_rate=2e-5, num_train_epochs=3),
         **training_args})
@@ -597,13 +601,14 @@ def sft(
 def tune(
     model, # Folder, Hub id, or a loaded model, which is trained in place
     tokenizer, # Tokenizer; None takes the one saved with the model
-    ranked_ds, # Ranked records
+    ranked_ds, # Ranked records, or a file of them
     output_dir, # Where model, tokenizer and training log go
     margin:float=0.1, # Gap m asked for between neighbours in the ranking
     mle_weight:float=1.0, # Weight λ of the original response
     **training_args, # Settings of `fit` and fields of `TunaConfig`; default 1 epoch at 1e-5
 )->TunaTrainer: # After training
     "Learn a ranking (Eq. 6)"
+    if isinstance(ranked_ds, (str,Path)): ranked_ds = load_ranked(ranked_ds)
     if not any(len(o['responses'])>1 for o in ranked_ds):
         raise TunaError("no record has two responses, so there is no order to learn")
     return fit(TunaTrainer, model, tokenizer, ranked_ds, output_dir, margin=margin, mle_weight=mle_weight,
@@ -638,7 +643,7 @@ class PRMCollator(RankedCollator):
     only = 'padded' # A sequence classifier looks for the end of each row
     def encode(self, records):
         return encode_records([dict(o, output='') for o in records], self.tokenizer, self.max_length, self.template,
-            end=False)
+            end=False, long_prompts=self.long_prompts)
 
 def head_scores(
     model, # Sequence classifier with one label
@@ -666,16 +671,15 @@ def load_prm(
     new:bool=False, # Give a language model a new head? False: it must have one
 )->tuple: # Model and tokenizer, agreed on the pad token
     "A sequence classifier with one label"
-    loaded,args = hasattr(prm, 'forward'),dict(num_labels=1) if new else {}
-    if not loaded and (Path(prm)/'adapter_config.json').exists():
-        raise TunaError(f"{prm}: holds adapters alone; give the folder they are merged in")
+    loaded = hasattr(prm, 'forward')
+    if loaded or not new:
+        config = prm.config if loaded else load_config(prm)
+        kind = type(base_model(prm)).__name__ if loaded else (config.architectures or ['a model of no known kind'])[0]
+        if not kind.endswith('ForSequenceClassification') or config.num_labels!=1:
+            raise TunaError(f"{'the loaded model' if loaded else prm}: a proxy ranking model is a sequence classifier "
+                f"with one label, this is {kind} with {config.num_labels}")
+    args = dict(num_labels=1, new_head=True) if new else {}
     model,tokenizer = load_pretrained(prm, tokenizer, AutoModelForSequenceClassification, dtype, **args)
-    kind = type(base_model(model)).__name__ if loaded or new else (model.config.architectures
-        or ['a model of no known kind'])[0]
-    if not kind.endswith('ForSequenceClassification') or model.config.num_labels!=1:
-        raise TunaError(f"{'the loaded model' if loaded else prm}: a proxy ranking model is a sequence classifier with "
-            f"one label, "
-            f"this is {kind} with {model.config.num_labels}")
     if tokenizer.pad_token_id is None: tokenizer = copy.deepcopy(tokenizer)
     tokenizer.pad_token_id = RankedCollator(tokenizer).pad
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
@@ -685,12 +689,13 @@ def load_prm(
 def train_prm(
     model, # Folder or Hub id of a language model, or a loaded sequence classifier with one label, which is trained in place
     tokenizer, # Tokenizer; None takes the one saved with the model
-    ranked_ds, # Ranked records; the original responses are not used
+    ranked_ds, # Ranked records, or a file of them; the original responses are not used
     output_dir, # Where model, tokenizer and training log go
     dtype=torch.float32, # Of the weights that are loaded
     **training_args, # Settings of `fit` and fields of `TunaConfig`; default 1 epoch at 1e-5
 )->PRMTrainer: # After training
     "Train a proxy ranking model on a judge's rankings (§3.1)"
+    if isinstance(ranked_ds, (str,Path)): ranked_ds = load_ranked(ranked_ds, blank_output='keep')
     ds = [o for o in ranked_ds if len(o['responses'])>1]
     if not ds: raise TunaError("no record has two responses, so there is no order to learn")
     if not training_args.get('merge', True):
@@ -733,6 +738,10 @@ def score_records(
     return tuple(o[back] for o in stack_scores(seen))
 
 # %% ../nbs/04_train.ipynb #64132bf6
+def _scorable(ds, model, tokenizer, max_length=None, template='alpaca', **kwargs):
+    "Records whose prompts leave room for a response"
+    return fitting(ds, tokenizer, max_length or context_length(model), template=template)
+
 def prm_scores(
     ds, # Records with `responses`, none of them blank
     prm, # Loaded proxy ranking model
@@ -758,13 +767,15 @@ def ordered_shares(
 
 # %% ../nbs/04_train.ipynb #4039eabd
 def prm_accuracy(
-    held, # Ranked records that the model was not trained on
+    held, # Ranked records that the model was not trained on; those whose prompts are too long are left out and counted
     prm, # Folder, Hub id, or a loaded proxy ranking model
     tokenizer=None, # Tokenizer; None takes the one saved with the model
     **kwargs, # Settings of `score_records`
 )->dict: # accuracy, its 95 % interval over records lo and hi, longer (accuracy of the rule that the longer is better), pairs, records
     "Held-out pair accuracy of a proxy ranking model"
-    shares = ordered_shares(held, prm_scores(held, *load_prm(prm, tokenizer), **kwargs))
+    model,tokenizer = load_prm(prm, tokenizer)
+    held = _scorable(held, model, tokenizer, **kwargs)
+    shares = ordered_shares(held, prm_scores(held, model, tokenizer, **kwargs)) if len(held) else []
     if not shares: raise TunaError("no record held out has two responses that the judge told apart")
     accuracy,lo,hi = mean_interval([s for s,_ in shares])
     longer = [s for s,_ in ordered_shares(held, [[len(t) for t in o['responses']] for o in held])]
@@ -788,10 +799,10 @@ def _per_response(rows):
 def _pick(row, keys, order): return {k: row[k] and [row[k][i] for i in order] for k in keys}
 
 def _kept(scores, store, model):
-    "`scores`, looked up in a store where it has them; a digest of the head stands for the model"
-    head = hashlib.sha256(list(model.parameters())[-1].detach().float().cpu().numpy().tobytes()).hexdigest()
+    "`scores`, looked up in a store where it has them"
+    digest = weights_digest(model)
     def f(model, batch):
-        key = request_key({k: batch[k].tolist() for k in ('input_ids','attention_mask','cells')}, head)
+        key = request_key({k: batch[k].tolist() for k in ('input_ids','attention_mask','cells')}, digest)
         if (kept := store.get(key)) is None: store.put(key, kept := dict(scores=scores(model, batch).tolist()))
         return torch.tensor(kept['scores'])
     return f
@@ -807,12 +818,14 @@ def prm_rank(
 )->Dataset: # Ranked records: the other columns, `responses` best first, `scores`, `source` "prm", `model`
     "Rank responses by a proxy ranking model (§3.1)"
     model,tokenizer = load_prm(prm, tokenizer)
-    name,rows = name or ('prm' if model is prm else str(prm)),load_instructions(ds).to_list()
+    name,rows = name or ('prm' if model is prm else str(prm)),load_instructions(ds, blank_output='keep').to_list()
     keep,keys = [_responses(o) for o in rows],_per_response(rows)
     todo = [{**o, **_pick(o, keys, idx)} for o,idx in zip(rows, keep) if idx]
     if len(todo)<len(rows):
         logger.warning("left out %d of %d records, all of their responses are blank", len(rows)-len(todo), len(rows))
     if not todo: raise TunaError("no record has a response to rank")
+    todo = _scorable(todo, model, tokenizer, **kwargs)
+    if not todo: raise TunaError("no prompt leaves room for a response in the model's context")
     scores = head_scores if store is None else _kept(head_scores, store, model)
     ranked = []
     for o,v in zip(todo, prm_scores(todo, model, tokenizer, scores, **kwargs)):
@@ -920,6 +933,7 @@ def run_options(
     activation_checkpointing:bool=False, # Make activations twice to save memory
     packing:str='packed', # How batches are made: packed, rows or padded
     max_length:int|None=None, # Longest prompt and response together, in tokens
+    long_prompts:str='drop', # A prompt that leaves no room for a response: drop the record (and say how many), or error
     template:str='alpaca', # Prompt template, alpaca or none
     save_every:float=0.1, # Part of the run between checkpoints
     report_to:str='none', # Where to send the log, such as tensorboard or wandb
@@ -935,11 +949,13 @@ def run_options(
     for k,v in dict(lr=lr, epochs=epochs, batch_size=batch_size).items():
         if v is not None: r = replace(r, **{k:v})
     if template not in ('alpaca','none'): raise TunaError(f"template must be 'alpaca' or 'none', got {template!r}")
+    if long_prompts not in ('drop','error'): raise TunaError(f"long_prompts must be drop or error, got {long_prompts!r}")
     devices = devices or int(os.environ.get('WORLD_SIZE', 1))
     size = r.batch_size//devices if max_tokens else min(micro_batch, r.batch_size//devices or 1)
     return dict(r.settings(size, devices), lora=dict(r=lora, lora_alpha=2*lora) if lora else None, bf16=bf16,
         dtype=torch.bfloat16 if lora and bf16 else torch.float32, activation_checkpointing=activation_checkpointing,
-        packing=packing, max_tokens=max_tokens, max_length=max_length, template=template, save_strategy='steps', save_steps=min(save_every, 1-1e-6), # 1 would be every step
+        packing=packing, max_tokens=max_tokens, max_length=max_length, long_prompts=long_prompts, template=template,
+        save_strategy='steps', save_steps=min(save_every, 1-1e-6), # 1 would be every step
         save_total_limit=1, report_to=report_to, seed=seed, resume=not restart)
 
 # %% ../nbs/04_train.ipynb #48996d6c
@@ -970,10 +986,10 @@ def show_plan(
     tokens_per_second:float|None=None, # Measured speed of all devices, in place of a card's
 ): # The `Plan`
     "Print what a run needs on each device, and how long it takes"
-    with _loading(model, model):
-        tokenizer,config = AutoTokenizer.from_pretrained(model),AutoConfig.from_pretrained(model)
+    tokenizer,config = load_tokenizer(model),load_config(model)
     lengths = [o for o in (args['max_length'], context_length(config)) if o]
-    items = encode_records(ds, tokenizer, min(lengths, default=None), args['template'])
+    items = encode_records(ds, tokenizer, min(lengths, default=None), args['template'],
+        long_prompts=args['long_prompts'])
     k,epochs = args['gradient_accumulation_steps'],args['num_train_epochs']
     size,k,largest = fit_budget([packed_size(o) for o in items], args['max_tokens'] or math.inf,
         args['per_device_train_batch_size'], k, devices, epochs, args['seed'], [o['id'] for o in items])
@@ -1002,15 +1018,21 @@ def _made_of(command, model, ds, args):
     size = args['per_device_train_batch_size']*args['gradient_accumulation_steps']*int(os.environ.get('WORLD_SIZE', 1))
     d = dict(command=command, model=os.path.normpath(str(model)), records=request_key(dict(texts=texts), ''),
         batch_size=size)
+    if Path(model).is_dir(): d['weights'] = files_digest(model)
     return json.loads(json.dumps({**d, **{k:v for k,v in args.items() if k not in _HOW}}))
 
 # %% ../nbs/04_train.ipynb #14ecbf3f
-def _trained_on(out, *run):
-    "Refuse to go on with the model of another run"
-    out,key,restart = Path(out),_made_of(*run),not run[-1]['resume']
-    was = json.loads((out/'trained_on.json').read_text()) if (out/'trained_on.json').exists() else key
+def _trained_on(out, command, model, ds, args):
+    "Refuse a folder with the model of another run, or of another program"
+    out,key,restart = Path(out),_made_of(command, model, ds, args),not args['resume']
+    record = out/'trained_on.json'
+    models = [o for pattern in ('checkpoint-*','*.safetensors','*.bin','*.gguf','config.json','adapter_config.json')
+        for o in out.glob(pattern)]
+    if models and not record.exists(): raise TunaError(
+        f"{out}: {models[0].name} is there and was not made by {command}; give another folder")
+    was = json.loads(record.read_text()) if record.exists() else key
     other = [k for k in {**key, **was} if was.get(k)!=key.get(k)]
-    if other and not restart and [*out.glob('checkpoint-*'), *out.glob('*.safetensors')]: raise TunaError(
+    if other and not restart and models: raise TunaError(
         f"{out}: the model there was trained with other {', '.join(other)}; --restart begins anew, another "
         f"folder keeps it")
     return [WriteDown(key, restart)]
@@ -1033,11 +1055,14 @@ def tuna_sft(
     output_dir:str, # Folder for the trained model
     recipe:str='Alpaca', # Settings of one of the paper's models; the options below change them
     all_responses:bool=False, # Data are rankings: learn all responses alike (Alpaca-Mul)
+    blank_output:str='drop', # A record whose output is blank: drop it (and say how many), or error
     limit:int|None=None, # Only the first so many records
     **kwargs
 )->dict: # Folder, steps and the last metrics
     "Instruction tuning (Eq. 2)"
-    ds = expand_responses(load_ranked(data)) if all_responses else load_instructions(data)
+    if blank_output=='keep': raise TunaError("there is nothing to learn from a blank output; blank_output must be drop or error")
+    ds = (expand_responses(load_ranked(data, blank_output)) if all_responses
+        else load_instructions(data, blank_output))
     if limit: ds = head(ds, limit)
     args = {k:v for k,v in run_options(recipe, **kwargs).items() if k not in ('margin','mle_weight')}
     callbacks = _trained_on(output_dir, 'tuna_sft', model, [dict(o, responses=[]) for o in ds], args)
@@ -1056,6 +1081,7 @@ def tuna_train(
     mle_weight:float=1.0, # Weight λ of the original response
     reduction:str='sum', # Ranking loss of the paper (sum) or of the released code (released)
     mle_over:str='original', # Likelihood of the original response (original) or, as in the released code, of all responses (all)
+    blank_output:str='drop', # A record whose original response is blank: drop it (and say how many), keep it to learn from its ranking alone, or error
     limit:int|None=None, # Only the first so many records
     eval_data:str|None=None, # Held-out rankings, scored at the end
     plan:bool=False, # Only print what the run would need on each device, and how long it would take
@@ -1067,7 +1093,8 @@ def tuna_train(
     **kwargs
 ): # Folder, steps and the last metrics; with `plan` the `Plan`
     "Learn rankings (Eq. 6)"
-    ds,held = load_ranked(data),load_ranked(eval_data) if eval_data else None
+    ds = load_ranked(data, blank_output)
+    held = load_ranked(eval_data, blank_output) if eval_data else None
     if limit: ds = head(ds, limit)
     args = run_options(recipe, **(kwargs if not plan else dict(kwargs, devices=devices)))
     if plan: return show_plan(model, ds, args, devices, sharding, memory, card, tokens_per_second)
@@ -1076,6 +1103,8 @@ def tuna_train(
         **args)
     found = _report(trainer, output_dir)
     if held is None: return found
+    held = _scorable(held, trainer.model, trainer.processing_class, args['max_length'], args['template'])
+    if not len(held): raise TunaError(f"{eval_data}: no prompt leaves room for a response")
     scored = score_records(trainer.model, trainer.processing_class, held, max_length=args['max_length'],
         template=args['template'])
     found['held_out'] = {k: float(o) for k,o in trainer.summary(*scored).items()}
@@ -1096,7 +1125,7 @@ def tuna_prm(
 )->dict: # Folder, steps, last metrics and what held-out rankings show
     "Train a proxy ranking model (§3.1)"
     if not 0<=held_out<1: raise TunaError(f"held_out must be at least 0 and below 1, got {held_out}")
-    ds = load_ranked(data)
+    ds = load_ranked(data, blank_output='keep') # the originals are not used
     if limit: ds = head(ds, limit)
     train,held = split_by_hash(ds, held_out)
     if held_out and not ordered_shares(held, held['scores']):
@@ -1127,8 +1156,8 @@ def tuna_prm_rank(
     limit:int|None=None, # Only the first so many records
 ): # File and number of records
     "Rank responses by a proxy ranking model (§3.1)"
-    check_out(out)
-    ds = load_instructions(data)
+    check_out(out, data)
+    ds = load_instructions(data, blank_output='keep')
     if limit: ds = head(ds, limit)
     model,tokenizer = load_prm(prm, dtype=torch.bfloat16 if bf16 else torch.float32)
     with _resuming(out) as store:

@@ -16,10 +16,11 @@ from torch import Tensor,nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import AttentionInterface,AttentionMaskInterface,AutoConfig,AutoModelForCausalLM
+from transformers import AttentionInterface,AttentionMaskInterface,AutoModelForCausalLM
 from transformers.masking_utils import sdpa_mask
 
 from .core import TunaError,base_model
+from .load import load_config
 from .meter import CARDS,Work
 from .packing import BUDGET,attended
 
@@ -244,9 +245,7 @@ class Plan:
 def _config(model):
     "Configuration of a folder or Hub id"
     if hasattr(model, 'to_dict'): return model.model_type,model
-    try: return str(model),AutoConfig.from_pretrained(str(model))
-    except (OSError, ValueError, KeyError) as e:
-        raise TunaError(f"cannot plan for model {model}: {str(e).strip().splitlines()[0]}") from e
+    return str(model),load_config(model)
 
 def _cast(model, sharding, bf16):
     "Weights in the type of the arithmetic, as they are when a layer has been put together"

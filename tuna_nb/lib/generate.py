@@ -15,12 +15,13 @@ from typing import Any
 import torch,torch.nn.functional as F
 from fastcore.basics import patch
 from tokenizers import Tokenizer,decoders,models,pre_tokenizers,processors,trainers
-from transformers import (AutoConfig,AutoModelForCausalLM,AutoModelForSeq2SeqLM,AutoTokenizer,LlamaConfig,
-    LlamaForCausalLM,PreTrainedTokenizerFast)
+from transformers import (AutoModelForCausalLM,AutoModelForSeq2SeqLM,LlamaConfig,LlamaForCausalLM,
+    PreTrainedTokenizerFast)
 from transformers.cache_utils import DynamicLayer,DynamicSlidingWindowLayer
 
 from .core import TunaError,evaluating,progress,takes
 from .llm import Generation,prompt_seeds
+from .load import load_config,load_model,load_tokenizer,tokenizer_digest,weights_digest
 
 # %% ../../nbs/lib/generate.ipynb #edf454fe
 def tiny_tokenizer(
@@ -256,13 +257,14 @@ def decode(
         elif rows: tokens = next_tokens(rows, state.step(tokens), temperature, ends)
 
 # %% ../../nbs/lib/generate.ipynb #d5e03b74
-def _load(model, **args):
+def _load(model, device, dtype=None, revision=None, **args):
     "Model and tokenizer from a folder or Hub id"
-    try:
-        cls = AutoModelForSeq2SeqLM if AutoConfig.from_pretrained(model).is_encoder_decoder else AutoModelForCausalLM
-        return cls.from_pretrained(model, **args),AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError) as e:
-        raise TunaError(f"cannot load model {model}: {str(e).strip().splitlines()[0]}") from e
+    hub = dict(revision=revision) if revision else {}
+    seq2seq = load_config(model, **hub).is_encoder_decoder
+    cls = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
+    if dtype is None: # many CPUs emulate half precision, twenty times slower
+        dtype = torch.float32 if torch.device(device).type == 'cpu' else 'auto'
+    return load_model(cls, model, dtype, **hub, **args), load_tokenizer(model, **hub)
 
 def _ends(model, tok):
     "All ids that end an answer"
@@ -283,15 +285,15 @@ class LocalModel:
         name:str|None=None, # How results are labelled; default the folder or Hub id
         context:int|None=None, # Longest prompt and answer together; default from the model's configuration
         chat:bool=False, # Send each prompt as a user message in the tokenizer's chat template
-        **load_args, # For from_pretrained: dtype, revision, ...
+        **load_args, # For from_pretrained: revision, dtype (default: float32 on a CPU, elsewhere the checkpoint's own), ...
     ):
         loaded = not isinstance(model, str) and hasattr(model, 'forward')
         self.name = name or (getattr(model.config, '_name_or_path', '') or type(model).__name__ if loaded
             else str(model))
         if not loaded:
-            model,saved = _load(str(model), **load_args)
-            tokenizer = tokenizer or saved
             device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+            model,saved = _load(str(model), device, **load_args)
+            tokenizer = tokenizer or saved
         if tokenizer is None: raise TunaError(f"model {self.name} was given without a tokenizer")
         if chat: _as_chat(tokenizer, [], self.name)
         self.model,self.tokenizer = model.to(device) if device else model,tokenizer
@@ -299,7 +301,22 @@ class LocalModel:
         self.seq2seq,self.ends = model.config.is_encoder_decoder,_ends(model, tokenizer)
         self.pad = next((o for o in (tokenizer.pad_token_id, tokenizer.eos_token_id) if o is not None), 0)
         self.context = context or getattr(model.config.get_text_config(), 'max_position_embeddings', None)
-        self._pieces = {}
+        self._pieces,self._known = {},None
+
+# %% ../../nbs/lib/generate.ipynb #95169a78
+@patch
+def identity(self: LocalModel) -> dict: # For JSON
+    "What shapes the replies besides the request: weights, tokenizer, chat template or not, context"
+    counts = [(t.data_ptr(), t._version) for t in self.model.state_dict(keep_vars=True).values()]
+    if self._known is None or self._known[0] != counts:
+        self._known = counts, weights_digest(self.model)
+    return dict(
+        weights=self._known[1],
+        tokenizer=tokenizer_digest(self.tokenizer),
+        chat=self.chat,
+        context=self.context,
+        ends=sorted(self.ends),
+    )
 
 # %% ../../nbs/lib/generate.ipynb #c84f88a9
 def _as_chat(tokenizer, prompts, name):

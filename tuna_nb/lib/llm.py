@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['Generation', 'own_tokens', 'parse_reply', 'usage_of', 'run_async', 'failure_kind', 'one_line', 'Endpoint',
-           'prompt_seed', 'prompt_seeds', 'stored', 'request_for', 'cost_text', 'check_n', 'Failure', 'sample_each']
+           'prompt_seed', 'prompt_seeds', 'stored', 'request_for', 'cost_text', 'check_n', 'Failure', 'sample_each',
+           'sample_pieces']
 
 # %% ../../nbs/lib/llm.ipynb #fa5ac90b
-import asyncio,contextvars,hashlib,heapq,json,math,os,sys,threading,time
+import asyncio,contextvars,hashlib,heapq,json,math,os,re,sys,threading,time
 from dataclasses import asdict,dataclass,field
 from functools import cache,wraps
 from pathlib import Path
 from fastcore.basics import patch
-from .core import TunaError,progress
+from .core import TunaError,log,progress,replace_surrogates
 from .cost import Budget,find_price,make_plan,request_estimate
 from .pace import Breaker,Pace,retry_after
 from .store import Store,request_key
@@ -25,6 +26,11 @@ class Generation:
     finish_reason:str='stop' # "stop", or "length" if the token limit (or a server's filter) cut it
     tokens:list[str]|None=None # The text's own tokens
     logps:list[float]|None=None # Log-probability of each of them, at temperature 1
+    replaced:int=field(default=0, repr=False) # Half characters of the text that were read as U+FFFD
+    def __post_init__(self):
+        self.text,n = replace_surrogates(self.text)
+        self.replaced += n
+        if self.tokens is not None: self.tokens = replace_surrogates(self.tokens)[0]
     @property
     def logp(self): "Log-probability of the whole text"; return sum(self.logps)
     @property
@@ -51,8 +57,11 @@ def own_tokens(
     "A reply whose tokens are those of its text and no others"
     if len(tokens)!=len(logps): raise TunaError(f"{len(tokens)} tokens but {len(logps)} log-probabilities")
     for o in logps:
-        if not isinstance(o, (int,float)) or not math.isfinite(o):
+        if isinstance(o, bool) or not isinstance(o, (int,float)) or not math.isfinite(o):
             raise TunaError(f"log-probability {o!r:.20} is no number")
+        if o>1e-3: raise TunaError(f"log-probability {o!r:.20} is above 0")
+    if not all(isinstance(o, str) for o in tokens): raise TunaError("a token is no text")
+    logps = [min(o, 0.) for o in logps] # a server's rounding
     if tokens and finish_reason=='stop' and not _ends(text, tokens[-1], raw): tokens,logps = tokens[:-1],logps[:-1]
     return Generation(text, finish_reason, list(tokens), list(logps))
 
@@ -62,13 +71,12 @@ class _Refused(Exception): "The server will not answer this request, whenever it
 class _Stop(Exception): "No request to this server can succeed"
 class _Later(Exception): "Not sent: its turn comes again, as if nothing had happened"
 
-def _logps(lp, kind):
-    "Tokens, log-probabilities and last token's bytes of one choice"
+def _logps(lp):
+    "Tokens, log-probabilities and last token's bytes of one choice, in the form of either API"
     lp = lp or {}
-    if kind=='chat' and lp.get('content') is not None:
-        c = lp['content']
+    if (c := lp.get('content')) is not None:
         return [o['token'] for o in c],[o['logprob'] for o in c],c[-1].get('bytes') if c else None
-    if kind!='chat' and lp.get('tokens') is not None: return lp['tokens'],lp.get('token_logprobs') or [],None
+    if lp.get('tokens') is not None: return lp['tokens'],lp.get('token_logprobs') or [],None
     raise _Stop("log-probabilities were asked for and are missing; choose a model and server that return them")
 
 # %% ../../nbs/lib/llm.ipynb #94218a49
@@ -78,7 +86,7 @@ def _choice(c, kind, logprobs):
     if not isinstance(text, str): raise _Again("the reply's text is no text")
     why = 'length' if c.get('finish_reason') in ('length','content_filter') else 'stop'
     if logprobs and not text and not c.get('logprobs'): return Generation(text, why, [], [])
-    return own_tokens(text, why, *_logps(c.get('logprobs'), kind)) if logprobs else Generation(text, why)
+    return own_tokens(text, why, *_logps(c.get('logprobs'))) if logprobs else Generation(text, why)
 
 # %% ../../nbs/lib/llm.ipynb #ecdf073d
 def parse_reply(
@@ -294,6 +302,11 @@ class Endpoint:
 @patch(as_prop=True)
 def id(self:Endpoint): "Address, API and model"; return f'{self.base_url} {self.kind} {self.name}'
 
+@patch
+def identity(self:Endpoint)->dict: # For JSON
+    "What shapes the replies besides the request: the server, its API and fields of every request"
+    return dict(server=self.base_url, kind=self.kind, name=self.name, extra=self.extra)
+
 def _get_store(self): return self._store
 def _set_store(self, store):
     "Take a store, and from it what was found out about the server"
@@ -356,11 +369,20 @@ def body(self:Endpoint,
     return {k: v for k,v in b.items() if v is not None}
 
 # %% ../../nbs/lib/llm.ipynb #1312c32c
+def _allowed_n(e, n):
+    "How many choices a request may ask for, by a refusal of `n`; None if the refusal is about something else"
+    message = str(e)
+    about_n = getattr(e, 'param', None) == 'n' or 'n>1' in message.replace(' ', '') or re.search(r'\bn\b', message)
+    if n == 1 or not about_n:
+        return None
+    bound = re.search(r'(?:<=|≤|at most|maximum(?: of| is)?|up to) *(\d+)', message)
+    return int(bound[1]) if bound and 1 <= int(bound[1]) < n else 1
+
 @patch
 def adapt(self:Endpoint, e, body):
     "Learn from a refusal of `body`; returns whether the same request can be sent in another form"
     if getattr(e, 'status_code', None)!=400: return False
-    if body['n']>1 and (getattr(e, 'param', None)=='n' or 'n>1' in str(e).replace(' ', '')): self.max_n = 1
+    if allowed := _allowed_n(e, body['n']): self.max_n = allowed
     elif 'max_tokens' in body and 'max_completion_tokens' in str(e): self.limit_field = 'max_completion_tokens'
     else: return False
     if self.store is not None: self.store.put_server(self.id, dict(max_n=self.max_n, limit_field=self.limit_field))
@@ -591,8 +613,26 @@ def sample_each(
     piece:int=512, # Prompts at a time of a backend without `each`
     **settings, # As in `sample`
 )->dict: # `Failure` by number of the prompt
-    "Sample from any backend and hand over what comes"
-    if hasattr(backend, 'each'): return backend.each(prompts, f, **settings)
+    "Sample from any backend and hand over what comes; replies with half characters are counted in the log"
+    replaced = 0
+    def take(i, gens):
+        nonlocal replaced
+        replaced += sum(g.replaced > 0 for g in gens)
+        f(i, gens)
+    if hasattr(backend, 'each'): bad = backend.each(prompts, take, **settings)
+    else: bad = sample_pieces(backend, prompts, take, piece, **settings)
+    if replaced:
+        log.warning("%s: %d replies held half a character (a lone surrogate), which is written as \ufffd", backend.name, replaced)
+    return bad
+
+def sample_pieces(
+    backend, # Anything with `sample`
+    prompts:list[str], # Texts to continue or answer
+    f, # Called with the number of a prompt and its generations
+    piece:int=512, # Prompts at a time
+    **settings, # As in `sample`
+)->dict: # `Failure` by number of the prompt
+    "Sample from a backend without `each`, some prompts at a time"
     seeds,bad = prompt_seeds(prompts, settings.get('n', 1), settings.pop('seed', None)),{}
     def ask(i, j): return backend.sample(prompts[i:j], seed=seeds and seeds[i:j], **settings)
     for i in range(0, len(prompts), piece):

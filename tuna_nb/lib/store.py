@@ -10,7 +10,7 @@ import hashlib,json,sqlite3,threading
 from contextlib import contextmanager
 from pathlib import Path
 from fastcore.basics import patch
-from .core import TunaError,command,replacing
+from .core import TunaError,command,keep_inputs,replacing
 
 # %% ../../nbs/lib/store.ipynb #eb0a1097
 def request_key(
@@ -107,6 +107,7 @@ def tuna_export(
 ): # File and number of replies
     "Write the replies that a command keeps, with their requests, as JSON lines"
     if not Path(store).exists(): raise TunaError(f"{store}: no such file")
+    keep_inputs(out, store)
     s = Store(store)
     try: n = s.export(out)
     finally: s.close()

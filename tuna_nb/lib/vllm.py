@@ -6,6 +6,8 @@
 __all__ = ['from_vllm', 'sampling_args', 'VLLMModel']
 
 # %% ../../nbs/lib/vllm.ipynb #1c3f2f30
+from pathlib import Path
+from fastcore.basics import patch
 from .core import TunaError
 from .llm import Generation
 
@@ -55,7 +57,7 @@ class VLLMModel:
         except ImportError as e:
             raise TunaError(f"vllm:{model} needs vLLM, which cannot be imported ({e}); pip install "
                 f"'tuna_nb[vllm]'") from None
-        self.name,self.chat,self.params = name or str(model),chat,SamplingParams
+        self.model,self.name,self.chat,self.params = str(model),name or str(model),chat,SamplingParams
         self.llm = LLM(model=str(model), logprobs_mode='raw_logprobs', **engine)
         self.tokenizer,self.context = self.llm.get_tokenizer(),self.llm.model_config.max_model_len
     def sample(self, prompts, n=1, temperature=0., max_new_tokens=256, seed=None, logprobs=False):
@@ -65,3 +67,18 @@ class VLLMModel:
         ids = prompt_ids(self.tokenizer, prompts, self.name, self.context, self.chat, {self.tokenizer.eos_token_id})
         outs = self.llm.generate([dict(prompt_token_ids=o) for o in ids], args) if ids else []
         return [[from_vllm(c) for c in o.outputs]*(1 if temperature else n) for o in outs]
+
+# %% ../../nbs/lib/vllm.ipynb #2e14763a
+@patch
+def identity(self: VLLMModel) -> dict: # For JSON
+    "What shapes the replies besides the request: the model's files, tokenizer, chat template or not, context"
+    from huggingface_hub import try_to_load_from_cache
+    from tuna_nb.lib.load import files_digest, tokenizer_digest
+    if Path(self.model).is_dir():
+        weights = files_digest(self.model)
+    else: # a folder of the Hub's cache, whose name is the commit
+        config = try_to_load_from_cache(self.model, 'config.json')
+        weights = [self.model, Path(config).parent.name if isinstance(config, str) else None]
+    return dict(
+        weights=weights, tokenizer=tokenizer_digest(self.tokenizer), chat=self.chat, context=self.context
+    )

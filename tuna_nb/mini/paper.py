@@ -67,7 +67,7 @@ class Config(Reading, Scale):
     n_experts:int = 300 # Records of the experts
     needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='judge_noise length_bias', FIT='batch_size', RATES='lrs',
         BENCH='bench_size', EXPERTS='n_experts', ENCODER='', ORACLE='', HUMAN='', ANNOTATED='')
-    oracle,asked,code,device,answers_at_once = True,'teacher',('tuna_nb.mini.world',),'cpu',128
+    oracle,asked,code,device,answers_at_once = True,'teacher',('tuna_nb.mini.world','tuna_nb.mini.muon'),'cpu',128
     @classmethod
     def quick(cls, **given):
         "The same stages, each in a second or two, too small for any claim"

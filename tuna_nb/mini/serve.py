@@ -197,7 +197,8 @@ class Server:
     "A running server; use it in a `with` statement or `close` it"
     def __init__(self, models, port=0, api_key=None):
         self.api_key,self.delay = api_key,0. # Key asked for, if any; seconds before each answer
-        self.max_n,self.refuse_n = None,False # Most choices given; whether n > 1 is an error
+        # Most choices given; whether n > 1 is an error; the most choices before llama.cpp's error
+        self.max_n,self.refuse_n,self.slots = None,False,None
         self.requests = 0 # Requests for completions so far, batches left out
         # Requests, and whole and right answers, by digest; faults by kind
         self.seen,self.answered,self.served = Counter(),Counter(),Counter()
@@ -284,6 +285,8 @@ def _ask(self:Server, body, chat):
     if 'schema' in settings and not model.takes_schema:
         raise _Refused(400, f"'response_format' is not supported by {name}", param='response_format')
     if self.refuse_n and settings['n']>1: raise _Refused(400, "'n' must be 1", param='n')
+    if self.slots and settings['n']>self.slots:
+        raise _Refused(400, f"Field 'n': Value must be between 1 <= value <= {self.slots}")
     settings['n'] = min(settings['n'], self.max_n or settings['n'])
     return lambda: _reply(name, *model.ask(prompt, **settings), chat, next(self._number))
 

@@ -468,10 +468,11 @@ def _reading_loss(model, batch, pad):
 # %% ../../nbs/mini/world.ipynb #143beb48
 def _optimizers(model, lr):
     import torch
+    from tuna_nb.mini.muon import Muon
     hidden = [p for n,p in model.named_parameters() if p.ndim==2 and 'embed' not in n and 'lm_head' not in n]
     ids = {id(p) for p in hidden}
     rest = [p for p in model.parameters() if id(p) not in ids]
-    return [torch.optim.Muon(hidden, lr=lr, weight_decay=.05, adjust_lr_fn='match_rms_adamw'),
+    return [Muon(hidden, lr=lr),
         torch.optim.AdamW(rest, lr=lr, weight_decay=0., fused=True)]
 
 # %% ../../nbs/mini/world.ipynb #18ea4e29
