@@ -72,6 +72,17 @@ def links(texts):
         yield from re.findall(r'\]\(\s*<?([^()\s>]+)>?(?:\s+"[^"]*")?\s*\)', code_free)
         yield from re.findall(r'\b(?:href|src)="([^"]+)"', md)
 
+nested = re.compile(r'\[[^\[\]]*(?<!!)\[[^\]]*\]\([^)]*\)[^\[\]]*\]\(') # but for a picture
+in_code = re.compile(r'\[`[^`]+`\]\(https?://[^)]+\)')
+
+def bad_links(name, texts, code=()):
+    "Links inside links, and links in code, both of which a reader sees as raw Markdown"
+    for md in texts:
+        for m in nested.finditer(bare(md)): yield f'{name}: a link inside a link: {m[0][:70]}'
+        for fence in re.findall(r'(?ms)^(?:```+|~~~+).*?^(?:```+|~~~+)\s*$', md): code = [*code, fence]
+    for source in code:
+        for m in in_code.finditer(source): yield f'{name}: a link in code: {m[0][:70]}'
+
 def notebook_of(html):
     "The notebook of a page; nbdev leaves out the number that its name begins with"
     return next((p for p in html.parent.glob('*.ipynb') if re.sub(r'^\d+[a-zA-Z0-9]*_', '', p.stem)==html.stem), html)
@@ -105,6 +116,8 @@ def check_page(p):
     for c in nb.cells:
         if c.cell_type=='code' and re.search(r'^show_doc\(', c.source, flags=re.MULTILINE) and not c.get('outputs'):
             yield f'{p.name}: no documentation from {c.source.splitlines()[-1]}'
+    code = [c.source for c in nb.cells if c.cell_type=='code' and 'echo: false' not in c.source]
+    yield from bad_links(p.name, markdown_of(nb), code)
     yield from check_title(p.name, getattr(nb, 'frontmatter_', {}))
 
 def check_title(name, front):
@@ -130,6 +143,8 @@ def self_test(tmp):
     assert find('[x](b.ipynb) ![p](none.svg)')==['b.ipynb leads nowhere','none.svg leads nowhere']
     assert find('[x](a.ipynb#there)', '[y](https://me/a.html#there)')==['a.ipynb#there: no such heading','a.html#there: no such heading']
     assert find('[x](../up.md)')==['../up.md leads nowhere'] and find('<img src="gone.png">')==['gone.png leads nowhere']
+    assert len(list(bad_links('p', ['[[`a`](x)](y)\n\n[`b`](z)', '```\n# [`c`](https://w)\n```'], ['x = 1 # [`d`](https://v)'])))==3
+    assert list(bad_links('p', ['[`b`](z) ![p](q) [[1](a)] [![pic](a)](b)'], ['a[0](b)']))==[]
     assert list(check_title('p', dict(title='T', description=' ')))==['p: no description']
     nb = new_nb([mk_cell('# T\n\n> D'), mk_cell('text', cell_type='markdown')])
     assert list(markdown_of(nb))[-1]=='text'

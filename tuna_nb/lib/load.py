@@ -52,8 +52,9 @@ def loading(
     name, # What is loaded, for the message
     what:str='model', # Kind of thing
 ):
-    "Turn any error of loading into one line, and hide the bars of the loader where nobody looks"
-    shown = hf_logging.is_progress_bar_enabled()
+    "Turn any error of loading into one line; hide the loader's report, and its bars where nobody looks"
+    shown, verbosity = hf_logging.is_progress_bar_enabled(), hf_logging.get_verbosity()
+    hf_logging.set_verbosity_error()
     wanted = os.environ.get('TUNA_PROGRESS', '')
     if shown and (wanted == '0' or wanted != '1' and not sys.stderr.isatty()):
         hf_logging.disable_progress_bar()
@@ -65,6 +66,7 @@ def loading(
         lines = str(e).strip().splitlines() or ['']
         raise TunaError(f"cannot load {what} {name}: {lines[0] or type(e).__name__}") from e
     finally:
+        hf_logging.set_verbosity(verbosity)
         if shown:
             hf_logging.enable_progress_bar()
 

@@ -96,11 +96,39 @@ def _place(r, i, t, widest, ratings):
     return f'<div class="facts">{"".join(f"<span>{o}</span>" for o in facts)}</div><div class="text">{shown}</div>'
 
 # %% ../../nbs/lib/views.ipynb #7d29bd19
+def _is_number(x): return isinstance(x, (int,float)) and not isinstance(x, bool)
+
 def _check_ranked(r, where):
+    "What is shown of a record must be of the kind that is shown"
     for k in ('instruction','responses','scores'):
         if k not in r: raise TunaError(f"{where}: no field {k!r}")
-    if len(r['responses'])!=len(r['scores']):
-        raise TunaError(f"{where}, field 'scores': {len(r['scores'])} scores of {len(r['responses'])} responses")
+    if not isinstance(r['responses'], list) or not all(isinstance(t, str) for t in r['responses']):
+        raise TunaError(f"{where}, field 'responses': expected a list of texts")
+    n = len(r['responses'])
+    for k in ('scores','n_tokens','logprobs','temperatures'):
+        v = r.get(k)
+        if v is None and k!='scores': continue
+        if not isinstance(v, list) or not all(_is_number(x) for x in v):
+            raise TunaError(f"{where}, field {k!r}: expected a list of numbers, got {v!r:.60}")
+        if len(v)!=n: raise TunaError(f"{where}, field {k!r}: {len(v)} for {n} responses")
+    try: _check_evidence(r, n)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as e:
+        raise TunaError(f"{where}: the tokens, samples or votes are not as tuna_prob_rank and tuna_ctx_rank write "
+            f"them ({type(e).__name__}: {e})") from None
+
+def _check_evidence(r, n):
+    "Raise one of Python's errors if tokens, samples or votes are not as they are written"
+    def texts(x): return [t.strip() and t for t in x]
+    def numbers(x): return [0.+v for v in x]
+    if r.get('tokens') and r.get('token_logprobs'):
+        for words,logps,_ in zip(r['tokens'], r['token_logprobs'], range(n), strict=True):
+            list(zip(texts(words), numbers(logps), strict=True))
+    sampled = texts(r.get('sampled') or ())
+    for vote in r.get('votes') or ():
+        texts([vote.get('verdict') or ''])
+        for rating in vote.get('ratings') or ():
+            sampled[rating['response']].strip()
+            numbers([rating['total'], *(rating.get('marks') or ())])
 
 def _ranking(r, where, opened):
     "One record, folded or not"
@@ -146,9 +174,10 @@ def _answers(src):
     out = {}
     for i,r in enumerate(rows, 1):
         if isinstance(r, str): out[i] = dict(text=r); continue
+        if not isinstance(r, dict): raise TunaError(f"{where}, record {i}: expected a text or an object")
         k = next((k for k in _TEXT if isinstance(r.get(k), str)), None)
         t = r[k] if k else (r.get('responses') or [None])[0]
-        if t is None:
+        if not isinstance(t, str):
             raise TunaError(f"{where}, record {i}: no answer; one of the fields {', '.join(_TEXT)} or responses "
                 f"is needed")
         out[r.get('id', i)] = dict(text=t, asked=r.get('instruction') or r.get('prompt') or '')
@@ -198,15 +227,22 @@ def view_changes(
 # %% ../../nbs/lib/views.ipynb #a14cb739
 def _log(run):
     "The lines of a log that have a loss"
+    where = 'the log'
     if hasattr(run, 'state'): run = run.state.log_history
     if isinstance(run, (str,Path)):
-        p = Path(run)/'trainer_state.json' if Path(run).is_dir() else Path(run)
+        where = p = Path(run)/'trainer_state.json' if Path(run).is_dir() else Path(run)
         try: run = json.loads(p.read_text(encoding='utf-8'))['log_history']
         except FileNotFoundError:
             raise TunaError(f"{p}: no such file; a run writes it at its end and at each checkpoint") from None
         except (ValueError, KeyError, TypeError): raise TunaError(f"{p}: not the state of a training run") from None
+    if not isinstance(run, list) or not all(isinstance(o, dict) for o in run):
+        raise TunaError(f"{where}: the log is not a list of objects")
     rows = [o for o in run if 'loss' in o]
-    if not rows: raise TunaError("the log has nothing to draw: no line with a loss")
+    if not rows: raise TunaError(f"{where} has nothing to draw: no line with a loss")
+    for i,o in enumerate(rows, 1):
+        for k in ('step','loss'):
+            if not _is_number(o.get(k)):
+                raise TunaError(f"{where}, line {i} with a loss, field {k!r}: expected a number, got {o.get(k)!r:.60}")
     return rows
 
 # %% ../../nbs/lib/views.ipynb #6686b61f
@@ -229,9 +265,9 @@ def _chart(title, unit, curves):
     box = min(xs),max(xs),lo-pad,hi+pad
     text = lambda x,y,s,a: f'<text x="{x}" y="{y}" text-anchor="{a}" font-size="13" fill="currentColor">{s}</text>'
     axes = f'<path d="M{_L} 4V{_H-_B}H{_W-4}" fill="none" stroke="currentColor" stroke-opacity=".5"/>'
-    marks = text(_L-4, 17, _number(hi), 'end')+text(_L-4, _H-_B-2, _number(lo), 'end')+text(_L, _H-5, f'step {box[0]}',
+    marks = text(_L-4, 17, _number(hi), 'end')+text(_L-4, _H-_B-2, _number(lo), 'end')+text(_L, _H-5, f'step {box[0]:g}',
         'start')+text(
-        _W-4, _H-5, f'step {box[1]}', 'end')
+        _W-4, _H-5, f'step {box[1]:g}', 'end')
     svg = f'<svg viewBox="0 0 {_W} {_H}" role="img" aria-label="{_esc(title)}, {_esc(unit)}, by step">{axes}{marks}'
     return svg+''.join(_line(ps, box, k) for k,(_,ps) in enumerate(curves))+'</svg>'
 
@@ -267,7 +303,7 @@ def view_training(
     known = {**PANELS, **{k: (metric(k)[0], v) for k,v in rest.items()}}
     for o in panels or ():
         if o not in known: raise TunaError(f"no panel {o!r}; there are: {', '.join(known)}")
-    last = ' '.join(f'<span><b>{_esc(run)}</b>: step {rows[-1]["step"]}, loss {rows[-1]["loss"]:.4g}</span>'
+    last = ' '.join(f'<span><b>{_esc(run)}</b>: step {rows[-1]["step"]:g}, loss {rows[-1]["loss"]:.4g}</span>'
         for run,rows in logs.items())
     charts = ''.join(_panel(title, unit, names, logs) for title,(unit,names) in known.items()
         if panels is None or title in panels)
