@@ -39,7 +39,7 @@ from .lib.balance import Items,TokenSampler,fit_budget
 from .lib.core import TunaError,base_model,command,mean_interval,progress,real_data,seed_all,write_text
 from .lib.footprint import Item,hours,plan as plan_memory
 from .lib.generate import LocalModel
-from .lib.load import files_digest,load_config,load_model,load_tokenizer,weights_digest
+from .lib.load import files_digest,load_config,load_model,load_tokenizer,quiet,weights_digest
 from .lib.meter import Meter
 from .lib.packing import by_cell,pack,packed_size,seq_lengths,seq_means,target_logps,to_device,use_packed,why_not
 from .lib.store import Store,request_key
@@ -94,8 +94,8 @@ def _within(items, max_length, long_prompts):
             f"--long-prompts drop) leaves out such records where others are left"
         )
     if long:
-        logger.warning("left out %d of %d records: their prompts leave no room for a response in a context of %d tokens",
-            len(long), len(items), max_length)
+        logger.warning("left out %d of %d records: their prompts leave no room for a response in a context of "
+            "%d tokens", len(long), len(items), max_length)
     kept = [o for o in items if o['start'] < max_length]
     lengths = [len(row) for o in kept for row in o['rows']]
     n_cut = sum(n > max_length for n in lengths)
@@ -110,7 +110,7 @@ def fitting(
     max_length:int|None, # Longest prompt and response together, in tokens; None for any length
     room:int=1, # Tokens that must be left for a response
     template="alpaca", # See `format_prompt`
-): # The records whose prompt leaves that room, as a Dataset if `ds` is one, else as a list
+)->Any: # The records whose prompt leaves that room, as a Dataset if `ds` is one, else as a list
     "Leave out records whose prompt is too long, and log how many"
     if max_length is None: return ds
     prompts = [format_prompt(o['instruction'], o.get('input') or '', template) for o in ds]
@@ -513,8 +513,9 @@ def _save(self:TunaTrainer, output_dir=None, state_dict=None):
     if not self.args.should_save: return
     out,model = output_dir or self.args.output_dir,self.accelerator.unwrap_model(self.model)
     was,model.config.use_cache = model.config.use_cache,self.use_cache
-    model.save_pretrained(out, state_dict=state_dict)
-    if self.processing_class: self.processing_class.save_pretrained(out)
+    with quiet():
+        model.save_pretrained(out, state_dict=state_dict)
+        if self.processing_class: self.processing_class.save_pretrained(out)
     model.config.use_cache = was
 
 # %% ../nbs/04_train.ipynb #36469890
@@ -529,7 +530,8 @@ def finish(self:TunaTrainer,
         if isinstance(m, CheckpointWrapper): model.set_submodule(name, m._checkpoint_wrapped_module)
     if merge and hasattr(model, 'merge_and_unload'):
         state = self.accelerator.get_state_dict(self.model_wrapped)
-        if self.args.should_save: model.save_pretrained(out/'adapter', state_dict=state)
+        with quiet():
+            if self.args.should_save: model.save_pretrained(out/'adapter', state_dict=state)
         self.model = self.model_wrapped = model = self.widen(model).merge_and_unload()
     # checkpoints may be in shards, the model is not
     plugin = self.accelerator.state.fsdp_plugin if self.is_fsdp_enabled else None
@@ -572,7 +574,8 @@ def fit(
     if not len(ds): raise TunaError("no records to train on")
     if Path(output_dir).is_file(): raise TunaError(f"{output_dir}: is a file, and a folder is needed to save the model")
     if isinstance(model, (str,Path)) and Path(model).resolve()==Path(output_dir).resolve():
-        raise TunaError(f"{output_dir}: the trained model would replace the one that it starts from; give another folder")
+        raise TunaError(f"{output_dir}: the trained model would replace the one that it starts from; give another "
+            f"folder")
     if isinstance(eval_ds, (str,Path)): eval_ds = load_ranked(eval_ds)
     try: args = TunaConfig(str(output_dir), **training_args)
     except TypeError as e: raise TunaError(f"unknown setting: {e}") from None
@@ -738,7 +741,7 @@ def score_records(
     return tuple(o[back] for o in stack_scores(seen))
 
 # %% ../nbs/04_train.ipynb #64132bf6
-def _scorable(ds, model, tokenizer, max_length=None, template='alpaca', **kwargs):
+def _scorable(ds, model, tokenizer, max_length=None, template='alpaca', **kwargs)->Any:
     "Records whose prompts leave room for a response"
     return fitting(ds, tokenizer, max_length or context_length(model), template=template)
 
@@ -949,7 +952,8 @@ def run_options(
     for k,v in dict(lr=lr, epochs=epochs, batch_size=batch_size).items():
         if v is not None: r = replace(r, **{k:v})
     if template not in ('alpaca','none'): raise TunaError(f"template must be 'alpaca' or 'none', got {template!r}")
-    if long_prompts not in ('drop','error'): raise TunaError(f"long_prompts must be drop or error, got {long_prompts!r}")
+    if long_prompts not in ('drop','error'):
+        raise TunaError(f"long_prompts must be drop or error, got {long_prompts!r}")
     devices = devices or int(os.environ.get('WORLD_SIZE', 1))
     size = r.batch_size//devices if max_tokens else min(micro_batch, r.batch_size//devices or 1)
     return dict(r.settings(size, devices), lora=dict(r=lora, lora_alpha=2*lora) if lora else None, bf16=bf16,
@@ -973,6 +977,15 @@ def _report(trainer, out):
 def say(self:TunaTrainer, *what):
     "Print, once on all processes"
     if self.is_world_process_zero(): print(*what)
+
+def _score_held_out(trainer, held, args):
+    "Metrics of rankings that were not trained on, printed and for scripts"
+    how = dict(max_length=args['max_length'], template=args['template'])
+    held = _scorable(held, trainer.model, trainer.processing_class, **how)
+    if not len(held): raise TunaError("no prompt of the held-out rankings leaves room for a response")
+    found = trainer.summary(*score_records(trainer.model, trainer.processing_class, held, **how))
+    trainer.say('held out:', '  '.join(f'{k} {o:.4g}' for k,o in found.items()))
+    return {k: float(o) for k,o in found.items()}
 
 # %% ../nbs/04_train.ipynb #e94afb19
 def show_plan(
@@ -1060,7 +1073,8 @@ def tuna_sft(
     **kwargs
 )->dict: # Folder, steps and the last metrics
     "Instruction tuning (Eq. 2)"
-    if blank_output=='keep': raise TunaError("there is nothing to learn from a blank output; blank_output must be drop or error")
+    if blank_output=='keep':
+        raise TunaError("there is nothing to learn from a blank output; blank_output must be drop or error")
     ds = (expand_responses(load_ranked(data, blank_output)) if all_responses
         else load_instructions(data, blank_output))
     if limit: ds = head(ds, limit)
@@ -1095,20 +1109,14 @@ def tuna_train(
     "Learn rankings (Eq. 6)"
     ds = load_ranked(data, blank_output)
     held = load_ranked(eval_data, blank_output) if eval_data else None
-    if limit: ds = head(ds, limit)
+    ds = head(ds, limit) if limit else ds
     args = run_options(recipe, **(kwargs if not plan else dict(kwargs, devices=devices)))
     if plan: return show_plan(model, ds, args, devices, sharding, memory, card, tokens_per_second)
     args.update(margin=margin, mle_weight=mle_weight, reduction=reduction, mle_over=mle_over, eval_ds=held)
     trainer = tune(model, None, ds, output_dir, callbacks=_trained_on(output_dir, 'tuna_train', model, ds, args),
         **args)
     found = _report(trainer, output_dir)
-    if held is None: return found
-    held = _scorable(held, trainer.model, trainer.processing_class, args['max_length'], args['template'])
-    if not len(held): raise TunaError(f"{eval_data}: no prompt leaves room for a response")
-    scored = score_records(trainer.model, trainer.processing_class, held, max_length=args['max_length'],
-        template=args['template'])
-    found['held_out'] = {k: float(o) for k,o in trainer.summary(*scored).items()}
-    trainer.say('held out:', '  '.join(f'{k} {o:.4g}' for k,o in found['held_out'].items()))
+    if held is not None: found['held_out'] = _score_held_out(trainer, held, args)
     return found
 
 # %% ../nbs/04_train.ipynb #1094f2f1

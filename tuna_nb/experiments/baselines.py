@@ -18,6 +18,7 @@ from transformers import PrinterCallback,TrainerCallback
 
 from ..data import format_prompt,load_ranked,to_preference
 from ..lib.core import TunaError,seed_all
+from ..lib.load import quiet
 from ..lib.ppo import ppo
 from ..train import TunaTrainer,context_length,encode_records,fit,load_pretrained,load_prm,prm_scores
 
@@ -72,8 +73,9 @@ class Baseline:
 
 def _finish(model, tokenizer, steps, tokens, log, out):
     "Save a trained model and load it again, free of what a trainer did to it"
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    with quiet():
+        model.save_pretrained(out)
+        tokenizer.save_pretrained(out)
     device = model.device
     model,tokenizer = load_pretrained(str(out))
     return Baseline(model.to(device).eval(), tokenizer, steps, tokens, log, Path(out))

@@ -233,7 +233,8 @@ def _parser(f, example=''):
     for name, param in docments(f, full=True, returns=False, eval_str=True).items():
         if param.kind != inspect.Parameter.VAR_KEYWORD:
             _add_option(parser, name, param)
-    parser.add_argument('--json', action='store_true', help="Print the result as a JSON object, all else on standard error")
+    text = "Print the result as a JSON object, all else on standard error"
+    parser.add_argument('--json', action='store_true', help=text)
     parser.add_argument('--version', action='version', version=f'{f.__name__} {__version__}')
     return parser
 

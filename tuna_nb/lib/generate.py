@@ -301,14 +301,14 @@ class LocalModel:
         self.seq2seq,self.ends = model.config.is_encoder_decoder,_ends(model, tokenizer)
         self.pad = next((o for o in (tokenizer.pad_token_id, tokenizer.eos_token_id) if o is not None), 0)
         self.context = context or getattr(model.config.get_text_config(), 'max_position_embeddings', None)
-        self._pieces,self._known = {},None
+        self._pieces,self._known = {},(None,'') # texts of single tokens; state of the weights, and their digest
 
 # %% ../../nbs/lib/generate.ipynb #95169a78
 @patch
 def identity(self: LocalModel) -> dict: # For JSON
     "What shapes the replies besides the request: weights, tokenizer, chat template or not, context"
     counts = [(t.data_ptr(), t._version) for t in self.model.state_dict(keep_vars=True).values()]
-    if self._known is None or self._known[0] != counts:
+    if self._known[0] != counts:
         self._known = counts, weights_digest(self.model)
     return dict(
         weights=self._known[1],

@@ -622,9 +622,11 @@ def sample_each(
     if hasattr(backend, 'each'): bad = backend.each(prompts, take, **settings)
     else: bad = sample_pieces(backend, prompts, take, piece, **settings)
     if replaced:
-        log.warning("%s: %d replies held half a character (a lone surrogate), which is written as \ufffd", backend.name, replaced)
+        log.warning("%s: %d replies held half a character (a lone surrogate), which is written as \ufffd",
+            backend.name, replaced)
     return bad
 
+# %% ../../nbs/lib/llm.ipynb #41f11797
 def sample_pieces(
     backend, # Anything with `sample`
     prompts:list[str], # Texts to continue or answer

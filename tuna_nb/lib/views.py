@@ -130,6 +130,7 @@ def _check_evidence(r, n):
             sampled[rating['response']].strip()
             numbers([rating['total'], *(rating.get('marks') or ())])
 
+# %% ../../nbs/lib/views.ipynb #521b55fc
 def _ranking(r, where, opened):
     "One record, folded or not"
     _check_ranked(r, where)
@@ -265,9 +266,8 @@ def _chart(title, unit, curves):
     box = min(xs),max(xs),lo-pad,hi+pad
     text = lambda x,y,s,a: f'<text x="{x}" y="{y}" text-anchor="{a}" font-size="13" fill="currentColor">{s}</text>'
     axes = f'<path d="M{_L} 4V{_H-_B}H{_W-4}" fill="none" stroke="currentColor" stroke-opacity=".5"/>'
-    marks = text(_L-4, 17, _number(hi), 'end')+text(_L-4, _H-_B-2, _number(lo), 'end')+text(_L, _H-5, f'step {box[0]:g}',
-        'start')+text(
-        _W-4, _H-5, f'step {box[1]:g}', 'end')
+    marks = (text(_L-4, 17, _number(hi), 'end')+text(_L-4, _H-_B-2, _number(lo), 'end')
+        +text(_L, _H-5, f'step {box[0]:g}', 'start')+text(_W-4, _H-5, f'step {box[1]:g}', 'end'))
     svg = f'<svg viewBox="0 0 {_W} {_H}" role="img" aria-label="{_esc(title)}, {_esc(unit)}, by step">{axes}{marks}'
     return svg+''.join(_line(ps, box, k) for k,(_,ps) in enumerate(curves))+'</svg>'
 

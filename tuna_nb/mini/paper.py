@@ -90,6 +90,7 @@ def read_config(
 def read_texts(job, who):
     "Pretrain a base model or the teacher"
     from tuna_nb.lib.generate import tiny_lm
+    from tuna_nb.lib.load import quiet
     from tuna_nb.mini import world
     c,kind = SimpleNamespace(**{k: getattr(job.cfg, f'{who}_{k}')
         for k in ('hidden','layers','texts','steps','lr')}),who.removesuffix('_small')
@@ -99,7 +100,8 @@ def read_texts(job, who):
         intermediate_size=3*c.hidden)
     losses = world.pretrain(model, tok, pairs, steps=c.steps, lr=c.lr, batch_size=job.cfg.read_batch, seed=job.seed,
         desc=who)
-    for o in (model, tok): o.save_pretrained(job.part/'model')
+    with quiet():
+        for o in (model, tok): o.save_pretrained(job.part/'model')
     return dict(weights=model.num_parameters(), loss=sum(losses[-50:])/len(losses[-50:]))
 
 @patch
