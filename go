@@ -4,7 +4,7 @@
 #   ./go test [options of nbdev_test]   the tests: every notebook, two at a time
 #   ./go setup                          the installation alone
 # TUNA_VENV: folder of the environment (.venv).  PYTHON: interpreter to make it with (the first of 3.11 to 3.13 that is found).
-# TUNA_REAL_DATA: folder of the public data sets, for the parts that use them.
+# TUNA_REAL_DATA: folder of the public data sets, for the parts that use them.  OMP_NUM_THREADS: threads of each of the two test workers (1).
 set -eu
 
 case "${1:-}" in mini|test|setup) job=$1; shift ;; *) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;; esac
@@ -42,8 +42,9 @@ setup
 PATH=$(cd "$venv/bin" && pwd):$PATH; export PATH
 case $job in
     mini) exec tuna_mini "$@" ;;
-    test) # offline, and one thread for each of the two workers
-        export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false TUNA_PROGRESS=0 OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1
+    test) # offline, and one thread for each of the two workers unless told otherwise
+        export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false TUNA_PROGRESS=0 PYTHONUNBUFFERED=1
+        export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
         exec python tools/test_nbs.py "$@" ;;
     setup) echo "Ready: $venv" ;;
 esac

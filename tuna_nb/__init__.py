@@ -19,6 +19,7 @@ _names = {
     'loss': 'mean_logp rank_loss mle_loss tuna_loss',
     'train': 'RankedCollator TunaConfig TunaTrainer sft tune train_prm prm_rank prm_accuracy RECIPES',
     'eval': 'evaluate results_table',
+    'mini.example': 'write_example',
     'ablations': 'EXPERIMENTS run_experiments plot_lambda plot_data_size plot_length_bias',
 }
 _home = {name: module for module,names in _names.items() for name in names.split()}

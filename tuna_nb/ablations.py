@@ -47,6 +47,7 @@ class Experiment:
     extra:str = '' # What it needs to be installed: an extra of this package
     static:bool = False # Is there nothing to run?
     scales:tuple = ('mini','quick','small','paper') # Where it can run
+    note:str = '' # What the result does not show, for the miniature's report
 
 EXPERIMENTS = {}
 SCALES = 'mini','quick','small','paper'
@@ -75,12 +76,14 @@ def _sweep(key, first, show='{:g}'.format): return lambda seeds: sweep_table(see
 def section_of(
     name:str, # In `EXPERIMENTS`
     seeds:list, # Entries of a results.json; none for the section's heading alone
+    note:bool=False, # With what the miniature's result does not show?
 )->Section: # For the report
     "An experiment as a section of the report"
     e,blocks = EXPERIMENTS[name],[]
     figs = {name: e.figure(seeds)} if e.figure and seeds else {}
     if figs: blocks.append(('figure', name, e.caption))
     if seeds or e.static: blocks += [('table', f(seeds)) for f in e.tables]
+    if note and e.note: blocks.append(('p', e.note))
     return Section(e.title, e.paper, e.question, e.expected, blocks, figs, name)
 
 # %% ../nbs/06_ablations.ipynb #59226050
@@ -97,7 +100,10 @@ EXPERIMENTS['table1'] = Experiment('Main results', 'Table 1, §3.3', 'Which mode
     'Both rankings help on all benchmarks, one after the other most of all; PPO is judged well and loses where answers '
     'are checked.', _all(_models(*_TABLE1, *_CONTROLS), lambda c: [f'eval_ext_{i}' for i in range(len(c.external))]),
     (_table((*_TABLE1, *_CONTROLS), others=True),), lambda seeds: plot_models(seeds, (*_TABLE1, *_CONTROLS)),
-        'Models on the three benchmarks, mean and 95 % interval over seeds.')
+        'Models on the three benchmarks.', note="What this table does not show: Super NI rewards the form of a sentence "
+        "(an always wrong full sentence scores 70), so a base model that writes sentences can lie above Alpaca. Alpaca's "
+        "SFT loss is averaged over responses, as in Eq. 2, which makes it weaker than usual trainers would. SFT on the "
+        "teacher's top-ranked response is the control to compare Tuna_p with.")
 
 # %% ../nbs/06_ablations.ipynb #d1c3e6a4
 def annotators_table(
@@ -125,7 +131,7 @@ EXPERIMENTS['table3'] = Experiment('Combinations of the two rankings', 'Table 3,
     'Alpaca-Mul gains little; the judge after the teacher (Tuna) is better than the teacher after the judge (Tuna_cp) '
     'and than mixtures.', _models(*_TABLE3), (_table(_TABLE3),),
     lambda seeds: plot_models(seeds, _TABLE3),
-        'Combinations of probabilistic and contextual ranking, mean and 95 % interval over seeds.')
+        'Combinations of probabilistic and contextual ranking.')
 
 # %% ../nbs/06_ablations.ipynb #a354d270
 def plot_lambda(
@@ -501,11 +507,16 @@ def _report(names, scale, cfg, out, links):
         and {*seeds}<={*finished_seeds(cfg, out, [o])}]
     res = gather(cfg, out, seeds)
     claims = claims_of(names)
+    if scale=='quick':
+        res |= dict(title='Tuna in miniature, the quick run', about='The models of this quick run were trained for '
+            'seconds. They are toys, and their scores show nothing; what the run shows is that every step works on '
+            'this machine. The miniature itself (tuna_mini) takes some minutes.')
+        claims = []
     if scale not in ORACLE:
         res |= dict(title=f'Tuna, scale {scale}',
             about=f'The base model is {cfg.base}, the teacher {cfg.teacher_model}, the judge {cfg.judge_model}.')
         claims = [c for c in claims if not c.reason] # reasons are the miniature's
-    sections = [section_of(o, res['seeds']) for o in names]
+    sections = [section_of(o, res['seeds'], scale=='mini') for o in names]
     for s in sections:
         write_text(Path(out)/'tables'/f'{s.key}.md', '\n\n'.join(b[1].markdown() for b in s.blocks if b[0]=='table')
             +'\n')

@@ -274,8 +274,8 @@ def _draw_dots(ax, seeds, names, base, m, title, unit):
         if n==base and m.startswith('vicuna'): continue
         x,lo,hi = over_seeds([metric(s['models'].get(n, {}), m) for s in seeds if 'models' in s])
         style = dict(LINES[0], color='#757575') if n==base else LINES[0]
-        ax.errorbar([x], [y], xerr=[[x-lo], [hi-x]], elinewidth=.9, label='mean and 95 % interval' if n!=base else None,
-            **style)
+        label = 'mean and 95 % interval' if len(seeds)>1 else 'one seed'
+        ax.errorbar([x], [y], xerr=[[x-lo], [hi-x]], elinewidth=.9, label=label if n!=base else None, **style)
     at = base_level(seeds, m, base)
     if not math.isnan(at): ax.axvline(at, color='#757575', ls=(0,(4,2)), lw=.9, zorder=0, label=base)
     ax.set(title=title, xlabel=unit, ylim=(len(names)-.5, -.5), yticks=range(len(names)), yticklabels=names)

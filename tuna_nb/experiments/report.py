@@ -522,6 +522,8 @@ def markdown(
         if kind=='table': return x.markdown()
         if kind=='figure': return f'![{_esc(x[0])}](figures/{x[0]}.svg)\n\n{_esc(x[1])}'
         if kind=='link': return f'[{_esc(x[1])}]({x[0]})'
+        if kind=='fold': return f'<details><summary>{_esc(x)}</summary>'
+        if kind=='end': return '</details>'
         return form[kind].format(_esc(x).replace('\n', '\n> ' if kind=='quote' else '\n'))
     return '\n\n'.join(one(*b) for b in blocks)+'\n'
 
@@ -551,6 +553,8 @@ def page(
         if kind=='table': return f'<div class="wide{" text" if getattr(x, "text", False) else ""}">{x.html()}</div>'
         if kind=='figure': return _figure(svgs[x[0]], x[1])
         if kind=='link': return f'<p><a href="{html.escape(x[0])}">{_esc(x[1])}</a></p>'
+        if kind=='fold': return f'<details><summary>{_esc(x)}</summary>'
+        if kind=='end': return '</details>'
         at = f' id="{html.escape(anchor)}"' if anchor else ''
         return f"<{tags[kind]}{at}>{_esc(x)}</{tags[kind]}>"
     title,body = _esc(next(b[1] for b in blocks if b[0]=='h1')),'\n'.join(one(a, *b)
@@ -575,7 +579,7 @@ tbody tr:nth-child(odd){background:var(--band)}th:first-child{text-align:left;mi
 blockquote{margin:1rem 0;padding:.1rem 1rem;border-left:4px solid var(--line);white-space:pre-wrap}
 figure{margin:1rem 0}figure svg{display:block;color:var(--soft);width:100%;height:auto}figcaption{color:var(--soft);font-size:.875rem;max-width:46rem}a{color:inherit;text-underline-offset:.15em}
 nav{font-size:.875rem;border:1px solid var(--line);border-radius:.4rem;padding:.5rem .8rem;margin:1rem 0}nav ul{list-style:none;margin:.3rem 0;padding:0}nav li{margin:.2rem 0}nav .h3{padding-left:1rem}
-summary{font-weight:600;cursor:pointer}
+summary{font-weight:600;cursor:pointer}body>details{border:1px solid var(--line);border-radius:.4rem;padding:.4rem .8rem;margin:1rem 0}
 @media(min-width:75rem){.toc{margin:0 auto 0 max(17rem,calc(50vw - 30rem))}.toc nav{position:fixed;top:0;left:0;bottom:0;width:16rem;margin:0;overflow-y:auto;border-width:0 1px 0 0;border-radius:0}}
 @media(max-width:40rem){body{padding:.75rem}th,td{padding:.25rem .35rem}th:first-child{min-width:6.5rem}td,.text td{min-width:3rem}}
 @media print{.toc nav{display:none}.toc{margin:0}}
@@ -609,40 +613,88 @@ def _titles(sections, claims):
     return {c.text: next((s.title for s in sections if belongs(c, s)), FURTHER) for c in claims}
 
 # %% ../../nbs/experiments/report.ipynb #f1c3fd83
-def _abstract(res, verdicts, claims):
-    "How many seeds, how many claims, in one paragraph"
-    k = len(res['seeds'])
-    of = lambda cs: [sum(verdicts[c.text]['verdict']==v for c in cs) for v in MARK]
-    say = lambda xs: '{} hold, {} do not hold, {} are undecided and {} cannot be asked here'.format(*xs)
-    return (f"{res.get('about', 'All models were trained from nothing in a small world of instructions.')} Numbers are "
-        f"means over {k} seeds, ± half of a 95 % Student-t interval. " if k>1
-        else "one seed, so nothing here has an interval and no claim can be decided. "
-        f"Of {len(claims)} claims, {say(of(claims))}. Of those that are the paper's, "
-        f"{say(of([o for o in claims if o.section!='ours']))}; the others are our controls and questions. "
-        'Test sets were used for these numbers alone. Learning rates were chosen on validation instructions, by the '
-        'same search for every model after Alpaca.')
+_ABOUT = 'All models were trained from nothing in a small world of instructions.'
+
+
+def _lead(res, verdicts, claims):
+    "What was run and what it can say, in two or three sentences"
+    n_seeds, about = len(res['seeds']), res.get('about', _ABOUT)
+    if not claims:
+        return about
+    if n_seeds == 1:
+        return (
+            f"{about} This is one run with one seed: it shows what these models do, and it decides none of the "
+            "paper's claims, because another seed may come out differently. Runs with several seeds (--seeds 3) have "
+            "intervals and verdicts."
+        )
+    counts = [sum(verdicts[c.text]['verdict'] == v for c in claims) for v in MARK]
+    verdict_counts = '{} hold, {} do not hold, {} are undecided and {} cannot be asked here'.format(*counts)
+    return (
+        f"{about} Numbers are means over {n_seeds} seeds, ± half of a 95 % Student-t interval. "
+        f"Of {len(claims)} claims, {verdict_counts}. Test sets were used for these numbers alone; learning rates were "
+        "chosen on validation instructions, by the same search for every model after Alpaca."
+    )
+
+
+def _folded(title, *blocks):
+    "Blocks that are folded away"
+    return [('fold', title), *blocks, ('end',)]
 
 # %% ../../nbs/experiments/report.ipynb #9684fc41
 def _section_blocks(s, rows, verdicts, claims):
     "One experiment: the paper, what came out, and its claims"
+    blocks = [('h2', s.title), ('p', f'{s.paper}. {s.question}')]
+    if s.expected:
+        blocks.append(('p', f'Expected: {s.expected}'))
+    blocks += s.blocks
     mine = [c for c in claims if belongs(c, s)]
-    yield 'h2',s.title
-    yield 'p',f'{s.paper}. {s.question}'
-    if s.expected: yield 'p',f'Expected: {s.expected}'
-    yield from s.blocks
-    if mine: yield 'table',claims_table(rows, verdicts, mine)
+    if mine:
+        blocks += _folded(f'{len(mine)} claims and their verdicts', ('table', claims_table(rows, verdicts, mine)))
+    return blocks
 
+
+def _two_answers(seeds):
+    "What the first model and the last of the paper answer to two questions"
+    shown = example_blocks(dict(seeds[0], examples=(seeds[0].get('examples') or [])[:2]), ('Alpaca', 'Tuna'))
+    return [('h3', 'Two answers side by side'), *shown] if shown else []
+
+
+def _claims_blocks(verdicts, titles, claims, rows):
+    "How many claims hold, and all of them, folded"
+    rest = [c for c in claims if titles[c.text] == FURTHER]
+    blocks = [
+        ('h2', 'Claims'),
+        ('table', count_table(verdicts, claims)),
+        ('p', 'Net wins are wins less losses against Alpaca, in percent of the questions. With so many claims some '
+            'hold, or fail, by luck: where there is no difference, an interval lies above zero once in forty times, '
+            'and a claim that needs any of three has three chances.'),
+        *_folded('All claims, one line each', ('table', glance_table(verdicts, titles, claims))),
+        *_folded('How a claim is decided', ('p', 'By the mean difference within seeds and its 95 % interval; "close" '
+            'depends on the metric. A claim with several differences needs the first, any or all of them.'),
+            ('table', plain_table('Expected', ['Holds if'], [[k, v] for k, v in EXPECTATIONS.items()]))),
+    ]
+    if rest:
+        about = ('p', 'Of experiments that are not part of this report, or that nobody can run here.')
+        blocks += [('h2', FURTHER), *_folded(f'{len(rest)} claims', about, ('table', claims_table(rows, verdicts, rest)))]
+    return blocks
+
+# %% ../../nbs/experiments/report.ipynb #87ddf865
 def _closing_blocks(res):
-    "Answers, learning rates, cost, settings, versions"
-    seeds,pairs = res['seeds'],lambda head, d: [('table',
-        plain_table(head, ['Value'], [[n, v] for n,v in d.items()]))] if d else []
-    if ex := example_blocks(seeds[0]):
-        yield from [('h2', 'Answers side by side'),
-            ('p', f"Tables 12 and 13. Of the models of seed {seeds[0].get('seed', 0)}, to questions fixed beforehand."),
-            *ex]
-    yield from [('h2', 'Learning rates and cost'), ('table', chosen_table(seeds)), ('table', seconds_table(seeds))]
-    yield from [('h2', 'Settings'), *pairs('Setting', res.get('config')),
-        *pairs('Version', {**(res.get('versions') or {}), **(res.get('machine') or {})})]
+    "Answers, and, folded, learning rates, cost, settings and versions"
+    seeds = res['seeds']
+    versions = {**(res.get('versions') or {}), **(res.get('machine') or {})}
+    blocks = []
+    if examples := example_blocks(seeds[0]):
+        text = f"Tables 12 and 13. Of the models of seed {seeds[0].get('seed', 0)}, to questions fixed beforehand."
+        blocks += [('h2', 'Answers side by side'), ('p', text), *examples]
+    blocks += [('h2', 'Settings and cost')]
+    blocks += _folded('Learning rates', ('table', chosen_table(seeds)))
+    blocks += _folded('Seconds', ('table', seconds_table(seeds)))
+    for head, values in (('Setting', res.get('config')), ('Version', versions)):
+        if values:
+            table = plain_table(head, ['Value'], [[name, value] for name, value in values.items()])
+            blocks += _folded(f'{head}s', ('table', table))
+    return blocks
 
 # %% ../../nbs/experiments/report.ipynb #b17e53fc
 def report_blocks(
@@ -651,29 +703,25 @@ def report_blocks(
     links:tuple=(), # (address, text) of further pages
     claims:list=CLAIMS, # What to ask
 )->list: # Tuples of kind and content
-    "The report, in the order of Section 3"
-    if not res.get('seeds'): raise TunaError("no seeds to report on")
-    rows = check_claims(res['seeds'], claims)
-    verdicts,titles = verdict(rows, claims),_titles(sections, claims)
-    rest = [c for c in claims if titles[c.text]==FURTHER]
-    blocks = [('h1', res.get('title', 'Tuna in miniature')), ('p', _abstract(res, verdicts, claims)),
-        *(('link', *o) for o in links), ('toc',), ('h2', 'At a glance'), ('table', count_table(verdicts, claims)),
-        ('p', 'Net wins are wins less losses against Alpaca, in percent of the questions. With so many claims some '
-            'hold, or fail, by luck: where there is no difference, an interval lies above zero once in forty times, '
-            'and a claim that needs any of three has '
-            'three chances.'), ('table', glance_table(verdicts, titles, claims)),
-        *(b for s in sections for b in _section_blocks(s, rows, verdicts, claims))]
-    if rest:
-        blocks += [('h2', FURTHER),
-            ('p', 'Of experiments that are not part of this report, or that nobody can run here.'),
-            ('table', claims_table(rows, verdicts, rest))]
-    blocks += [('h2', 'How a claim is decided'), ('p', 'By the mean difference within seeds and its 95 % interval; '
-        '"close" depends on the metric (see below). A claim with several differences needs the first, any or '
-        'all of them.'),
-        ('table', plain_table('Expected', ['Holds if'], [[k, v] for k,v in EXPECTATIONS.items()])),
-            *_closing_blocks(res)]
-    double = [t for k,t,a in _contents(blocks) if k=='h2' and a!=_slug(t)]
-    if double: raise TunaError(f"two sections of the report are called {double[0]!r}")
+    "The report: results first, then the sections in the order of the paper, then claims, settings and cost"
+    seeds = res.get('seeds')
+    if not seeds:
+        raise TunaError("no seeds to report on")
+    rows = check_claims(seeds, claims)
+    verdicts, titles = verdict(rows, claims), _titles(sections, claims)
+    decided = claims if len(seeds) > 1 else []
+    blocks = [('h1', res.get('title', 'Tuna in miniature')), ('p', _lead(res, verdicts, claims))]
+    if sections:
+        blocks += [*_section_blocks(sections[0], rows, verdicts, decided), *_two_answers(seeds)]
+    blocks += [*(('link', *link) for link in links), ('toc',)]
+    for section in sections[1:]:
+        blocks += _section_blocks(section, rows, verdicts, decided)
+    if decided:
+        blocks += _claims_blocks(verdicts, titles, decided, rows)
+    blocks += _closing_blocks(res)
+    double = [title for kind, title, anchor in _contents(blocks) if kind == 'h2' and anchor != _slug(title)]
+    if double:
+        raise TunaError(f"two sections of the report are called {double[0]!r}")
     return blocks
 
 # %% ../../nbs/experiments/report.ipynb #183fe2cf

@@ -178,10 +178,13 @@ def progress(
     return tqdm(it, total=total, desc=desc or None, disable=not shown, dynamic_ncols=True, file=sys.stderr)
 
 # %% ../../nbs/lib/core.ipynb #f8f92324
-class _Help(argparse.RawDescriptionHelpFormatter):
+class _Help(argparse.HelpFormatter):
     "Help as wide as the terminal, which leaves the line breaks of examples alone"
     def __init__(self, prog, **kwargs):
         super().__init__(prog, max_help_position=28, **kwargs)
+
+    def _fill_text(self, text, width, indent):
+        return text if '\n' in text else super()._fill_text(text, width, indent)
 
 
 def _example(text):
@@ -230,9 +233,16 @@ def _parser(f, example=''):
     parser = argparse.ArgumentParser(prog=f.__name__, description=f.__doc__, formatter_class=_Help)
     if example:
         parser.epilog = _example(example)
+    arguments = []
     for name, param in docments(f, full=True, returns=False, eval_str=True).items():
+        if param.kind == inspect.Parameter.VAR_POSITIONAL:
+            arguments.append(f'[{name} ...]')
+        elif param.default is inspect.Parameter.empty and param.kind != inspect.Parameter.VAR_KEYWORD:
+            arguments.append(name)
         if param.kind != inspect.Parameter.VAR_KEYWORD:
             _add_option(parser, name, param)
+    usage = ' '.join([f.__name__, '[options]', *arguments])
+    parser.usage = textwrap.fill(usage, max(20, shutil.get_terminal_size().columns - 9), subsequent_indent='    ')
     text = "Print the result as a JSON object, all else on standard error"
     parser.add_argument('--json', action='store_true', help=text)
     parser.add_argument('--version', action='version', version=f'{f.__name__} {__version__}')
