@@ -100,10 +100,10 @@ EXPERIMENTS['table1'] = Experiment('Main results', 'Table 1, §3.3', 'Which mode
     'Both rankings help on all benchmarks, one after the other most of all; PPO is judged well and loses where answers '
     'are checked.', _all(_models(*_TABLE1, *_CONTROLS), lambda c: [f'eval_ext_{i}' for i in range(len(c.external))]),
     (_table((*_TABLE1, *_CONTROLS), others=True),), lambda seeds: plot_models(seeds, (*_TABLE1, *_CONTROLS)),
-        'Models on the three benchmarks.', note="What this table does not show: Super NI rewards the form of a sentence "
-        "(an always wrong full sentence scores 70), so a base model that writes sentences can lie above Alpaca. Alpaca's "
-        "SFT loss is averaged over responses, as in Eq. 2, which makes it weaker than usual trainers would. SFT on the "
-        "teacher's top-ranked response is the control to compare Tuna_p with.")
+    'Models on the three benchmarks.', note="What this table does not show: Super NI rewards the form of a "
+    "sentence (an always wrong full sentence scores 70), so a base model that writes sentences can lie above "
+    "Alpaca. Alpaca's SFT loss is averaged over responses, as in Eq. 2, which makes it weaker than usual trainers "
+    "would. SFT on the teacher's top-ranked response is the control to compare Tuna_p with.")
 
 # %% ../nbs/06_ablations.ipynb #d1c3e6a4
 def annotators_table(

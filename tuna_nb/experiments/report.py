@@ -675,7 +675,8 @@ def _claims_blocks(verdicts, titles, claims, rows):
     ]
     if rest:
         about = ('p', 'Of experiments that are not part of this report, or that nobody can run here.')
-        blocks += [('h2', FURTHER), *_folded(f'{len(rest)} claims', about, ('table', claims_table(rows, verdicts, rest)))]
+        table = claims_table(rows, verdicts, rest)
+        blocks += [('h2', FURTHER), *_folded(f'{len(rest)} claims', about, ('table', table))]
     return blocks
 
 # %% ../../nbs/experiments/report.ipynb #87ddf865

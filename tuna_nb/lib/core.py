@@ -209,7 +209,6 @@ def _value_type(annotation):
 # %% ../../nbs/lib/core.ipynb #8c55703d
 _VALUES = {int: 'N', float: 'X'} # what stands for a value in the help
 
-
 def _add_option(parser, name, param):
     "One parameter of a command as an argument or an option"
     kind, text = _value_type(param.anno), (param.docment or '').replace('%', '%%')
