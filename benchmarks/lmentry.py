@@ -13,7 +13,7 @@ import argparse,gzip,json,os,platform,re,time
 from pathlib import Path
 from statistics import median
 from tuna_nb.benchmarks import lmentry
-from tuna_nb.lib.core import origin,write_text
+from tuna_nb.utils.core import origin,write_text
 
 def timed(task, preds, skip):
     "CPU seconds and verdicts"

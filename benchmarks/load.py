@@ -11,10 +11,10 @@ Five parts, all over real HTTP:
 """
 import argparse,http.client,importlib.metadata,json,multiprocessing,os,platform,random,signal,statistics,subprocess,sys,tempfile,time
 from pathlib import Path
-from tuna_nb.lib.core import origin,read_json,write_jsonl,write_text
-from tuna_nb.lib.llm import Endpoint
-from tuna_nb.lib.store import Store
-from tuna_nb.mini.serve import request_digest,serve
+from tuna_nb.utils.core import origin,read_json,write_jsonl,write_text
+from tuna_nb.models.endpoint import Endpoint
+from tuna_nb.models.cache import Store
+from tuna_nb.mini.server import request_digest,serve
 
 CONCURRENCY = 64
 
@@ -74,8 +74,8 @@ def throughput(server, seconds=3, repeats=3):
 JOB = r'''
 import re,sys
 from tuna_nb.contextual_ranking import judge_prompt,tuna_ctx_rank
-from tuna_nb.lib.core import read_json
-from tuna_nb.lib.llm import Endpoint
+from tuna_nb.utils.core import read_json
+from tuna_nb.models.endpoint import Endpoint
 what,data,out,url,limit = sys.argv[1:]
 if what=='rank': tuna_ctx_rank(data, 'judge', out, base_url=url, concurrency=%d, limit=int(limit))
 else:

@@ -1,4 +1,4 @@
-"""How much faster than `rouge_score` is `tuna_nb.lib.rouge` on the all-pairs job?
+"""How much faster than `rouge_score` is `tuna_nb.judge.rouge` on the all-pairs job?
 
 Every two of the 4 responses to each of 10,000 instructions are compared, 60,000 pairs, with the Porter stemmer and without.
 `rouge_score` scores the pairs one by one; ours makes one matrix per instruction. Both run in one process and one thread, after
@@ -17,8 +17,8 @@ from itertools import accumulate,combinations
 from pathlib import Path
 from statistics import mean,median
 from rouge_score.rouge_scorer import RougeScorer
-from tuna_nb.lib import rouge
-from tuna_nb.lib.core import origin,write_text
+from tuna_nb.judge import rouge
+from tuna_nb.utils.core import origin,write_text
 
 def made_up(n, seed=0):
     "Texts with log-normal lengths of mean 37 words"

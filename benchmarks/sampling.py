@@ -41,9 +41,9 @@ from tokenizers import Tokenizer,models,pre_tokenizers,processors
 from transformers import ContinuousBatchingConfig,GenerationConfig,LlamaConfig,LlamaForCausalLM,PreTrainedTokenizerFast
 from machine import keep_memory
 from tuna_nb.contextual_ranking import diverse_sample
-from tuna_nb.lib.core import origin,write_text
-from tuna_nb.lib.generate import CausalState,LocalModel
-from tuna_nb.lib.llm import Generation
+from tuna_nb.utils.core import origin,write_text
+from tuna_nb.models.local import CausalState,LocalModel
+from tuna_nb.models.endpoint import Generation
 
 PAD,START,END = range(3)
 WHO = 'authors','ours','waves','continuous'

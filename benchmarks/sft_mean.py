@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tuna_nb import LocalModel, sft
 from tuna_nb.data import load_instructions
-from tuna_nb.lib.core import origin
+from tuna_nb.utils.core import origin
 from tuna_nb.mini.paper import Config
 from tuna_nb.mini.world import benchmarks, is_right
 

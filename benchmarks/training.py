@@ -3,7 +3,7 @@
 Contestants, each given the same items as token ids and asked for the gradients of one optimizer step:
 - released: the work of the authors' step. All sequences padded to the batch's longest; the model's own cross-entropy over all
   of them in float32; a second float32 log-softmax over all logits for the ranking.
-- padded, rows, packed: the three modes of `tuna_nb.lib.packing`, with Eq. 6 as the loss.
+- padded, rows, packed: the three modes of `tuna_nb.training.packing`, with Eq. 6 as the loss.
 - trl: TRL's `DPOTrainer`, run by its own `train()`, on all 6 pairs of the 4 ranked responses of the same items. Chosen in its favour:
   reference log-probabilities are computed beforehand and not counted; the pairs of one item share a micro-batch, which pads least
   (`trl_whole` puts all pairs of the step in one micro-batch); no time for its collator, while the others pad or pack on the clock.
@@ -38,9 +38,9 @@ import numpy as np, torch, torch.nn.functional as F
 from tokenizers import Tokenizer,models,pre_tokenizers
 from transformers import LlamaConfig,LlamaForCausalLM,PreTrainedTokenizerFast,PrinterCallback,TrainerCallback
 from machine import keep_memory,status_mb
-from tuna_nb.lib.core import origin,write_text
-from tuna_nb.lib.meter import Work,best_flops
-from tuna_nb.lib.packing import pack,to_device,use_packed
+from tuna_nb.utils.core import origin,write_text
+from tuna_nb.training.metrics import Work,best_flops
+from tuna_nb.training.packing import pack,to_device,use_packed
 from tuna_nb.loss import tuna_loss
 from tuna_nb.train import RankedCollator,sequence_logps
 

@@ -27,9 +27,9 @@ from .experiments.judging import PUBLISHED as JUDGED,api_costs,cost_table
 from .experiments.pipeline import BERT,MODELS,PEERS,Real,seed_results,sweeps
 from tuna_nb.experiments.report import (CLAIMS,Section,belongs,check_claims,example_blocks,proxy_table,quality_table,
     verdict,write_report)
-from .lib.core import TunaError,command,origin,read_document,real_data,write_text
-from .lib.stages import Schedule,needed,run_stages
-from .lib.trust import mean_by_place
+from .utils.core import TunaError,command,origin,read_document,real_data,write_text
+from .experiments.runner import Schedule,needed,run_stages
+from .judge.agreement import mean_by_place
 
 # %% ../nbs/06_ablations.ipynb #377d13d7
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ import numpy as np
 from datasets import Dataset
 from fastcore.meta import delegates
 from .data import format_prompt,head,load_instructions,load_ranked,log,save_ranked
-from .lib.backend import identity_of,open_backend,plan_of,replies_of,result_of,show_asked,with_store
-from .lib.core import TunaError,command,keep_inputs,progress,replace_surrogates,write_jsonl,write_text
-from .lib.llm import Failure,Generation,sample_each
-from .lib.rouge import lcs_f,pairwise_rouge_l,rouge_l,rouge_tokens
-from .lib.store import Store,request_key
-from .lib.trust import (agreement,borda,consistency_report,consistency_table,copeland,cycles,length_effect,
+from .models.open import identity_of,open_backend,plan_of,replies_of,result_of,show_asked,with_store
+from .utils.core import TunaError,command,keep_inputs,progress,replace_surrogates,write_jsonl,write_text
+from .models.endpoint import Failure,Generation,sample_each
+from .judge.rouge import lcs_f,pairwise_rouge_l,rouge_l,rouge_tokens
+from .models.cache import Store,request_key
+from .judge.agreement import (agreement,borda,consistency_report,consistency_table,copeland,cycles,length_effect,
     mean_by_place,rank_agreement,remove_length)
-from .lib.verdict import Verdict,parse_verdict,quote,rank_format,retry_prompt,unquote,verdict_schema
+from .judge.verdict import Verdict,parse_verdict,quote,rank_format,retry_prompt,unquote,verdict_schema
 from .prob_ranking import check_out,write_failures
 
 # %% ../nbs/02_contextual_ranking.ipynb #54a1119e
@@ -587,7 +587,7 @@ def _dry_run(ds, judge, pairwise, args, temperature, max_new_tokens, expect):
 def _tokenizer(name):
     "A tokenizer by name, if there is one"
     if not name: return
-    from tuna_nb.lib.load import load_tokenizer
+    from tuna_nb.utils.pretrained import load_tokenizer
     return load_tokenizer(name)
 
 def _after(ranked, out, tok, undo_length):

@@ -12,7 +12,7 @@ from itertools import combinations
 from pathlib import Path
 import pyarrow as pa,pyarrow.parquet as pq
 from datasets import Dataset,Features,Value,config,load_dataset
-from .lib.core import TunaError,hub_problem,log,read_json,replace_surrogates,replacing,write_jsonl
+from .utils.core import TunaError,hub_problem,log,read_json,replace_surrogates,replacing,write_jsonl
 
 # %% ../nbs/00_data.ipynb #a9d96eae
 def _alpaca(instruction, input):

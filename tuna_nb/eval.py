@@ -20,11 +20,11 @@ import numpy as np
 
 from .benchmarks import lmentry,super_ni,vicuna
 from .data import format_prompt
-from .lib.backend import identity_of,with_store
-from .lib.core import TunaError,command,progress,read_document,read_json,real_data,write_jsonl,write_text
-from .lib.llm import Endpoint,sample_each
-from .lib.rouge import rouge_l
-from .lib.vllm import VLLMModel
+from .models.open import identity_of,with_store
+from .utils.core import TunaError,command,progress,read_document,read_json,real_data,write_jsonl,write_text
+from .models.endpoint import Endpoint,sample_each
+from .judge.rouge import rouge_l
+from .models.vllm import VLLMModel
 
 # %% ../nbs/05_eval.ipynb #16c9c31d
 @runtime_checkable
@@ -53,7 +53,7 @@ def load_generator(
         url,_,name = spec.partition('#')
         if not name: raise TunaError(f"{spec} does not say which model: add #name after the address")
         return Endpoint(name, base_url=url, **args)
-    from tuna_nb.lib.generate import LocalModel
+    from tuna_nb.models.local import LocalModel
     return LocalModel(spec, **args)
 
 # %% ../nbs/05_eval.ipynb #02462679
@@ -706,7 +706,7 @@ def _tokenizer_for(gen, given, names):
     "What cuts the prompts of Super-NI"
     if 'super_ni' not in names or given=='none': return None
     if given:
-        from tuna_nb.lib.load import load_tokenizer
+        from tuna_nb.utils.pretrained import load_tokenizer
         return load_tokenizer(given)
     if tok := getattr(gen, 'tokenizer', None): return tok
     raise TunaError(f"Super-NI's prompts are cut to 1,024 tokens, and {gen.name} runs on a server: give its "

@@ -12,9 +12,9 @@ from pathlib import Path
 from datasets import Dataset
 from fastcore.meta import delegates
 from .data import format_prompt,head,load_instructions,log,save_ranked
-from .lib.backend import open_backend,plan_of,replies_of,result_of,show_asked,with_store
-from .lib.core import TunaError,command,keep_inputs,write_jsonl
-from .lib.llm import Generation,sample_each
+from .models.open import open_backend,plan_of,replies_of,result_of,show_asked,with_store
+from .utils.core import TunaError,command,keep_inputs,write_jsonl
+from .models.endpoint import Generation,sample_each
 
 # %% ../nbs/01_prob_ranking.ipynb #545ed178
 def teacher_score(

@@ -35,14 +35,14 @@ from transformers.integrations.integration_utils import (INTEGRATION_TO_CALLBACK
 
 from .contextual_ranking import _resuming,sample_responses
 from .data import format_prompt,head,load_instructions,load_ranked,log as logger,save_ranked,tail
-from .lib.balance import Items,TokenSampler,fit_budget
-from .lib.core import TunaError,base_model,command,mean_interval,progress,real_data,seed_all,write_text
-from .lib.footprint import Item,hours,plan as plan_memory
-from .lib.generate import LocalModel
-from .lib.load import files_digest,load_config,load_model,load_tokenizer,quiet,weights_digest
-from .lib.meter import Meter
-from .lib.packing import by_cell,pack,packed_size,seq_lengths,seq_means,target_logps,to_device,use_packed,why_not
-from .lib.store import Store,request_key
+from .training.sampler import Items,TokenSampler,fit_budget
+from .utils.core import TunaError,base_model,command,mean_interval,progress,real_data,seed_all,write_text
+from .training.memory import Item,hours,plan as plan_memory
+from .models.local import LocalModel
+from .utils.pretrained import files_digest,load_config,load_model,load_tokenizer,quiet,weights_digest
+from .training.metrics import Meter
+from .training.packing import by_cell,pack,packed_size,seq_lengths,seq_means,target_logps,to_device,use_packed,why_not
+from .models.cache import Store,request_key
 from .loss import (mle_loss,ordered_pairs,pair_accuracy,pair_losses,rank_loss,rank_pairs,token_mean_loss,
     tuna_loss,upcast)
 from .prob_ranking import check_out

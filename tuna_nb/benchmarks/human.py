@@ -12,8 +12,8 @@ from dataclasses import dataclass,field
 from itertools import combinations
 from pathlib import Path
 import numpy as np
-from ..lib.core import TunaError,_read_text,mean_interval,write_text
-from ..lib.trust import rank_agreement
+from ..utils.core import TunaError,_read_text,mean_interval,write_text
+from ..judge.agreement import rank_agreement
 
 # %% ../../nbs/benchmarks/human.ipynb #c1be74bc
 def rank_scores(

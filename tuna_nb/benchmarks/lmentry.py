@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data import format_prompt
-from ..lib.core import TunaError,read_document,read_json
+from ..utils.core import TunaError,read_document,read_json
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #72ab5f09
 # model names whose answers the official code cuts

@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 from ..data import format_prompt
-from ..lib.core import TunaError,_read_text,read_document,read_json
-from ..lib.rouge import lcs_f,rouge_tokens
+from ..utils.core import TunaError,_read_text,read_document,read_json
+from ..judge.rouge import lcs_f,rouge_tokens
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #97f56fdc
 METRICS = 'exact_match','rouge1','rougeL'

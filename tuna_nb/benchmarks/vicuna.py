@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..lib.core import TunaError,read_document,read_json
+from ..utils.core import TunaError,read_document,read_json
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #f3ddc994
 CATEGORIES = dict(zip(['generic','knowledge','roleplay','common-sense','fermi','counterfactual','coding','math',

@@ -17,9 +17,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback,TrainerCallback
 
 from ..data import format_prompt,load_ranked,to_preference
-from ..lib.core import TunaError,seed_all
-from ..lib.load import quiet
-from ..lib.ppo import ppo
+from ..utils.core import TunaError,seed_all
+from ..utils.pretrained import quiet
+from .ppo import ppo
 from ..train import TunaTrainer,context_length,encode_records,fit,load_pretrained,load_prm,prm_scores
 
 # %% ../../nbs/experiments/baselines.ipynb #2ea30ee0

@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
 
 from ..eval import TABLE1,ResultsTable,results_table
-from ..lib.core import TunaError,mean_interval,replacing,write_text
+from ..utils.core import TunaError,mean_interval,replacing,write_text
 
 # %% ../../nbs/experiments/figures.ipynb #07de7d78
 def load_results(

@@ -19,10 +19,10 @@ from ..benchmarks.human import Annotations,TABLE2,annotator_agreement,human_scor
 from ..contextual_ranking import judge_prompt,judge_records,pairwise_records,token_lengths
 from ..data import load_instructions
 from .figures import Table,plain_table
-from ..lib.core import TunaError,mean_interval,plain,read_document
-from ..lib.cost import PRICES,Price,find_price,human_cost,token_bound
-from ..lib.llm import sample_each
-from ..lib.trust import length_effect,mean_by_place,rank_agreement
+from ..utils.core import TunaError,mean_interval,plain,read_document
+from ..models.cost import PRICES,Price,find_price,human_cost,token_bound
+from ..models.endpoint import sample_each
+from ..judge.agreement import length_effect,mean_by_place,rank_agreement
 
 # %% ../../nbs/experiments/judging.ipynb #491222d1
 def _rows(ds):

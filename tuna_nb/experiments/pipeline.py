@@ -24,11 +24,11 @@ from ..contextual_ranking import contextual_rank,sample_responses,token_lengths
 from ..data import format_prompt,head,load_instructions,load_ranked,save_ranked
 from ..eval import BENCHES,compare,evaluate,load_benchmarks,load_generator,predict,result_cells
 from . import judging
-from ..lib.backend import KeptHere,with_store
-from ..lib.core import TunaError,read_document,read_json,write_jsonl,write_text
-from ..lib.llm import Store
-from ..lib.stages import Stage
-from ..lib.trust import mean_by_place
+from ..models.open import KeptHere,with_store
+from ..utils.core import TunaError,read_document,read_json,write_jsonl,write_text
+from ..models.endpoint import Store
+from .runner import Stage
+from ..judge.agreement import mean_by_place
 from ..prob_ranking import prob_rank,rank_by_score,teacher_score
 
 # %% ../../nbs/experiments/pipeline.ipynb #d8499db8
@@ -540,7 +540,7 @@ class Scale(Knobs):
     def right(self, record, text): "Is a response true? None where nobody knows"
     def local(self, job, model, name=None):
         "A trained model, ready to answer"
-        from tuna_nb.lib.generate import LocalModel
+        from tuna_nb.models.local import LocalModel
         return LocalModel(str(model) if isinstance(model, Path) else job.at(model), device=self.device,
             batch_size=self.answers_at_once, **(dict(name=name) if name else {}))
     def fit(self, job, start, ds, what, out, lr, epochs, **kwargs):

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..eval import PAPER_TABLES,Column
 from tuna_nb.experiments.figures import (PAR,STYLE,Table,collect,metric,over_seeds,plain_table,results_table,
     save_figure)
-from ..lib.core import TunaError,mean_interval,write_text
+from ..utils.core import TunaError,mean_interval,write_text
 
 # %% ../../nbs/experiments/report.ipynb #e366604b
 EXPECTATIONS = {

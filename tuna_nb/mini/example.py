@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from ..data import format_prompt,load_instructions
-from ..lib.core import TunaError,write_text
+from ..utils.core import TunaError,write_text
 
 # %% ../../nbs/mini/example.ipynb #4155bc8e
 WORDS = {
@@ -34,7 +34,7 @@ def write_example(
     folder='.', # Where `mine.json`, `teacher/` and `student/` go
 ):
     "Write a data set and two toy models to try things on; what is there already is never replaced"
-    from tuna_nb.lib.generate import tiny_lm
+    from tuna_nb.models.local import tiny_lm
     from tuna_nb.train import sft
 
     folder, records = Path(folder), example_records()

@@ -19,10 +19,10 @@ from ..experiments.figures import figure_style,plain_table
 from ..experiments.judging import length_bias_report
 from ..experiments.pipeline import Scale
 from ..experiments.report import page
-from ..lib.core import TunaError,command,write_text
-from ..lib.llm import Endpoint,Store
-from ..lib.stages import needed
-from .serve import serve
+from ..utils.core import TunaError,command,write_text
+from ..models.endpoint import Endpoint,Store
+from ..experiments.runner import needed
+from .server import serve
 
 # %% ../../nbs/mini/paper.ipynb #6bbabcc8
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def read_config(
 # %% ../../nbs/mini/paper.ipynb #eb5f50ff
 def read_texts(job, who):
     "Pretrain a base model or the teacher"
-    from tuna_nb.lib.generate import tiny_lm
-    from tuna_nb.lib.load import quiet
+    from tuna_nb.models.local import tiny_lm
+    from tuna_nb.utils.pretrained import quiet
     from tuna_nb.mini import world
     c,kind = SimpleNamespace(**{k: getattr(job.cfg, f'{who}_{k}')
         for k in ('hidden','layers','texts','steps','lr')}),who.removesuffix('_small')

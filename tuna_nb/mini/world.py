@@ -17,8 +17,8 @@ from functools import cache
 
 from ..contextual_ranking import read_judge_prompt
 from ..data import format_prompt
-from ..lib.core import TunaError,progress
-from ..lib.rouge import rouge_l
+from ..utils.core import TunaError,progress
+from ..judge.rouge import rouge_l
 
 # %% ../../nbs/mini/world.ipynb #8675ef3e
 def _things(kind, rows):
