@@ -1,6 +1,7 @@
 "All of the package's metadata stands in settings.ini, which nbdev reads too"
 from configparser import ConfigParser
 from pathlib import Path
+
 from setuptools import find_packages, setup
 
 here = Path(__file__).parent

@@ -1,14 +1,19 @@
 "What the benchmarks ask of the machine they run on"
-import ctypes,platform,re
+
+import ctypes
+import platform
+import re
 from pathlib import Path
+
 
 def status_mb(key):
     "Memory of this process as Linux counts it: VmRSS is what it holds, VmHWM the most it has held"
-    return int(re.search(rf'{key}:\s+(\d+)', Path('/proc/self/status').read_text())[1])/1024
+    return int(re.search(rf"{key}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
 
 def keep_memory():
     "Where C's library is glibc: no blocks outside its heap, which does not shrink, so that memory is not given back and fetched again page by page"
-    if platform.libc_ver()[0]=='glibc':
+    if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(-4, 0) # M_MMAP_MAX
-        libc.mallopt(-1, -1) # M_TRIM_THRESHOLD
+        libc.mallopt(-4, 0)  # M_MMAP_MAX
+        libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tuna_nb import LocalModel, sft
 from tuna_nb.data import load_instructions
-from tuna_nb.utils.core import origin
 from tuna_nb.mini.paper import Config
 from tuna_nb.mini.world import benchmarks, is_right
+from tuna_nb.utils.core import origin
 
 AVERAGES = {"each response": "original", "all tokens of the batch": "all"}
 
@@ -26,10 +26,14 @@ def scores(model, seed):
     super_ni, _, lmentry, vicuna = benchmarks(seed)
     found = {}
     for bench in (super_ni, lmentry, vicuna):
-        answers = [g.text for g, in model.sample(bench.prompts(), max_new_tokens=bench.max_new_tokens)]
+        answers = [
+            g.text for (g,) in model.sample(bench.prompts(), max_new_tokens=bench.max_new_tokens)
+        ]
         found |= bench.score(answers)
         if bench is super_ni:
-            right = [is_right(r["instruction"], r["input"], text) for r, text in zip(bench.rows, answers)]
+            right = [
+                is_right(r["instruction"], r["input"], text) for r, text in zip(bench.rows, answers)
+            ]
             found["super_ni_right"] = 100 * sum(right) / len(right)
     return {k: found[k] for k in ("super_ni_0shot", "super_ni_right", "lmentry_score", "rating")}
 
@@ -37,7 +41,9 @@ def scores(model, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a finished run of tuna_mini")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the run whose base model is taken")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the run whose base model is taken"
+    )
     parser.add_argument("--orders", type=int, default=5, help="orders of the training data")
     args = parser.parse_args()
     folder, config = args.run / f"seed{args.seed}", Config()
@@ -47,13 +53,22 @@ def main():
         result[name] = []
         for order in range(args.orders):
             with tempfile.TemporaryDirectory() as out:
-                sft(folder / "base" / "model", None, data, out, learning_rate=config.sft_lr, use_cpu=True,
-                    num_train_epochs=config.sft_epochs, per_device_train_batch_size=config.batch_size,
-                    seed=order, mle_over=mle_over)
+                sft(
+                    folder / "base" / "model",
+                    None,
+                    data,
+                    out,
+                    learning_rate=config.sft_lr,
+                    use_cpu=True,
+                    num_train_epochs=config.sft_epochs,
+                    per_device_train_batch_size=config.batch_size,
+                    seed=order,
+                    mle_over=mle_over,
+                )
                 result[name].append(scores(LocalModel(out, batch_size=128), args.seed))
             print(name, order, {k: round(v, 1) for k, v in result[name][-1].items()}, flush=True)
     path = Path(__file__).with_suffix(".json")
-    path.write_text(json.dumps(dict(origin=origin(), orders=result), indent=1) + "\n")
+    path.write_text(json.dumps({"origin": origin(), "orders": result}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,13 +24,17 @@ def run(name, *args, columns=80):
 
 
 def main():
-    names = sorted(o.name for o in entry_points(group="console_scripts") if o.value.startswith("tuna_nb."))
+    names = sorted(
+        o.name for o in entry_points(group="console_scripts") if o.value.startswith("tuna_nb.")
+    )
     if not names:
         sys.exit("no commands of tuna_nb are installed here")
     for name in names:
         for columns in (40, 80, 120):
             text = run(name, "--help", columns=columns)
-            wide = [line for line in text.splitlines() if len(line) > columns and " " in line.strip()]
+            wide = [
+                line for line in text.splitlines() if len(line) > columns and " " in line.strip()
+            ]
             if wide:
                 sys.exit(f"{name} --help at {columns} columns: a line of {len(wide[0])}: {wide[0]}")
             if columns == 80:

@@ -3,14 +3,18 @@
 A message on the console, a request to anywhere, a page wider than the window, letters below 11 pixels or text with less contrast than 4.5 to 1
 is a failure. Exit status 77: there is no browser here.
 """
-import argparse,shutil,sys
+
+import argparse
+import shutil
+import sys
 from pathlib import Path
+
 from playwright.sync_api import sync_playwright
 
-widths,themes = (400,1400),('light','dark')
+widths, themes = (400, 1400), ("light", "dark")
 
 # What a reader could not read, found by the browser itself: colours are laid over each other from the element up to the page
-look = r'''() => {
+look = r"""() => {
   const parse = s => { const m = s.match(/[\d.]+/g).map(Number); return [m[0], m[1], m[2], m.length>3 ? m[3] : 1] }
   const over = (a, b) => [0,1,2].map(i => a[i]*a[3]+b[i]*(1-a[3])).concat(1)
   const lum = c => { const f = x => (x /= 255)<=.03928 ? x/12.92 : ((x+.055)/1.055)**2.4; return .2126*f(c[0])+.7152*f(c[1])+.0722*f(c[2]) }
@@ -31,41 +35,69 @@ look = r'''() => {
     const g = ground(e), c = over(parse(svg ? s.fill : s.color), g)
     if (!(svg && svg.parentElement && svg.closest('[data-own-ground]')) && ratio(c, g)<4.5) bad.push(`contrast ${ratio(c, g).toFixed(1)}: ${text.slice(0, 30)}`)
   }
-  return bad }'''
+  return bad }"""
+
 
 def find_browser():
     "A Chromium of this machine"
-    return next((p for o in ('chromium','chromium-browser','google-chrome','google-chrome-stable') if (p := shutil.which(o))), None)
+    return next(
+        (
+            p
+            for o in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+            if (p := shutil.which(o))
+        ),
+        None,
+    )
+
 
 def check(browser, path, width, theme, shots, smallest):
     "One page in one window"
-    bad,page = [],browser.new_page(viewport=dict(width=width, height=900), color_scheme=theme)
-    page.on('console', lambda m: bad.append(f'console: {m.text}'))
-    page.on('pageerror', lambda e: bad.append(f'error: {e}'))
-    page.on('request', lambda r: None if r.url.startswith(('file:','data:','blob:')) else bad.append(f'request to {r.url}'))
+    bad, page = [], browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page.on("console", lambda m: bad.append(f"console: {m.text}"))
+    page.on("pageerror", lambda e: bad.append(f"error: {e}"))
+    page.on(
+        "request",
+        lambda r: (
+            None
+            if r.url.startswith(("file:", "data:", "blob:"))
+            else bad.append(f"request to {r.url}")
+        ),
+    )
     page.goto(path.absolute().as_uri())
     page.evaluate("() => document.querySelectorAll('details').forEach(o => o.open = true)")
-    bad += page.evaluate(look.replace('SMALLEST', str(smallest)))
-    if shots: page.screenshot(path=Path(shots)/f'{path.stem}-{width}-{theme}.png', full_page=True)
+    bad += page.evaluate(look.replace("SMALLEST", str(smallest)))
+    if shots:
+        page.screenshot(path=Path(shots) / f"{path.stem}-{width}-{theme}.png", full_page=True)
     page.close()
-    return [f'{path.name} at {width}, {theme}: {o}' for o in bad]
+    return [f"{path.name} at {width}, {theme}: {o}" for o in bad]
+
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('pages', nargs='+', type=Path)
-    p.add_argument('--shots', type=Path, help='folder for pictures of the pages')
-    p.add_argument('--smallest', type=float, default=11, help='pixels of the smallest letters')
+    p.add_argument("pages", nargs="+", type=Path)
+    p.add_argument("--shots", type=Path, help="folder for pictures of the pages")
+    p.add_argument("--smallest", type=float, default=11, help="pixels of the smallest letters")
     a = p.parse_args()
     if not (exe := find_browser()):
-        print('no browser here: install chromium or google-chrome')
+        print("no browser here: install chromium or google-chrome")
         return 77
-    if a.shots: a.shots.mkdir(parents=True, exist_ok=True)
+    if a.shots:
+        a.shots.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as pw:
-        browser = pw.chromium.launch(executable_path=exe, args=['--no-sandbox'])
-        bad = [o for path in a.pages for w in widths for t in themes for o in check(browser, path, w, t, a.shots, a.smallest)]
+        browser = pw.chromium.launch(executable_path=exe, args=["--no-sandbox"])
+        bad = [
+            o
+            for path in a.pages
+            for w in widths
+            for t in themes
+            for o in check(browser, path, w, t, a.shots, a.smallest)
+        ]
         browser.close()
-    for o in bad: print(o)
-    print(f'{len(a.pages)} pages, {len(bad)} faults')
+    for o in bad:
+        print(o)
+    print(f"{len(a.pages)} pages, {len(bad)} faults")
     return bool(bad)
 
-if __name__=='__main__': sys.exit(main())
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,90 +8,109 @@ __all__ = ['table_cell', 'ParameterTable', 'TableRenderer', 'link_names', 'name_
 # %% ../nbs/utils/docs.ipynb #33742c4c
 import re
 from inspect import Parameter
-from fastcore.docments import DocmentTbl,docments
+
+from fastcore.docments import DocmentTbl, docments
 from nbdev.config import get_config
 from nbdev.doclinks import NbdevLookup
 from nbdev.showdoc import BasicMarkdownRenderer
 
 # %% ../nbs/utils/docs.ipynb #af6cec5a
 def table_cell(
-    o, # A type, a default or a comment, as found in the source
-)->str: # The same as text that is safe inside a Markdown table
+    o,  # A type, a default or a comment, as found in the source
+) -> str:  # The same as text that is safe inside a Markdown table
     "One cell of a parameter table"
-    if o in (Parameter.empty, type(None)): return ''
+    if o in (Parameter.empty, type(None)):
+        return ""
     s = o.__name__ if isinstance(o, type) else str(o)
-    return s.replace('|', r'\|').replace('\n', ' ')
+    return s.replace("|", r"\|").replace("\n", " ")
 
 # %% ../nbs/utils/docs.ipynb #cec97ef9
 class ParameterTable(DocmentTbl):
     "fastcore's table of parameters, with each cell escaped"
-    stars = {Parameter.VAR_POSITIONAL: r'\*', Parameter.VAR_KEYWORD: r'\*\*'}
-    def __init__(self,
-        obj, # The function or class to document
+
+    stars = {Parameter.VAR_POSITIONAL: r"\*", Parameter.VAR_KEYWORD: r"\*\*"}
+
+    def __init__(
+        self,
+        obj,  # The function or class to document
     ):
         super().__init__(obj)
         extra = docments(obj, full=True, args_kwargs=True)
-        for name,p in self.dm.items():
-            p['docment'] = extra[name]['docment'] or Parameter.empty
-            if isinstance(p['default'], str): p['default'] = repr(p['default'])
+        for name, p in self.dm.items():
+            p["docment"] = extra[name]["docment"] or Parameter.empty
+            if isinstance(p["default"], str):
+                p["default"] = repr(p["default"])
             p.update({k: table_cell(p[k]) for k in self._map if p[k] is not Parameter.empty})
 
-    def _row(self, nm, props): return [self.stars.get(props['kind'], '')+nm, *(props[c] for c in self._columns)]
+    def _row(self, nm, props):
+        return [self.stars.get(props["kind"], "") + nm, *(props[c] for c in self._columns)]
 
 # %% ../nbs/utils/docs.ipynb #b3b3f226
 class TableRenderer(BasicMarkdownRenderer):
     "Heading, signature and docstring as nbdev shows them, then the table of parameters"
+
     def _repr_markdown_(self):
         tbl = str(ParameterTable(self.sym))
         if tbl:
-            for p in self.dm.dm.values(): p['docment'] = None
-        return f'{super()._repr_markdown_()}\n\n{tbl}'.rstrip()
+            for p in self.dm.dm.values():
+                p["docment"] = None
+        return f"{super()._repr_markdown_()}\n\n{tbl}".rstrip()
 
 # %% ../nbs/utils/docs.ipynb #993f29d2
-_FENCE = re.compile(r'\s*(```+|~~~+)')
-_LINK = re.compile(r'(!?\[[^\]]*\]\([^)\s]*\))') # what is a link or a picture already
+_FENCE = re.compile(r"\s*(```+|~~~+)")
+_LINK = re.compile(r"(!?\[[^\]]*\]\([^)\s]*\))")  # what is a link or a picture already
 
 
 def link_names(
-    md:str, # Markdown
-    link_line, # From a line of text to the same with names as links, such as `NbdevLookup().link_line`
-)->str: # The same with names as links
+    md: str,  # Markdown
+    link_line,  # From a line of text to the same with names as links, such as `NbdevLookup().link_line`
+) -> str:  # The same with names as links
     "Link the names in a text, outside of code and of other links"
-    fence, lines = '', md.split('\n')
+    fence, lines = "", md.split("\n")
     for i, line in enumerate(lines):
         mark = _FENCE.match(line)
         if mark and (not fence or mark[1].startswith(fence)):
-            fence = '' if fence else mark[1]
-        elif not fence and not line.startswith('    '):
+            fence = "" if fence else mark[1]
+        elif not fence and not line.startswith("    "):
             parts = _LINK.split(line)
-            lines[i] = ''.join(part if k % 2 else link_line(part) for k, part in enumerate(parts))
-    return '\n'.join(lines)
+            lines[i] = "".join(part if k % 2 else link_line(part) for k, part in enumerate(parts))
+    return "\n".join(lines)
 
 
 def name_links(
-    cell, # A notebook cell on its way to the site; changed in place
+    cell,  # A notebook cell on its way to the site; changed in place
 ):
     "Link the names in a page's text and in what its cells print as Markdown"
     link_line = NbdevLookup().link_line
-    if cell.cell_type == 'markdown':
+    if cell.cell_type == "markdown":
         cell.source = link_names(cell.source, link_line)
-    for o in cell.get('outputs', []):
-        if md := o.get('data', {}).get('text/markdown'):
-            o['data']['text/markdown'] = link_names(''.join(md), link_line)
+    for o in cell.get("outputs", []):
+        if md := o.get("data", {}).get("text/markdown"):
+            o["data"]["text/markdown"] = link_names("".join(md), link_line)
 
 # %% ../nbs/utils/docs.ipynb #6fd9ee4b
 def repo_links(
-    cell, # A notebook cell on its way to the site; changed in place
+    cell,  # A notebook cell on its way to the site; changed in place
 ):
     "Links to files of the repository that are no pages go to the repository"
-    if cell.cell_type=='markdown': cell.source = _to_repo(cell.source)
-    for o in cell.get('outputs', []):
-        if md := o.get('data', {}).get('text/markdown'): o['data']['text/markdown'] = _to_repo(''.join(md))
+    if cell.cell_type == "markdown":
+        cell.source = _to_repo(cell.source)
+    for o in cell.get("outputs", []):
+        if md := o.get("data", {}).get("text/markdown"):
+            o["data"]["text/markdown"] = _to_repo("".join(md))
+
 
 def _to_repo(md):
     cfg = get_config()
+
     def f(m):
-        p,_,at = m[2].partition('#')
-        if p.endswith('.ipynb') or not (cfg.config_path/p).exists() or (cfg.nbs_path/p).exists(): return m[0]
+        p, _, at = m[2].partition("#")
+        if (
+            p.endswith(".ipynb")
+            or not (cfg.config_path / p).exists()
+            or (cfg.nbs_path / p).exists()
+        ):
+            return m[0]
         return f"{m[1]}({cfg.git_url}/blob/{cfg.branch}/{p}{'#' if at else ''}{at})"
-    return re.sub(r'(\])\((?:\.\./)+([^()\s]+)\)', f, md)
+
+    return re.sub(r"(\])\((?:\.\./)+([^()\s]+)\)", f, md)

@@ -11,614 +11,1075 @@ __all__ = ['EXPERIMENTS', 'SCALES', 'ORACLE', 'PUBLISHED', 'TABLE4', 'RANKINGS',
            'run_experiments', 'plan_lines', 'tuna_ablate', 'show_verdicts', 'show_report']
 
 # %% ../nbs/06_ablations.ipynb #13a457ee
-import importlib.metadata,importlib.util,json,os,platform
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
 from collections.abc import Callable
-from dataclasses import asdict,dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import tuna_nb
 from .benchmarks.human import TABLE2
-from .data import load_ranked
-from .eval import PAPER_TABLES,TABLE1,Column,results_table
-from .experiments.figures import (Table,collect,draw_lines,draw_panels,models_table,over_seeds,plain_table,
-    plot_models,plot_sweep,sweep_table)
 from .contextual_ranking import token_lengths
-from .experiments.judging import PUBLISHED as JUDGED,api_costs,cost_table
-from .experiments.pipeline import BERT,MODELS,PEERS,Real,seed_results,sweeps
-from tuna_nb.experiments.report import (CLAIMS,Section,belongs,check_claims,example_blocks,proxy_table,quality_table,
-    verdict,write_report)
-from .utils.core import TunaError,command,origin,read_document,real_data,write_text
-from .experiments.runner import Schedule,needed,run_stages
+from .data import load_ranked
+from .eval import PAPER_TABLES, TABLE1, Column, results_table
+from tuna_nb.experiments.figures import (
+    Table,
+    collect,
+    draw_lines,
+    draw_panels,
+    models_table,
+    over_seeds,
+    plain_table,
+    plot_models,
+    plot_sweep,
+    sweep_table,
+)
+from .experiments.judging import PUBLISHED as JUDGED
+from .experiments.judging import api_costs, cost_table
+from .experiments.pipeline import BERT, MODELS, PEERS, Real, seed_results, sweeps
+from tuna_nb.experiments.report import (
+    CLAIMS,
+    Section,
+    belongs,
+    check_claims,
+    example_blocks,
+    proxy_table,
+    quality_table,
+    verdict,
+    write_report,
+)
+from .experiments.runner import Schedule, needed, run_stages
 from .judge.agreement import mean_by_place
+from .utils.core import TunaError, command, origin, read_document, real_data, write_text
 
 # %% ../nbs/06_ablations.ipynb #377d13d7
 @dataclass(frozen=True)
 class Experiment:
     "A table or figure of the paper, or a question of our own"
-    title:str # Of its section in the report
-    paper:str # Table or figure and section of the paper; "ours" for a question of our own
-    question:str # In a sentence
-    expected:str # What the paper found, or what one would expect
-    stages:Callable # From settings to the stages it needs
-    tables:tuple = () # Functions from seeds to a table
-    figure:Callable|None = None # From seeds to a matplotlib figure
-    caption:str = '' # Of the figure
-    alias:str = '' # Another name, if it has one
-    extra:str = '' # What it needs to be installed: an extra of this package
-    static:bool = False # Is there nothing to run?
-    scales:tuple = ('mini','quick','small','paper') # Where it can run
-    note:str = '' # What the result does not show, for the miniature's report
+
+    title: str  # Of its section in the report
+    paper: str  # Table or figure and section of the paper; "ours" for a question of our own
+    question: str  # In a sentence
+    expected: str  # What the paper found, or what one would expect
+    stages: Callable  # From settings to the stages it needs
+    tables: tuple = ()  # Functions from seeds to a table
+    figure: Callable | None = None  # From seeds to a matplotlib figure
+    caption: str = ""  # Of the figure
+    alias: str = ""  # Another name, if it has one
+    extra: str = ""  # What it needs to be installed: an extra of this package
+    static: bool = False  # Is there nothing to run?
+    scales: tuple = ("mini", "quick", "small", "paper")  # Where it can run
+    note: str = ""  # What the result does not show, for the miniature's report
+
 
 EXPERIMENTS = {}
-SCALES = 'mini','quick','small','paper'
-ORACLE = SCALES[:2] # where somebody knows the truth
+SCALES = "mini", "quick", "small", "paper"
+ORACLE = SCALES[:2]  # where somebody knows the truth
 
 # %% ../nbs/06_ablations.ipynb #c236cd2c
 def _here(c, stages):
-    "Those that a scale has"; return [s for s in stages if (s!='teacher' or c.asked) and (s not in PEERS or c.peers())]
+    "Those that a scale has"
+    return [s for s in stages if (s != "teacher" or c.asked) and (s not in PEERS or c.peers())]
+
+
 def _models(*names):
     "Examinations of models by their names in the paper, where a scale has them"
-    return lambda c: [f'eval_{s}' for s in _here(c, ('alpaca', *(MODELS[n] for n in names)))]
+    return lambda c: [f"eval_{s}" for s in _here(c, ("alpaca", *(MODELS[n] for n in names)))]
+
+
 def _knob(key):
-    "Examinations of all values of a knob"; return lambda c: [f'eval_{s}' for s in ('alpaca', *sweeps(c)[key].values())]
+    "Examinations of all values of a knob"
+    return lambda c: [f"eval_{s}" for s in ("alpaca", *sweeps(c)[key].values())]
+
+
 def _all(*needs):
     "Names of stages, and functions that give such names, as one such function"
-    def of(c): return [s for o in needs for s in ([o] if isinstance(o, str) else o(c))]
+
+    def of(c):
+        return [s for o in needs for s in ([o] if isinstance(o, str) else o(c))]
+
     return lambda c: list(dict.fromkeys(of(c)))
-PUBLISHED = {**PAPER_TABLES['table1'], **PAPER_TABLES['table3'], **PAPER_TABLES['table8'],
-    'PPO':PAPER_TABLES['table1']['PPO-sim']}
-def _table(names, columns=TABLE1, published=PUBLISHED, others=False): # others: rows of models that were examined only
-    return lambda seeds: models_table(seeds, [*names, *(m for m in seeds[0]['models'] if others and m not in MODELS)],
-        columns, published)
-def _sweep(key, first, show='{:g}'.format): return lambda seeds: sweep_table(seeds, key, first, show)
+
+
+PUBLISHED = {
+    **PAPER_TABLES["table1"],
+    **PAPER_TABLES["table3"],
+    **PAPER_TABLES["table8"],
+    "PPO": PAPER_TABLES["table1"]["PPO-sim"],
+}
+
+
+def _table(
+    names, columns=TABLE1, published=PUBLISHED, others=False
+):  # others: rows of models that were examined only
+    return lambda seeds: models_table(
+        seeds,
+        [*names, *(m for m in seeds[0]["models"] if others and m not in MODELS)],
+        columns,
+        published,
+    )
+
+
+def _sweep(key, first, show="{:g}".format):
+    return lambda seeds: sweep_table(seeds, key, first, show)
 
 # %% ../nbs/06_ablations.ipynb #f5d54ac5
 def section_of(
-    name:str, # In `EXPERIMENTS`
-    seeds:list, # Entries of a results.json; none for the section's heading alone
-    note:bool=False, # With what the miniature's result does not show?
-)->Section: # For the report
+    name: str,  # In `EXPERIMENTS`
+    seeds: list,  # Entries of a results.json; none for the section's heading alone
+    note: bool = False,  # With what the miniature's result does not show?
+) -> Section:  # For the report
     "An experiment as a section of the report"
-    e,blocks = EXPERIMENTS[name],[]
+    e, blocks = EXPERIMENTS[name], []
     figs = {name: e.figure(seeds)} if e.figure and seeds else {}
-    if figs: blocks.append(('figure', name, e.caption))
-    if seeds or e.static: blocks += [('table', f(seeds)) for f in e.tables]
-    if note and e.note: blocks.append(('p', e.note))
+    if figs:
+        blocks.append(("figure", name, e.caption))
+    if seeds or e.static:
+        blocks += [("table", f(seeds)) for f in e.tables]
+    if note and e.note:
+        blocks.append(("p", e.note))
     return Section(e.title, e.paper, e.question, e.expected, blocks, figs, name)
 
 # %% ../nbs/06_ablations.ipynb #59226050
 def claims_of(
-    names, # In `EXPERIMENTS`
-)->list: # Of `CLAIMS`
+    names,  # In `EXPERIMENTS`
+) -> list:  # Of `CLAIMS`
     "Claims that belong to experiments"
     return [c for c in CLAIMS if any(belongs(c, section_of(o, [])) for o in names)]
 
 # %% ../nbs/06_ablations.ipynb #c18c648b
-_TABLE1 = 'LLaMA','Alpaca','PPO','Tuna_p','Tuna_c','Tuna_c (PRM)','Tuna'
-_CONTROLS = 'Alpaca, as many steps','SFT on top-ranked','best-of-4 SFT','Teacher'
-EXPERIMENTS['table1'] = Experiment('Main results', 'Table 1, §3.3', 'Which model is better than Alpaca, and on what?',
-    'Both rankings help on all benchmarks, one after the other most of all; PPO is judged well and loses where answers '
-    'are checked.', _all(_models(*_TABLE1, *_CONTROLS), lambda c: [f'eval_ext_{i}' for i in range(len(c.external))]),
-    (_table((*_TABLE1, *_CONTROLS), others=True),), lambda seeds: plot_models(seeds, (*_TABLE1, *_CONTROLS)),
-    'Models on the three benchmarks.', note="What this table does not show: Super NI rewards the form of a "
+_TABLE1 = "LLaMA", "Alpaca", "PPO", "Tuna_p", "Tuna_c", "Tuna_c (PRM)", "Tuna"
+_CONTROLS = "Alpaca, as many steps", "SFT on top-ranked", "best-of-4 SFT", "Teacher"
+EXPERIMENTS["table1"] = Experiment(
+    "Main results",
+    "Table 1, §3.3",
+    "Which model is better than Alpaca, and on what?",
+    "Both rankings help on all benchmarks, one after the other most of all; PPO is judged well and loses where answers "
+    "are checked.",
+    _all(
+        _models(*_TABLE1, *_CONTROLS), lambda c: [f"eval_ext_{i}" for i in range(len(c.external))]
+    ),
+    (_table((*_TABLE1, *_CONTROLS), others=True),),
+    lambda seeds: plot_models(seeds, (*_TABLE1, *_CONTROLS)),
+    "Models on the three benchmarks.",
+    note="What this table does not show: Super NI rewards the form of a "
     "sentence (an always wrong full sentence scores 70), so a base model that writes sentences can lie above "
     "Alpaca. Alpaca's SFT loss is averaged over responses, as in Eq. 2, which makes it weaker than usual trainers "
-    "would. SFT on the teacher's top-ranked response is the control to compare Tuna_p with.")
+    "would. SFT on the teacher's top-ranked response is the control to compare Tuna_p with.",
+)
 
 # %% ../nbs/06_ablations.ipynb #d1c3e6a4
 def annotators_table(
-    seeds:list, # Entries of a results.json
-)->Table: # Points, with the paper's below
+    seeds: list,  # Entries of a results.json
+) -> Table:  # Points, with the paper's below
     "Simulated annotators' points (Table 2)"
-    got = [s['annotators'] for s in seeds if 'scores' in s.get('annotators', {})]
-    names = list(got[0]['scores']) if got else []
-    rows = {n: dict(score=over_seeds([g['scores'][n] for g in got])) for n in names}
-    paper = {n: [x] for n,(x,_) in TABLE2.items()}
-    t = results_table(rows, base='Alpaca' if 'Alpaca' in rows else None,
-        columns=[Column('score', 'points, 1 to 5', 'high', False, digits=2)], published=paper,
-        published_names={'PPO':'PPO-sim'})
-    return Table(t.head, t.body, 'System')
+    got = [s["annotators"] for s in seeds if "scores" in s.get("annotators", {})]
+    names = list(got[0]["scores"]) if got else []
+    rows = {n: {"score": over_seeds([g["scores"][n] for g in got])} for n in names}
+    paper = {n: [x] for n, (x, _) in TABLE2.items()}
+    t = results_table(
+        rows,
+        base="Alpaca" if "Alpaca" in rows else None,
+        columns=[Column("score", "points, 1 to 5", "high", False, digits=2)],
+        published=paper,
+        published_names={"PPO": "PPO-sim"},
+    )
+    return Table(t.head, t.body, "System")
 
-EXPERIMENTS['table2'] = Experiment('Ranked by annotators', 'Table 2, §3.3',
-    'Do people who know what is good prefer Tuna?',
-    'All tuned models above Alpaca, Tuna significantly above all others (3.80 of 5 points).',
-    _all('annotators'), (annotators_table,))
+
+EXPERIMENTS["table2"] = Experiment(
+    "Ranked by annotators",
+    "Table 2, §3.3",
+    "Do people who know what is good prefer Tuna?",
+    "All tuned models above Alpaca, Tuna significantly above all others (3.80 of 5 points).",
+    _all("annotators"),
+    (annotators_table,),
+)
 
 # %% ../nbs/06_ablations.ipynb #d31c0417
-_TABLE3 = tuple(PAPER_TABLES['table3'])
-EXPERIMENTS['table3'] = Experiment('Combinations of the two rankings', 'Table 3, §3.4',
-    'Is it the number of responses? And does the order of the rankings matter?',
-    'Alpaca-Mul gains little; the judge after the teacher (Tuna) is better than the teacher after the judge (Tuna_cp) '
-    'and than mixtures.', _models(*_TABLE3), (_table(_TABLE3),),
+_TABLE3 = tuple(PAPER_TABLES["table3"])
+EXPERIMENTS["table3"] = Experiment(
+    "Combinations of the two rankings",
+    "Table 3, §3.4",
+    "Is it the number of responses? And does the order of the rankings matter?",
+    "Alpaca-Mul gains little; the judge after the teacher (Tuna) is better than the teacher after the judge (Tuna_cp) "
+    "and than mixtures.",
+    _models(*_TABLE3),
+    (_table(_TABLE3),),
     lambda seeds: plot_models(seeds, _TABLE3),
-        'Combinations of probabilistic and contextual ranking.')
+    "Combinations of probabilistic and contextual ranking.",
+)
 
 # %% ../nbs/06_ablations.ipynb #a354d270
 def plot_lambda(
-    seeds:list, # The results of independent runs
-): # Matplotlib figure
+    seeds: list,  # The results of independent runs
+):  # Matplotlib figure
     "Benchmarks over the weight λ of the original response (Figure 2)"
-    return plot_sweep(seeds, 'lambda', 'weight λ', marks={1.:'paper'})
+    return plot_sweep(seeds, "lambda", "weight λ", marks={1.0: "paper"})
 
-EXPERIMENTS['lambda'] = Experiment('The weight of the original response', 'Figure 2, §3.4',
-    'What does the weight λ of the original response do?',
-    'Larger λ helps where answers are checked and not necessarily where they are judged.', _knob('lambda'),
-        (_sweep('lambda', 'Tuna_c', 'λ = {:g}'.format),), plot_lambda,
-    'Tuna_c with other weights λ of the original response.', 'fig2')
+
+EXPERIMENTS["lambda"] = Experiment(
+    "The weight of the original response",
+    "Figure 2, §3.4",
+    "What does the weight λ of the original response do?",
+    "Larger λ helps where answers are checked and not necessarily where they are judged.",
+    _knob("lambda"),
+    (_sweep("lambda", "Tuna_c", "λ = {:g}".format),),
+    plot_lambda,
+    "Tuna_c with other weights λ of the original response.",
+    "fig2",
+)
 
 # %% ../nbs/06_ablations.ipynb #80083353
 def plot_data_size(
-    seeds:list, # The results of independent runs
-): # Matplotlib figure
+    seeds: list,  # The results of independent runs
+):  # Matplotlib figure
     "Benchmarks over the amount of probabilistic rankings (Figure 3)"
-    return plot_sweep(seeds, 'data_size', 'rankings used, %', xs=lambda vs: [100*v for v in vs],
-        show=lambda v: f'{100*v:g}')
+    return plot_sweep(
+        seeds,
+        "data_size",
+        "rankings used, %",
+        xs=lambda vs: [100 * v for v in vs],
+        show=lambda v: f"{100 * v:g}",
+    )
 
-EXPERIMENTS['data_size'] = Experiment('The amount of probabilistic rankings', 'Figure 3, §3.4',
+
+EXPERIMENTS["data_size"] = Experiment(
+    "The amount of probabilistic rankings",
+    "Figure 3, §3.4",
     "How many of the teacher's rankings are enough?",
-    '13K of 52K are enough for Super NI and LMentry, 24K for the judge.', _knob('data_size'),
-        (_sweep('data_size', 'Tuna_p', '{:.0%} of the rankings'.format),), plot_data_size,
-    'Tuna_p with a part of its rankings; none is Alpaca.', 'fig3')
+    "13K of 52K are enough for Super NI and LMentry, 24K for the judge.",
+    _knob("data_size"),
+    (_sweep("data_size", "Tuna_p", "{:.0%} of the rankings".format),),
+    plot_data_size,
+    "Tuna_p with a part of its rankings; none is Alpaca.",
+    "fig3",
+)
 
 # %% ../nbs/06_ablations.ipynb #b5d18f0d
 def length_by_rank(
-    ranked_ds, # Ranked records: anything `load_ranked` reads
-    tokenizer=None, # transformers tokenizer; None counts words, that is, what stands between spaces
-)->list: # Mean length of the responses of rank 1, 2, ...
+    ranked_ds,  # Ranked records: anything `load_ranked` reads
+    tokenizer=None,  # transformers tokenizer; None counts words, that is, what stands between spaces
+) -> list:  # Mean length of the responses of rank 1, 2, ...
     "How long the responses of each rank are (Table 4)"
-    rows = load_ranked(ranked_ds, blank_output='keep')['responses']
-    if tokenizer is None: return mean_by_place([[len(t.split()) for t in ts] for ts in rows])
-    return mean_by_place(token_lengths(dict(responses=rows), tokenizer))
+    rows = load_ranked(ranked_ds, blank_output="keep")["responses"]
+    if tokenizer is None:
+        return mean_by_place([[len(t.split()) for t in ts] for ts in rows])
+    return mean_by_place(token_lengths({"responses": rows}, tokenizer))
 
 # %% ../nbs/06_ablations.ipynb #0af73e3d
-TABLE4 = {'contextual ranking':JUDGED['lengths'], 'prob. ranking':[55.8,54.3,52.5,49.4],
-    'PRM':[69.2,57.8,50.9,44.7]}
+TABLE4 = {
+    "contextual ranking": JUDGED["lengths"],
+    "prob. ranking": [55.8, 54.3, 52.5, 49.4],
+    "PRM": [69.2, 57.8, 50.9, 44.7],
+}
 
-RANKINGS = {'contextual ranking':'contextual ranking', 'prob. ranking':'probabilistic ranking',
-    'PRM':'proxy model (PRM)'}
+RANKINGS = {
+    "contextual ranking": "contextual ranking",
+    "prob. ranking": "probabilistic ranking",
+    "PRM": "proxy model (PRM)",
+}
+
 
 def plot_length_bias(
-    seeds:list, # The results of independent runs
-): # Matplotlib figure
+    seeds: list,  # The results of independent runs
+):  # Matplotlib figure
     "Length by rank, here and in the paper, and share of right answers by rank (Table 4)"
-    panels = [('Miniature', 'tokens', collect(seeds, 'length_by_rank')),
-        ('Paper, Table 4', 'tokens', collect([dict(length_by_rank=TABLE4)], 'length_by_rank'))]
-    if all(o.get('quality_by_rank') for o in seeds):
-        right = [dict(q={k:[100*x for x in xs] for k,xs in o['quality_by_rank'].items()}) for o in seeds]
-        panels.append(('Miniature', 'right answers, %', collect(right, 'q')))
+    panels = [
+        ("Miniature", "tokens", collect(seeds, "length_by_rank")),
+        ("Paper, Table 4", "tokens", collect([{"length_by_rank": TABLE4}], "length_by_rank")),
+    ]
+    if all(o.get("quality_by_rank") for o in seeds):
+        right = [
+            {"q": {k: [100 * x for x in xs] for k, xs in o["quality_by_rank"].items()}}
+            for o in seeds
+        ]
+        panels.append(("Miniature", "right answers, %", collect(right, "q")))
+
     def draw(axs):
-        for ax,(title,unit,grid) in zip(axs, panels):
+        for ax, (title, unit, grid) in zip(axs, panels):
             draw_lines(ax, grid, RANKINGS, list(grid))
-            ax.set(title=title, ylabel=unit, xlabel='rank', xticks=list(grid), ylim=(0, 1.05*ax.get_ylim()[1]))
-        axs[0].figure.legend(*axs[1].get_legend_handles_labels(), loc='outside lower center', ncol=3)
+            ax.set(
+                title=title,
+                ylabel=unit,
+                xlabel="rank",
+                xticks=list(grid),
+                ylim=(0, 1.05 * ax.get_ylim()[1]),
+            )
+        axs[0].figure.legend(
+            *axs[1].get_legend_handles_labels(), loc="outside lower center", ncol=3
+        )
+
     return draw_panels(draw, len(panels))
 
 # %% ../nbs/06_ablations.ipynb #6b8c06f8
 def length_table(
-    seeds:list, # The results of independent runs
-)->Table: # Rows of the miniature, then the paper's
+    seeds: list,  # The results of independent runs
+) -> Table:  # Rows of the miniature, then the paper's
     "Mean tokens by rank (Table 4)"
-    grid = collect(seeds, 'length_by_rank')
+    grid = collect(seeds, "length_by_rank")
     rows = {name: [over_seeds(grid[r][name]) for r in grid] for name in grid[1]}
-    paper = {f'{name}, paper': xs+[None]*(len(grid)-4) for name,xs in TABLE4.items()}
-    t = results_table(rows|paper, base=None, columns=[Column(str(r), f'rank {r}', '') for r in grid])
-    return Table(t.head, t.body, 'Ranking')
+    paper = {f"{name}, paper": xs + [None] * (len(grid) - 4) for name, xs in TABLE4.items()}
+    t = results_table(
+        rows | paper, base=None, columns=[Column(str(r), f"rank {r}", "") for r in grid]
+    )
+    return Table(t.head, t.body, "Ranking")
 
-EXPERIMENTS['length'] = Experiment('Length and truth by rank', 'Table 4, §3.4', 'How long are the responses of each '
-    'rank, and how true?', "The judge puts longer answers first, the proxy ranking model has inherited it, and the "
-        "teacher's order leans on length less.",
-    _all('ranks'), (length_table, quality_table, proxy_table), plot_length_bias,
-        'Length and truth of responses by rank; the middle panel is the paper.', 'table4')
+
+EXPERIMENTS["length"] = Experiment(
+    "Length and truth by rank",
+    "Table 4, §3.4",
+    "How long are the responses of each rank, and how true?",
+    "The judge puts longer answers first, the proxy ranking model has inherited it, and the "
+    "teacher's order leans on length less.",
+    _all("ranks"),
+    (length_table, quality_table, proxy_table),
+    plot_length_bias,
+    "Length and truth of responses by rank; the middle panel is the paper.",
+    "table4",
+)
 
 # %% ../nbs/06_ablations.ipynb #35dadfe6
 def plot_bias(
-    seeds:list, # The results of independent runs
-): # Matplotlib figure
+    seeds: list,  # The results of independent runs
+):  # Matplotlib figure
     "What a judge's taste for length does to rankings, to the model and to its examination"
-    panels = [('Its rankings', 'tokens, first - last', {'length_gap':''}),
-        ("Tuna_c's answers", 'tokens', {'tokens':''}),
-        ('Judged against Alpaca', 'wins, % of questions', {'own_win':'by that judge', 'own_lc':'at equal lengths',
-            'vicuna_win':'by a fair one'}), ('True rating', 'points, 0 to 15', {'rating':''})]
-    return plot_sweep(seeds, 'length_bias', 'points per word', panels, xs='scale')
+    panels = [
+        ("Its rankings", "tokens, first - last", {"length_gap": ""}),
+        ("Tuna_c's answers", "tokens", {"tokens": ""}),
+        (
+            "Judged against Alpaca",
+            "wins, % of questions",
+            {
+                "own_win": "by that judge",
+                "own_lc": "at equal lengths",
+                "vicuna_win": "by a fair one",
+            },
+        ),
+        ("True rating", "points, 0 to 15", {"rating": ""}),
+    ]
+    return plot_sweep(seeds, "length_bias", "points per word", panels, xs="scale")
 
-BIAS = [Column('length_gap', 'tokens, rank 1 less last', ''), Column('right_first', 'right at rank 1', '', False, '%',
-    0), Column('tokens', "tokens of an answer", ''), Column('own_win', 'wins, that judge', '', False, '%', 0),
-    Column('own_lc', 'at equal lengths', '', False, '%', 0),
-    Column('vicuna_win', 'wins, fair judge', '', False, '%', 0), Column('rating', 'true rating', '', digits=1),
-        *TABLE1[:3]]
-EXPERIMENTS['length_bias'] = Experiment('A judge with a taste for length', 'ours, after §3.4',
+
+BIAS = [
+    Column("length_gap", "tokens, rank 1 less last", ""),
+    Column("right_first", "right at rank 1", "", False, "%", 0),
+    Column("tokens", "tokens of an answer", ""),
+    Column("own_win", "wins, that judge", "", False, "%", 0),
+    Column("own_lc", "at equal lengths", "", False, "%", 0),
+    Column("vicuna_win", "wins, fair judge", "", False, "%", 0),
+    Column("rating", "true rating", "", digits=1),
+    *TABLE1[:3],
+]
+EXPERIMENTS["length_bias"] = Experiment(
+    "A judge with a taste for length",
+    "ours, after §3.4",
     "What does a judge's taste for length do to rankings, to the model and to each benchmark?",
-    'Longer, not truer answers; the same judge is content, a fair one and the benchmarks are not.',
-    _all(_knob('length_bias'), 'ranks_length_bias'),
-        (lambda seeds: sweep_table(seeds, 'length_bias', 'points per word', '{:+g}'.format, BIAS),), plot_bias,
-        'A judge that adds points for each word, and Tuna_c trained on its rankings.', scales=ORACLE)
+    "Longer, not truer answers; the same judge is content, a fair one and the benchmarks are not.",
+    _all(_knob("length_bias"), "ranks_length_bias"),
+    (lambda seeds: sweep_table(seeds, "length_bias", "points per word", "{:+g}".format, BIAS),),
+    plot_bias,
+    "A judge that adds points for each word, and Tuna_c trained on its rankings.",
+    scales=ORACLE,
+)
 
 # %% ../nbs/06_ablations.ipynb #dc82e7be
 def plot_beta(
-    seeds:list, # The results of independent runs
-): # Matplotlib figure
+    seeds: list,  # The results of independent runs
+):  # Matplotlib figure
     "Likelihood of expert answers, length and wins over the length penalty β (Table 5)"
-    panels = [('Expert answers', 'NLL, nats per token', {'nll':''}), ("Tuna_p's answers", 'tokens', {'tokens':''}),
-        ('Judged against Alpaca', '% of questions', {'vicuna_win':'win', 'vicuna_lose':'lose', 'vicuna_tie':'tie'})]
-    return plot_sweep(seeds, 'beta', 'length penalty β', panels, xs='scale', marks={1.3:'paper'})
+    panels = [
+        ("Expert answers", "NLL, nats per token", {"nll": ""}),
+        ("Tuna_p's answers", "tokens", {"tokens": ""}),
+        (
+            "Judged against Alpaca",
+            "% of questions",
+            {"vicuna_win": "win", "vicuna_lose": "lose", "vicuna_tie": "tie"},
+        ),
+    ]
+    return plot_sweep(seeds, "beta", "length penalty β", panels, xs="scale", marks={1.3: "paper"})
 
-PAPER_NLL = dict(zip((.9, 1., 1.1, 1.2, 1.3, 1.4), (2.14, 2.12, 2.11, 2.10, 2.09, 2.09)))
+
+PAPER_NLL = dict(zip((0.9, 1.0, 1.1, 1.2, 1.3, 1.4), (2.14, 2.12, 2.11, 2.10, 2.09, 2.09)))
+
+
 def beta_table(
-    seeds:list, # The results of independent runs
-)->Table: # With the paper's NLL in the last column
+    seeds: list,  # The results of independent runs
+) -> Table:  # With the paper's NLL in the last column
     "Likelihood of expert answers by β (Table 5)"
-    t = sweep_table(seeds, 'beta', 'β', '{:g}'.format, [Column('nll', 'NLL per token', 'low', False, digits=3),
-        Column('tokens', 'tokens of an answer', '', False)])
-    body = [(n, [*cells, (f'{PAPER_NLL[float(n)]:.2f}' if float(n) in PAPER_NLL else '-', False)])
-        for n,cells in t.body if n!='Alpaca']
-    return Table([*t.head, 'NLL in the paper'], body, 'β')
+    t = sweep_table(
+        seeds,
+        "beta",
+        "β",
+        "{:g}".format,
+        [
+            Column("nll", "NLL per token", "low", False, digits=3),
+            Column("tokens", "tokens of an answer", "", False),
+        ],
+    )
+    body = [
+        (n, [*cells, (f"{PAPER_NLL[float(n)]:.2f}" if float(n) in PAPER_NLL else "-", False)])
+        for n, cells in t.body
+        if n != "Alpaca"
+    ]
+    return Table([*t.head, "NLL in the paper"], body, "β")
 
-EXPERIMENTS['beta'] = Experiment('The length penalty β', 'Table 5, App. A', 'Which β makes expert answers likeliest?',
-    'NLL falls from 2.14 at β = 0.9 to 2.09 at 1.3 and 1.4; the paper takes 1.3.',
-    _all(_knob('beta'), lambda c: [f'nll_{s}' for s in sweeps(c)['beta'].values()]), (beta_table,), plot_beta,
-        'Tuna_p from rankings with other length penalties.', 'table5')
+
+EXPERIMENTS["beta"] = Experiment(
+    "The length penalty β",
+    "Table 5, App. A",
+    "Which β makes expert answers likeliest?",
+    "NLL falls from 2.14 at β = 0.9 to 2.09 at 1.3 and 1.4; the paper takes 1.3.",
+    _all(_knob("beta"), lambda c: [f"nll_{s}" for s in sweeps(c)["beta"].values()]),
+    (beta_table,),
+    plot_beta,
+    "Tuna_p from rankings with other length penalties.",
+    "table5",
+)
 
 # %% ../nbs/06_ablations.ipynb #aa0ee765
 def judges_table(
-    seeds:list, # Entries of a results.json
-)->Table:
+    seeds: list,  # Entries of a results.json
+) -> Table:
     "Lists and pairs, people and prompts, as measured in the miniature (App. F, G, H)"
-    got = [s['judges'] for s in seeds if 'judges' in s]
-    def row(name, paper, f, digits=2):
-        try: m,lo,hi = over_seeds([f(g) for g in got])
-        except (KeyError, TypeError): return [name, '-', paper] # nobody knows
-        return [name, f'{m:.{digits}f}'+('' if lo!=lo else f' ± {(hi-lo)/2:.{digits}f}'), paper]
-    both = lambda k,w: lambda g: g['lists_and_pairs'][w][k]
-    rows = [row('tokens of a prompt with four responses, mean', '650', lambda g: g['prompts']['mean'], 0),
-        row("Spearman's ρ, judge and annotators", '0.72', lambda g: g['people']['spearman'][0]),
-        row("Spearman's ρ, judge and truth, lists of four", '-', lambda g: both('truth', 'listwise')(g)[0]),
-            row("Spearman's ρ, judge and truth, six pairs", '-', lambda g: both('truth', 'pairwise')(g)[0]),
-        row('requests for an instruction, pairs', '6', lambda g: both('requests', 'pairwise')(g)/both('records',
-            'pairwise')(g)), row('prompt tokens, pairs to lists', '-',
-            lambda g: g['lists_and_pairs']['ratio']['prompt_tokens']),
-        row('instructions with a loop, pairs, %', '-', lambda g: 100*both('cycles', 'pairwise')(g), 1)] if got else []
-    return plain_table('Measured', ['here', 'in the paper'], rows)
+    got = [s["judges"] for s in seeds if "judges" in s]
 
-EXPERIMENTS['judges'] = Experiment('What judging costs, and whether to trust it', 'Table 6, App. B, F, G, H',
-    'What does a ranking cost, as a list or as pairs, and do people agree with it?',
-    'Models are cheaper than people, lists cheaper than pairs; Spearman 0.72 with people; prompts of 650 tokens.',
-    _all('judges'), (judges_table, lambda seeds: cost_table(api_costs())), alias='table6')
+    def row(name, paper, f, digits=2):
+        try:
+            m, lo, hi = over_seeds([f(g) for g in got])
+        except (KeyError, TypeError):
+            return [name, "-", paper]  # nobody knows
+        return [
+            name,
+            f"{m:.{digits}f}" + ("" if lo != lo else f" ± {(hi - lo) / 2:.{digits}f}"),
+            paper,
+        ]
+
+    both = lambda k, w: lambda g: g["lists_and_pairs"][w][k]
+    rows = (
+        [
+            row(
+                "tokens of a prompt with four responses, mean",
+                "650",
+                lambda g: g["prompts"]["mean"],
+                0,
+            ),
+            row("Spearman's ρ, judge and annotators", "0.72", lambda g: g["people"]["spearman"][0]),
+            row(
+                "Spearman's ρ, judge and truth, lists of four",
+                "-",
+                lambda g: both("truth", "listwise")(g)[0],
+            ),
+            row(
+                "Spearman's ρ, judge and truth, six pairs",
+                "-",
+                lambda g: both("truth", "pairwise")(g)[0],
+            ),
+            row(
+                "requests for an instruction, pairs",
+                "6",
+                lambda g: both("requests", "pairwise")(g) / both("records", "pairwise")(g),
+            ),
+            row(
+                "prompt tokens, pairs to lists",
+                "-",
+                lambda g: g["lists_and_pairs"]["ratio"]["prompt_tokens"],
+            ),
+            row(
+                "instructions with a loop, pairs, %",
+                "-",
+                lambda g: 100 * both("cycles", "pairwise")(g),
+                1,
+            ),
+        ]
+        if got
+        else []
+    )
+    return plain_table("Measured", ["here", "in the paper"], rows)
+
+
+EXPERIMENTS["judges"] = Experiment(
+    "What judging costs, and whether to trust it",
+    "Table 6, App. B, F, G, H",
+    "What does a ranking cost, as a list or as pairs, and do people agree with it?",
+    "Models are cheaper than people, lists cheaper than pairs; Spearman 0.72 with people; prompts of 650 tokens.",
+    _all("judges"),
+    (judges_table, lambda seeds: cost_table(api_costs())),
+    alias="table6",
+)
 
 # %% ../nbs/06_ablations.ipynb #36b18b34
-TABLE7 = {**{k: (1e-5, 1, 128, 2) for k in ('Tuna_c','Tuna_p','mix-Tuna-52K')}, 'mix-Tuna-104K':(5e-6, 1, 128, 2),
-    **{k: (1e-6, 1, 128, 2) for k in ('Tuna','Tuna_cp-13K','Tuna_cp-39K','Tuna_cp-52K')}}
+TABLE7 = {
+    **dict.fromkeys(("Tuna_c", "Tuna_p", "mix-Tuna-52K"), (1e-05, 1, 128, 2)),
+    "mix-Tuna-104K": (5e-6, 1, 128, 2),
+    **dict.fromkeys(("Tuna", "Tuna_cp-13K", "Tuna_cp-39K", "Tuna_cp-52K"), (1e-06, 1, 128, 2)),
+}
+
 
 def recipe_table(
-    seeds=None, # Not needed: nothing is run
-)->Table: # Rate, epochs, batch size, warm-up: as published, and those of `RECIPES` where they differ
+    seeds=None,  # Not needed: nothing is run
+) -> (
+    Table
+):  # Rate, epochs, batch size, warm-up: as published, and those of `RECIPES` where they differ
     "Hyperparameters (Table 7)"
     from tuna_nb.train import RECIPES
-    ours = {k: (RECIPES[k].lr, RECIPES[k].epochs, RECIPES[k].batch_size, RECIPES[k].warmup) for k in TABLE7}
-    show = lambda a,b: f'{a:g}' if a==b else f'{a:g} (RECIPES: {b:g})'
-    return plain_table('Model', ['learning rate', 'epochs', 'batch size', 'warm-up steps'],
-        [[k, *map(show, v, ours[k])] for k,v in TABLE7.items()])
 
-EXPERIMENTS['recipes'] = Experiment('How each model is trained', 'Table 7, App. C', 'What are the hyperparameters?',
-    'One epoch of 128 instructions a step; 1e-5 from Alpaca, 1e-6 for a second ranking.', lambda c: [], (recipe_table,),
-    alias='table7', static=True)
+    ours = {
+        k: (RECIPES[k].lr, RECIPES[k].epochs, RECIPES[k].batch_size, RECIPES[k].warmup)
+        for k in TABLE7
+    }
+    show = lambda a, b: f"{a:g}" if a == b else f"{a:g} (RECIPES: {b:g})"
+    return plain_table(
+        "Model",
+        ["learning rate", "epochs", "batch size", "warm-up steps"],
+        [[k, *map(show, v, ours[k])] for k, v in TABLE7.items()],
+    )
+
+
+EXPERIMENTS["recipes"] = Experiment(
+    "How each model is trained",
+    "Table 7, App. C",
+    "What are the hyperparameters?",
+    "One epoch of 128 instructions a step; 1e-5 from Alpaca, 1e-6 for a second ranking.",
+    lambda c: [],
+    (recipe_table,),
+    alias="table7",
+    static=True,
+)
 
 # %% ../nbs/06_ablations.ipynb #d28349b5
-_TABLE8 = tuple(PAPER_TABLES['table8'])
-EXPERIMENTS['table8'] = Experiment('Other proxy ranking models', 'Table 8, App. D',
-    'Does a larger proxy ranking model, or the judge for a part of the data, help?',
-    'Neither does, and none reaches the judge itself on Super NI.', _models(*_TABLE8), (_table(_TABLE8),),
-    lambda seeds: plot_models(seeds, _TABLE8), 'Students of proxy ranking models, mean and 95 % interval over seeds.')
+_TABLE8 = tuple(PAPER_TABLES["table8"])
+EXPERIMENTS["table8"] = Experiment(
+    "Other proxy ranking models",
+    "Table 8, App. D",
+    "Does a larger proxy ranking model, or the judge for a part of the data, help?",
+    "Neither does, and none reaches the judge itself on Super NI.",
+    _models(*_TABLE8),
+    (_table(_TABLE8),),
+    lambda seeds: plot_models(seeds, _TABLE8),
+    "Students of proxy ranking models, mean and 95 % interval over seeds.",
+)
 
 # %% ../nbs/06_ablations.ipynb #bcb89491
-_TABLE10 = 'Alpaca','PPO','RLOO','DPO','RRHF','best-of-4 SFT','Tuna_c'
-EXPERIMENTS['table10'] = Experiment('Reinforcement learning and its peers', 'Table 10, App. I',
-    'With the same rankings and as many tokens, is Tuna_c better than PPO, RLOO, DPO and RRHF?',
-    "The paper's own PPO on GPT-4's rankings wins 55 % and loses 35 % against Alpaca.", _models(*_TABLE10),
-    (_table(_TABLE10, published={**PUBLISHED,
-    'PPO':[None]*3+PAPER_TABLES['table10']['Our PPO (w/ GPT4 ranking data)']}),),
+_TABLE10 = "Alpaca", "PPO", "RLOO", "DPO", "RRHF", "best-of-4 SFT", "Tuna_c"
+EXPERIMENTS["table10"] = Experiment(
+    "Reinforcement learning and its peers",
+    "Table 10, App. I",
+    "With the same rankings and as many tokens, is Tuna_c better than PPO, RLOO, DPO and RRHF?",
+    "The paper's own PPO on GPT-4's rankings wins 55 % and loses 35 % against Alpaca.",
+    _models(*_TABLE10),
+    (
+        _table(
+            _TABLE10,
+            published={
+                **PUBLISHED,
+                "PPO": [None] * 3 + PAPER_TABLES["table10"]["Our PPO (w/ GPT4 ranking data)"],
+            },
+        ),
+    ),
     lambda seeds: plot_models(seeds, _TABLE10),
-        'Methods that learn from the same rankings, mean and 95 % interval over seeds.', extra='baselines')
+    "Methods that learn from the same rankings, mean and 95 % interval over seeds.",
+    extra="baselines",
+)
 
 # %% ../nbs/06_ablations.ipynb #53d5f268
-_BERT = [Column('bert_0shot', 'Super NI 0-shot', digits=3), Column('bert_2shot', 'Super NI 2-shot', digits=3)]
-_TABLE11 = 'Alpaca','PPO','Tuna_p','Tuna_c','Tuna'
-EXPERIMENTS['table11'] = Experiment('BERTScore', 'Table 11, App. J',
-    'Does another metric than ROUGE-L say the same of Super NI?', 'The same trends.',
-    lambda c: [f'bert_{s}' for s in _here(c, BERT)],
-    (_table(_TABLE11, _BERT, {k if k!='PPO-sim' else 'PPO': v for k,v in PAPER_TABLES['table11'].items()}),),
-        extra='bertscore')
+_BERT = [
+    Column("bert_0shot", "Super NI 0-shot", digits=3),
+    Column("bert_2shot", "Super NI 2-shot", digits=3),
+]
+_TABLE11 = "Alpaca", "PPO", "Tuna_p", "Tuna_c", "Tuna"
+EXPERIMENTS["table11"] = Experiment(
+    "BERTScore",
+    "Table 11, App. J",
+    "Does another metric than ROUGE-L say the same of Super NI?",
+    "The same trends.",
+    lambda c: [f"bert_{s}" for s in _here(c, BERT)],
+    (
+        _table(
+            _TABLE11,
+            _BERT,
+            {k if k != "PPO-sim" else "PPO": v for k, v in PAPER_TABLES["table11"].items()},
+        ),
+    ),
+    extra="bertscore",
+)
 
 # %% ../nbs/06_ablations.ipynb #639802e6
 def answers_table(
-    seeds:list, # Entries of a results.json
-)->Table: # Of the first seed
+    seeds: list,  # Entries of a results.json
+) -> Table:  # Of the first seed
     "Answers of several models to the same questions (Tables 12 and 13)"
     blocks = example_blocks(seeds[0])
-    return blocks[0][1] if blocks else plain_table('Question', [], [])
+    return blocks[0][1] if blocks else plain_table("Question", [], [])
 
-EXPERIMENTS['examples'] = Experiment('Answers side by side', 'Tables 12 and 13, App. K', 'What do the models say?',
-    'Tuna answers with more detail.', _models(*_TABLE1), (answers_table,), alias='table12')
+
+EXPERIMENTS["examples"] = Experiment(
+    "Answers side by side",
+    "Tables 12 and 13, App. K",
+    "What do the models say?",
+    "Tuna answers with more detail.",
+    _models(*_TABLE1),
+    (answers_table,),
+    alias="table12",
+)
 
 # %% ../nbs/06_ablations.ipynb #68b0ec4d
-EXPERIMENTS['margin'] = Experiment('The margin', 'ours', 'What does the margin m of Eq. 5 do?',
-    'Little, up to the size of typical differences.', _knob('margin'), (_sweep('margin', 'Tuna_c', 'm = {:g}'.format),),
-    lambda seeds: plot_sweep(seeds, 'margin', 'margin m', show=lambda v: f'{v:g}'.replace('0.', '.'),
-        marks={.1:'paper'}), 'Tuna_c with other margins.')
-EXPERIMENTS['n_responses'] = Experiment('The number of responses', 'ours',
-    'How many responses to an instruction are worth ranking?', 'More are better, at more cost.', _knob('n_responses'),
-    (_sweep('n_responses', 'Tuna_c', 'N = {:g}'.format),),
-    lambda seeds: plot_sweep(seeds, 'n_responses', 'responses N', marks={4.:'paper'}),
-        'Tuna_c from rankings of more or fewer responses.')
-EXPERIMENTS['reduction'] = Experiment('How the loss is reduced', 'ours, after Eq. 4',
-    "Does the released code's loss do as well as the paper's?", 'There is no reason why not.', _knob('reduction'),
-    (_sweep('reduction', 'Tuna_c', str),))
+EXPERIMENTS["margin"] = Experiment(
+    "The margin",
+    "ours",
+    "What does the margin m of Eq. 5 do?",
+    "Little, up to the size of typical differences.",
+    _knob("margin"),
+    (_sweep("margin", "Tuna_c", "m = {:g}".format),),
+    lambda seeds: plot_sweep(
+        seeds,
+        "margin",
+        "margin m",
+        show=lambda v: f"{v:g}".replace("0.", "."),
+        marks={0.1: "paper"},
+    ),
+    "Tuna_c with other margins.",
+)
+EXPERIMENTS["n_responses"] = Experiment(
+    "The number of responses",
+    "ours",
+    "How many responses to an instruction are worth ranking?",
+    "More are better, at more cost.",
+    _knob("n_responses"),
+    (_sweep("n_responses", "Tuna_c", "N = {:g}".format),),
+    lambda seeds: plot_sweep(seeds, "n_responses", "responses N", marks={4.0: "paper"}),
+    "Tuna_c from rankings of more or fewer responses.",
+)
+EXPERIMENTS["reduction"] = Experiment(
+    "How the loss is reduced",
+    "ours, after Eq. 4",
+    "Does the released code's loss do as well as the paper's?",
+    "There is no reason why not.",
+    _knob("reduction"),
+    (_sweep("reduction", "Tuna_c", str),),
+)
 
 # %% ../nbs/06_ablations.ipynb #b26cb3f9
 def plot_noise(
-    seeds:list, # The results of independent runs
-): # Matplotlib figure
+    seeds: list,  # The results of independent runs
+):  # Matplotlib figure
     "What a judge's errors do to rankings and to the model"
-    panels = [('Its rankings', "Spearman's ρ with the truth", {'agreement':''}),
-        ('Judged against Alpaca', '% of questions', {'vicuna_win':'win', 'vicuna_lose':'lose', 'vicuna_tie':'tie'}),
-        ('Super NI', 'ROUGE-L', {'super_ni_0shot':'0-shot', 'super_ni_2shot':'2-shot'})]
-    return plot_sweep(seeds, 'judge_noise', 'random marks, %', panels, show=lambda v: f'{100*v:g}')
+    panels = [
+        ("Its rankings", "Spearman's ρ with the truth", {"agreement": ""}),
+        (
+            "Judged against Alpaca",
+            "% of questions",
+            {"vicuna_win": "win", "vicuna_lose": "lose", "vicuna_tie": "tie"},
+        ),
+        ("Super NI", "ROUGE-L", {"super_ni_0shot": "0-shot", "super_ni_2shot": "2-shot"}),
+    ]
+    return plot_sweep(
+        seeds, "judge_noise", "random marks, %", panels, show=lambda v: f"{100 * v:g}"
+    )
 
-NOISE = [Column('agreement', 'ρ with the truth', '', digits=2), Column('right_first', 'right at rank 1', '', False, '%',
-    0), *TABLE1, Column('rating', 'true rating', '', digits=1)]
-EXPERIMENTS['judge_noise'] = Experiment('How wrong may the judge be?', 'ours',
-    'At which rate of errors does contextual ranking stop to help?', 'It degrades as the rankings do.',
-    _all(_knob('judge_noise'), 'ranks_judge_noise'),
-    (lambda seeds: sweep_table(seeds, 'judge_noise', 'random marks', '{:.0%}'.format, NOISE),), plot_noise,
-        'Tuna_c from rankings of a judge whose marks are partly random.', scales=ORACLE)
-EXPERIMENTS['votes'] = Experiment('Votes against noise', 'ours',
-    'Do several verdicts on each record help when the judge is noisy?', 'They win part of the loss back.',
-    _all(_knob('votes'), lambda c: ['ranks_votes'] if c.oracle else []),
-    (lambda seeds: sweep_table(seeds, 'votes', 'votes', '{:g}'.format, NOISE),))
+
+NOISE = [
+    Column("agreement", "ρ with the truth", "", digits=2),
+    Column("right_first", "right at rank 1", "", False, "%", 0),
+    *TABLE1,
+    Column("rating", "true rating", "", digits=1),
+]
+EXPERIMENTS["judge_noise"] = Experiment(
+    "How wrong may the judge be?",
+    "ours",
+    "At which rate of errors does contextual ranking stop to help?",
+    "It degrades as the rankings do.",
+    _all(_knob("judge_noise"), "ranks_judge_noise"),
+    (lambda seeds: sweep_table(seeds, "judge_noise", "random marks", "{:.0%}".format, NOISE),),
+    plot_noise,
+    "Tuna_c from rankings of a judge whose marks are partly random.",
+    scales=ORACLE,
+)
+EXPERIMENTS["votes"] = Experiment(
+    "Votes against noise",
+    "ours",
+    "Do several verdicts on each record help when the judge is noisy?",
+    "They win part of the loss back.",
+    _all(_knob("votes"), lambda c: ["ranks_votes"] if c.oracle else []),
+    (lambda seeds: sweep_table(seeds, "votes", "votes", "{:g}".format, NOISE),),
+)
 
 # %% ../nbs/06_ablations.ipynb #a526547a
-EXPERIMENTS['rounds'] = Experiment('More rounds', 'ours', 'Does contextual ranking keep improving when it is repeated?',
-    'Less each time.', _knob('rounds'),
-    (lambda seeds: sweep_table(seeds, 'rounds', 'rounds', '{:g}'.format,
-    [*TABLE1, Column('tokens', 'tokens of an answer', ''), Column('rating', 'true rating', '', digits=1)]),),
-    lambda seeds: plot_sweep(seeds, 'rounds', 'rounds'),
-        'Each round samples from the model of the one before; none is Alpaca.')
+EXPERIMENTS["rounds"] = Experiment(
+    "More rounds",
+    "ours",
+    "Does contextual ranking keep improving when it is repeated?",
+    "Less each time.",
+    _knob("rounds"),
+    (
+        lambda seeds: sweep_table(
+            seeds,
+            "rounds",
+            "rounds",
+            "{:g}".format,
+            [
+                *TABLE1,
+                Column("tokens", "tokens of an answer", ""),
+                Column("rating", "true rating", "", digits=1),
+            ],
+        ),
+    ),
+    lambda seeds: plot_sweep(seeds, "rounds", "rounds"),
+    "Each round samples from the model of the one before; none is Alpaca.",
+)
 
 # %% ../nbs/06_ablations.ipynb #7c4f2813
 def find_experiment(
-    name:str, # "lambda" or "fig2", and so on
-)->str: # Its name in `EXPERIMENTS`
+    name: str,  # "lambda" or "fig2", and so on
+) -> str:  # Its name in `EXPERIMENTS`
     "An experiment by its own name or by that of the paper's figure or table"
-    for k,e in EXPERIMENTS.items():
-        if name in (k, e.alias): return k
-    raise TunaError(f"unknown experiment {name!r}; there are "
-        f"{', '.join(k+(f' ({e.alias})' if e.alias else '') for k,e in EXPERIMENTS.items())}")
+    for k, e in EXPERIMENTS.items():
+        if name in (k, e.alias):
+            return k
+    raise TunaError(
+        f"unknown experiment {name!r}; there are "
+        f"{', '.join(k + (f' ({e.alias})' if e.alias else '') for k, e in EXPERIMENTS.items())}"
+    )
 
-def experiments_table()->Table:
+
+def experiments_table() -> Table:
     "All experiments"
-    return plain_table('Name', ['also', 'in the paper', 'question', 'scales', 'needs'],
-        [[k, e.alias, e.paper, e.question, ' '.join(o for o in e.scales if o!='quick'), e.extra]
-        for k,e in EXPERIMENTS.items()])
+    return plain_table(
+        "Name",
+        ["also", "in the paper", "question", "scales", "needs"],
+        [
+            [
+                k,
+                e.alias,
+                e.paper,
+                e.question,
+                " ".join(o for o in e.scales if o != "quick"),
+                e.extra,
+            ]
+            for k, e in EXPERIMENTS.items()
+        ],
+    )
 
 # %% ../nbs/06_ablations.ipynb #9e5725b8
 def _check_scale(scale):
-    if scale not in SCALES: raise TunaError(f"unknown scale {scale!r}; there are {', '.join(SCALES)}")
+    if scale not in SCALES:
+        raise TunaError(f"unknown scale {scale!r}; there are {', '.join(SCALES)}")
+
 
 def scale_settings(
-    scale:str, # One of `SCALES`
-    **given, # Fields of its settings
-): # Settings whose `stages()` can be run
+    scale: str,  # One of `SCALES`
+    **given,  # Fields of its settings
+):  # Settings whose `stages()` can be run
     "Settings of a scale"
     from tuna_nb.mini.paper import Config
+
     _check_scale(scale)
-    try: return dict(zip(SCALES, (Config, Config.quick, Real.small, Real)))[scale](**given)
-    except TypeError as e: raise TunaError(f"scale {scale}: {e}") from None
+    try:
+        return dict(zip(SCALES, (Config, Config.quick, Real.small, Real)))[scale](**given)
+    except TypeError as e:
+        raise TunaError(f"scale {scale}: {e}") from None
+
 
 def pick_experiments(
-    names, # Names of experiments; one, a list, or None for all that the scale has
-    scale:str, # Where they are to run
-)->list: # Their names in `EXPERIMENTS`
+    names,  # Names of experiments; one, a list, or None for all that the scale has
+    scale: str,  # Where they are to run
+) -> list:  # Their names in `EXPERIMENTS`
     "Experiments by name, checked against a scale"
     _check_scale(scale)
-    if names is None: return [k for k,e in EXPERIMENTS.items() if scale in e.scales]
-    res = list(dict.fromkeys(find_experiment(o) for o in ([names] if isinstance(names, str) else names)))
+    if names is None:
+        return [k for k, e in EXPERIMENTS.items() if scale in e.scales]
+    res = list(
+        dict.fromkeys(find_experiment(o) for o in ([names] if isinstance(names, str) else names))
+    )
     for o in res:
         if scale not in EXPERIMENTS[o].scales:
-            raise TunaError(f"{o} cannot run at scale {scale!r}, only at {', '.join(EXPERIMENTS[o].scales)}")
+            raise TunaError(
+                f"{o} cannot run at scale {scale!r}, only at {', '.join(EXPERIMENTS[o].scales)}"
+            )
     return res
 
 # %% ../nbs/06_ablations.ipynb #47e4a342
 def stages_of(
-    names:list, # In `EXPERIMENTS`
-    cfg, # Settings of a scale
-)->dict: # Stages by name, parents first
+    names: list,  # In `EXPERIMENTS`
+    cfg,  # Settings of a scale
+) -> dict:  # Stages by name, parents first
     "All stages that experiments need"
     return needed(cfg.stages(), {s for o in names for s in EXPERIMENTS[o].stages(cfg)})
 
 # %% ../nbs/06_ablations.ipynb #510b7814
 def missing_extra(
-    name:str, # In `EXPERIMENTS`
-)->str: # What to install, or ''
+    name: str,  # In `EXPERIMENTS`
+) -> str:  # What to install, or ''
     "Does an experiment need something that is not installed?"
     e = EXPERIMENTS[name].extra
-    return '' if not e or importlib.util.find_spec(dict(bertscore='bert_score',
-        baselines='trl')[e]) else f"pip install 'tuna_nb[{e}]'"
+    return (
+        ""
+        if not e or importlib.util.find_spec({"bertscore": "bert_score", "baselines": "trl"}[e])
+        else f"pip install 'tuna_nb[{e}]'"
+    )
+
 
 def available(
-    names, # As for `chosen`
-    scale:str, # One of `SCALES`
-)->list: # Names of experiments
+    names,  # As for `chosen`
+    scale: str,  # One of `SCALES`
+) -> list:  # Names of experiments
     "Experiments by name; of all, those whose packages are installed, and a line on the others"
     res = pick_experiments(names, scale)
     lacking = {o: how for o in res if (how := missing_extra(o))} if names is None else {}
-    for o,how in lacking.items(): print(f"{o} is left out, it needs a package that is not here: {how}")
+    for o, how in lacking.items():
+        print(f"{o} is left out, it needs a package that is not here: {how}")
     return [o for o in res if o not in lacking]
 
 # %% ../nbs/06_ablations.ipynb #f288f9cf
 def gather(
-    cfg, # Settings
-    out, # Folder of stages
-    seeds, # Numbers of the seeds
-)->dict: # What results.json holds
+    cfg,  # Settings
+    out,  # Folder of stages
+    seeds,  # Numbers of the seeds
+) -> dict:  # What results.json holds
     "Whatever is finished in a folder"
+
     def entry(seed):
         sch = Schedule(cfg, out, [seed])
-        rec = {n: r for (_,n),r in sch.done.items()}
-        return seed_results(cfg, {n: r['result'] for n,r in rec.items()}, {n: r['cpu'] for n,r in rec.items()}, seed)
-    versions = dict(python=platform.python_version(),
-        **{n: importlib.metadata.version(n) for n in ('torch','transformers','tokenizers','datasets','openai')},
-        tuna_nb=tuna_nb.__version__)
-    return dict(config=json.loads(json.dumps(asdict(cfg))), versions=versions, machine=dict(cores=os.cpu_count()),
-        origin=origin(), seeds=[entry(s) for s in seeds])
+        rec = {n: r for (_, n), r in sch.done.items()}
+        return seed_results(
+            cfg,
+            {n: r["result"] for n, r in rec.items()},
+            {n: r["cpu"] for n, r in rec.items()},
+            seed,
+        )
+
+    versions = dict(
+        python=platform.python_version(),
+        **{
+            n: importlib.metadata.version(n)
+            for n in ("torch", "transformers", "tokenizers", "datasets", "openai")
+        },
+        tuna_nb=tuna_nb.__version__,
+    )
+    return {
+        "config": json.loads(json.dumps(asdict(cfg))),
+        "versions": versions,
+        "machine": {"cores": os.cpu_count()},
+        "origin": origin(),
+        "seeds": [entry(s) for s in seeds],
+    }
 
 # %% ../nbs/06_ablations.ipynb #09c1ac49
 def run_report(
-    names, # Names of experiments
-    scale:str, # mini, quick, small or paper
-    out, # Folder of stages, results and report
-    seeds:int=1, # Number of independent runs
-    workers:int|None=None, # Stages at a time; default 2 in miniature, else 1
-    links:tuple=(), # (address, text) of further pages
-    **given, # Fields of the scale's settings
-)->dict: # What results.json holds
+    names,  # Names of experiments
+    scale: str,  # mini, quick, small or paper
+    out,  # Folder of stages, results and report
+    seeds: int = 1,  # Number of independent runs
+    workers: int | None = None,  # Stages at a time; default 2 in miniature, else 1
+    links: tuple = (),  # (address, text) of further pages
+    **given,  # Fields of the scale's settings
+) -> dict:  # What results.json holds
     "Run experiments and write results, figures, tables and a report"
-    if seeds<1: raise TunaError(f"seeds must be 1 or more, got {seeds}")
-    names,cfg = pick_experiments(names, scale),scale_settings(scale, **given)
+    if seeds < 1:
+        raise TunaError(f"seeds must be 1 or more, got {seeds}")
+    names, cfg = pick_experiments(names, scale), scale_settings(scale, **given)
     for o in names:
-        if how := missing_extra(o): raise TunaError(f"{o} needs a package that is not here: {how}")
-    small,graph = scale in ORACLE,stages_of(names, cfg)
+        if how := missing_extra(o):
+            raise TunaError(f"{o} needs a package that is not here: {how}")
+    small, graph = scale in ORACLE, stages_of(names, cfg)
     cfg.check(graph)
-    try: run_stages(cfg, out, range(seeds), graph, workers=workers or (2 if small else 1), threads=1 if small else 0)
-    except TunaError: # some stage failed: report on what is whole, then say so
+    try:
+        run_stages(
+            cfg,
+            out,
+            range(seeds),
+            graph,
+            workers=workers or (2 if small else 1),
+            threads=1 if small else 0,
+        )
+    except TunaError:  # some stage failed: report on what is whole, then say so
         whole = [o for o in names if 0 in finished_seeds(cfg, out, [o])]
-        if whole: _report(whole, scale, cfg, out, links)
+        if whole:
+            _report(whole, scale, cfg, out, links)
         raise
     return _report(names, scale, cfg, out, links)
 
 # %% ../nbs/06_ablations.ipynb #2659b6ae
 def finished_seeds(cfg, out, names):
     "Numbers of the seeds for which experiments are whole, whoever ran them"
-    return [s for s in sorted(int(p.name[4:]) for p in Path(out).glob('seed*') if p.name[4:].isdigit())
-        if len((sch := Schedule(cfg, out, [s], stages_of(names, cfg))).done)==len(sch.todo)]
+    return [
+        s
+        for s in sorted(int(p.name[4:]) for p in Path(out).glob("seed*") if p.name[4:].isdigit())
+        if len((sch := Schedule(cfg, out, [s], stages_of(names, cfg))).done) == len(sch.todo)
+    ]
+
 
 def _report(names, scale, cfg, out, links):
     "Write results, figures, tables and the report, of these experiments and of all that are whole in the folder"
     seeds = finished_seeds(cfg, out, names)
-    names = [o for o in pick_experiments(None, scale) if o in names or seeds and not EXPERIMENTS[o].static
-        and {*seeds}<={*finished_seeds(cfg, out, [o])}]
+    names = [
+        o
+        for o in pick_experiments(None, scale)
+        if o in names
+        or seeds
+        and not EXPERIMENTS[o].static
+        and {*seeds} <= {*finished_seeds(cfg, out, [o])}
+    ]
     res = gather(cfg, out, seeds)
     claims = claims_of(names)
-    if scale=='quick':
-        res |= dict(title='Tuna in miniature, the quick run', about='The models of this quick run were trained for '
-            'seconds. They are toys, and their scores show nothing; what the run shows is that every step works on '
-            'this machine. The miniature itself (tuna_mini) takes some minutes.')
+    if scale == "quick":
+        res |= {
+            "title": "Tuna in miniature, the quick run",
+            "about": "The models of this quick run were trained for "
+            "seconds. They are toys, and their scores show nothing; what the run shows is that every step works on "
+            "this machine. The miniature itself (tuna_mini) takes some minutes.",
+        }
         claims = []
     if scale not in ORACLE:
-        res |= dict(title=f'Tuna, scale {scale}',
-            about=f'The base model is {cfg.base}, the teacher {cfg.teacher_model}, the judge {cfg.judge_model}.')
-        claims = [c for c in claims if not c.reason] # reasons are the miniature's
-    sections = [section_of(o, res['seeds'], scale=='mini') for o in names]
+        res |= {
+            "title": f"Tuna, scale {scale}",
+            "about": f"The base model is {cfg.base}, the teacher {cfg.teacher_model}, the judge {cfg.judge_model}.",
+        }
+        claims = [c for c in claims if not c.reason]  # reasons are the miniature's
+    sections = [section_of(o, res["seeds"], scale == "mini") for o in names]
     for s in sections:
-        write_text(Path(out)/'tables'/f'{s.key}.md', '\n\n'.join(b[1].markdown() for b in s.blocks if b[0]=='table')
-            +'\n')
+        write_text(
+            Path(out) / "tables" / f"{s.key}.md",
+            "\n\n".join(b[1].markdown() for b in s.blocks if b[0] == "table") + "\n",
+        )
     # answers stand at the end of any report
-    if res['seeds']: write_report(res, [s for s in sections if s.key!='examples'], out, links, claims)
+    if res["seeds"]:
+        write_report(res, [s for s in sections if s.key != "examples"], out, links, claims)
     return res
 
 # %% ../nbs/06_ablations.ipynb #9e5dbd35
 def run_experiments(
-    names=None, # One name or a list of them; None for all that the scale has
-    scale:str='mini', # mini; quick, which shows nothing but that it runs; small; paper
-    out='', # Folder of stages and results, where what is there is not done again; default runs/SCALE
-    seeds:int=1, # Number of independent runs
-    **given, # Fields of the scale's settings, and `workers`
-)->dict: # For each experiment the seeds' results, as its figure and tables take them
+    names=None,  # One name or a list of them; None for all that the scale has
+    scale: str = "mini",  # mini; quick, which shows nothing but that it runs; small; paper
+    out="",  # Folder of stages and results, where what is there is not done again; default runs/SCALE
+    seeds: int = 1,  # Number of independent runs
+    **given,  # Fields of the scale's settings, and `workers`
+) -> dict:  # For each experiment the seeds' results, as its figure and tables take them
     "Run experiments of the paper"
     names = available(names, scale)
-    res = run_report(names, scale, out or f'runs/{scale}', seeds, **given)
-    return {o: res['seeds'] for o in names}
+    res = run_report(names, scale, out or f"runs/{scale}", seeds, **given)
+    return dict.fromkeys(names, res["seeds"])
 
 # %% ../nbs/06_ablations.ipynb #e4f1e855
 def plan_lines(
-    names:list, # In `EXPERIMENTS`
-    cfg, # Settings
-    out, # Folder of stages
-    seeds:int=1, # Number of runs
-)->list: # Lines of text
+    names: list,  # In `EXPERIMENTS`
+    cfg,  # Settings
+    out,  # Folder of stages
+    seeds: int = 1,  # Number of runs
+) -> list:  # Lines of text
     "What a run would do"
     sch = Schedule(cfg, out, range(seeds), stages_of(names, cfg))
-    return [f"{'done' if (s,n) in sch.done else 'to do'}  seed {s}  {n}"+(f"  from {', '.join(sch.graph[n].parents)}"
-        if sch.graph[n].parents else '') for s,n in sch.todo]
+    return [
+        f"{'done' if (s, n) in sch.done else 'to do'}  seed {s}  {n}"
+        + (f"  from {', '.join(sch.graph[n].parents)}" if sch.graph[n].parents else "")
+        for s, n in sch.todo
+    ]
+
 
 def _given(scale, settings, external, **options):
     "Fields of the settings from options, laid over those of a file"
-    given = {**(read_document(settings) if settings else {}), **{k: v for k,v in options.items() if v}}
-    if external: given['external'] = tuple(tuple(o.split('=', 1)) for o in external.split(','))
-    if any(len(o)<2 for o in given.get('external', ())):
+    given = {
+        **(read_document(settings) if settings else {}),
+        **{k: v for k, v in options.items() if v},
+    }
+    if external:
+        given["external"] = tuple(tuple(o.split("=", 1)) for o in external.split(","))
+    if any(len(o) < 2 for o in given.get("external", ())):
         raise TunaError(f"--external must be NAME=MODEL with commas between, got {external!r}")
-    return given if scale in ORACLE else {**dict(bench_data=str(real_data() or '')), **given}
+    return given if scale in ORACLE else {"bench_data": str(real_data() or ""), **given}
 
 # %% ../nbs/06_ablations.ipynb #bf1cb144
 def _list_experiments():
-    for k,e in EXPERIMENTS.items(): print(f'{k:12} {e.alias:8} {e.paper:25} {e.question}')
-    return {k: dict(alias=e.alias, paper=e.paper, question=e.question) for k,e in EXPERIMENTS.items()}
+    for k, e in EXPERIMENTS.items():
+        print(f"{k:12} {e.alias:8} {e.paper:25} {e.question}")
+    return {
+        k: {"alias": e.alias, "paper": e.paper, "question": e.question}
+        for k, e in EXPERIMENTS.items()
+    }
+
 
 def _show_stages(lines):
-    print('\n'.join(lines))
-    return dict(stages=lines)
+    print("\n".join(lines))
+    return {"stages": lines}
 
 # %% ../nbs/06_ablations.ipynb #56d8eeba
-@command(example="""tuna_ablate --list
-tuna_ablate fig2 table4 --scale mini --seeds 3""")
+@command(
+    example="""tuna_ablate --list
+tuna_ablate fig2 table4 --scale mini --seeds 3"""
+)
 def tuna_ablate(
-    *names:str, # Experiments, such as fig2 or table10; all that the scale has if none is named
-    list:bool=False, # Print the experiments and stop
-    scale:str='mini', # mini, quick, small or paper
-    out:str='', # Folder of stages, results and report; default runs/SCALE
-    seeds:int=1, # Repeat everything with so many seeds; intervals need 2 or more
-    resume:bool=False, # Go on with what the folder has: this is what always happens; what fits no more is done anew
-    settings:str='', # JSON file with fields of the scale's settings
-    base:str='', # small, paper: folder or Hub id of the base model
-    base_small:str='', # small, paper: the smaller base of a proxy ranking model
-    teacher:str='', # small, paper: folder, Hub id, vllm:NAME or http://HOST/v1#NAME
-    judge:str='', # small, paper: the judge, named likewise
-    data:str='', # small, paper: instruction records
-    bench_data:str='', # small, paper: folder of the benchmarks; by default what TUNA_REAL_DATA names
-    experts:str='', # small, paper: expert answers for Table 5
-    external:str='', # small, paper: further rows of Table 1, NAME=MODEL with commas between
-    launch:str='', # small, paper: what starts training on several devices, such as "accelerate launch --config_file FILE"
-    workers:int|None=None, # Stages at a time
-    plan:bool=False, # Print what would be done and stop
-): # The report and what became of each claim
+    *names: str,  # Experiments, such as fig2 or table10; all that the scale has if none is named
+    list: bool = False,  # Print the experiments and stop
+    scale: str = "mini",  # mini, quick, small or paper
+    out: str = "",  # Folder of stages, results and report; default runs/SCALE
+    seeds: int = 1,  # Repeat everything with so many seeds; intervals need 2 or more
+    resume: bool = False,  # Go on with what the folder has: this is what always happens; what fits no more is done anew
+    settings: str = "",  # JSON file with fields of the scale's settings
+    base: str = "",  # small, paper: folder or Hub id of the base model
+    base_small: str = "",  # small, paper: the smaller base of a proxy ranking model
+    teacher: str = "",  # small, paper: folder, Hub id, vllm:NAME or http://HOST/v1#NAME
+    judge: str = "",  # small, paper: the judge, named likewise
+    data: str = "",  # small, paper: instruction records
+    bench_data: str = "",  # small, paper: folder of the benchmarks; by default what TUNA_REAL_DATA names
+    experts: str = "",  # small, paper: expert answers for Table 5
+    external: str = "",  # small, paper: further rows of Table 1, NAME=MODEL with commas between
+    launch: str = "",  # small, paper: what starts training on several devices, such as "accelerate launch --config_file FILE"
+    workers: int | None = None,  # Stages at a time
+    plan: bool = False,  # Print what would be done and stop
+):  # The report and what became of each claim
     "Run experiments of the paper and write a report; a run that was stopped goes on"
-    if list: return _list_experiments()
-    given = _given(scale, settings, external, base=base, base_small=base_small, teacher_model=teacher,
-        judge_model=judge, data_file=data, bench_data=bench_data, expert_file=experts, launch=launch)
-    asked,out = available(names or None, scale),out or f'runs/{scale}'
-    if plan: return _show_stages(plan_lines(asked, scale_settings(scale, **given), out, seeds))
+    if list:
+        return _list_experiments()
+    given = _given(
+        scale,
+        settings,
+        external,
+        base=base,
+        base_small=base_small,
+        teacher_model=teacher,
+        judge_model=judge,
+        data_file=data,
+        bench_data=bench_data,
+        expert_file=experts,
+        launch=launch,
+    )
+    asked, out = available(names or None, scale), out or f"runs/{scale}"
+    if plan:
+        return _show_stages(plan_lines(asked, scale_settings(scale, **given), out, seeds))
     res = run_report(asked, scale, out, seeds, workers, **given)
     return show_report(res, asked, out)
 
 # %% ../nbs/06_ablations.ipynb #d88bd101
 def show_verdicts(
-    res:dict, # What results.json holds
-    names:list, # In `EXPERIMENTS`
-)->dict: # Verdict by claim; empty for a single seed, which decides none
+    res: dict,  # What results.json holds
+    names: list,  # In `EXPERIMENTS`
+) -> dict:  # Verdict by claim; empty for a single seed, which decides none
     "A line for each claim that could be asked"
-    if len(res['seeds'])==1:
+    if len(res["seeds"]) == 1:
         print("one seed decides no claim; --seeds 3 or more do")
         return {}
     mine = claims_of(names)
-    got = {claim: v['verdict'] for claim,v in verdict(check_claims(res['seeds'], mine), mine).items()}
-    for claim,v in got.items():
-        if v!='cannot be asked here': print(f"{v}: {claim}")
+    got = {
+        claim: v["verdict"] for claim, v in verdict(check_claims(res["seeds"], mine), mine).items()
+    }
+    for claim, v in got.items():
+        if v != "cannot be asked here":
+            print(f"{v}: {claim}")
     return got
 
+
 def show_report(
-    res:dict, # What results.json holds
-    names:list, # In `EXPERIMENTS`
-    out, # Folder of the run
-)->dict: # Address of the report, number of seeds, verdict by claim
+    res: dict,  # What results.json holds
+    names: list,  # In `EXPERIMENTS`
+    out,  # Folder of the run
+) -> dict:  # Address of the report, number of seeds, verdict by claim
     "What a run has come to"
-    verdicts,report = show_verdicts(res, names),Path(out)/('report.html' if res['seeds'] else 'tables')
+    verdicts, report = (
+        show_verdicts(res, names),
+        Path(out) / ("report.html" if res["seeds"] else "tables"),
+    )
     print(f"report: {report}")
-    return dict(report=report, seeds=len(res['seeds']), verdicts=verdicts)
+    return {"report": report, "seeds": len(res["seeds"]), "verdicts": verdicts}

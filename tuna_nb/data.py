@@ -7,103 +7,152 @@ __all__ = ['format_prompt', 'load_instructions', 'head', 'tail', 'peek', 'load_r
            'from_lmops_prob', 'from_lmops_ctx', 'from_lmops_train']
 
 # %% ../nbs/00_data.ipynb #9da01bd5
-import math,re
+import math
+import re
 from itertools import combinations
 from pathlib import Path
-import pyarrow as pa,pyarrow.parquet as pq
-from datasets import Dataset,Features,Value,config,load_dataset
-from .utils.core import TunaError,hub_problem,log,read_json,replace_surrogates,replacing,write_jsonl
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Dataset, Features, Value, config, load_dataset
+
+from tuna_nb.utils.core import (
+    TunaError,
+    hub_problem,
+    log,
+    read_json,
+    replace_surrogates,
+    replacing,
+    write_jsonl,
+)
 
 # %% ../nbs/00_data.ipynb #a9d96eae
 def _alpaca(instruction, input):
     "The Alpaca template, byte for byte"
     context = ", paired with an input that provides further context" if input else ""
-    head = (f"Below is an instruction that describes a task{context}. Write a response that appropriately completes "
-        f"the request.")
+    head = (
+        f"Below is an instruction that describes a task{context}. Write a response that appropriately completes "
+        f"the request."
+    )
     middle = f"### Input:\n{input}\n\n" if input else ""
     return f"{head}\n\n### Instruction:\n{instruction}\n\n{middle}### Response:"
 
 # %% ../nbs/00_data.ipynb #5d5e1046
 def _chat(tokenizer, instruction, input):
     "The tokenizer's chat template, up to where the answer begins"
-    if not getattr(tokenizer, 'chat_template', None):
+    if not getattr(tokenizer, "chat_template", None):
         raise TunaError(f"tokenizer {tokenizer.name_or_path!r} has no chat template")
-    message = dict(role='user', content=_plain(instruction, input))
+    message = {"role": "user", "content": _plain(instruction, input)}
     return tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
 
-def _plain(instruction, input): return f"{instruction}\n{input}" if input else instruction
+
+def _plain(instruction, input):
+    return f"{instruction}\n{input}" if input else instruction
 
 # %% ../nbs/00_data.ipynb #4ab9157a
 def format_prompt(
-    instruction:str, # What to do
-    input:str="", # What to do it to; empty if there is nothing
-    template="alpaca", # "alpaca", "none", a tokenizer with a chat template, or a function of instruction and input
-)->str: # The text a model continues
+    instruction: str,  # What to do
+    input: str = "",  # What to do it to; empty if there is nothing
+    template="alpaca",  # "alpaca", "none", a tokenizer with a chat template, or a function of instruction and input
+) -> str:  # The text a model continues
     "The prompt of a record (Alpaca's template unless told otherwise)"
-    if template=="alpaca": return _alpaca(instruction, input)
-    if template=="none": return _plain(instruction, input)
-    if hasattr(template, 'apply_chat_template'): return _chat(template, instruction, input)
-    if callable(template): return template(instruction, input)
-    raise TunaError(f"unknown template {template!r}: use 'alpaca', 'none', a tokenizer or a function")
+    if template == "alpaca":
+        return _alpaca(instruction, input)
+    if template == "none":
+        return _plain(instruction, input)
+    if hasattr(template, "apply_chat_template"):
+        return _chat(template, instruction, input)
+    if callable(template):
+        return template(instruction, input)
+    raise TunaError(
+        f"unknown template {template!r}: use 'alpaca', 'none', a tokenizer or a function"
+    )
 
 # %% ../nbs/00_data.ipynb #5f16b7a2
 def _string(v, at, blank=False):
     "`v` if it is usable text; `at` says where it stands"
-    if not isinstance(v, str): raise TunaError(f"{at}: expected text, got {type(v).__name__}")
-    if not blank and not v.strip(): raise TunaError(f"{at}: is empty")
+    if not isinstance(v, str):
+        raise TunaError(f"{at}: expected text, got {type(v).__name__}")
+    if not blank and not v.strip():
+        raise TunaError(f"{at}: is empty")
     return v
+
 
 def _field(r, key, at):
     "Field `key` of record `r`; null counts as missing"
-    if r.get(key) is None: raise TunaError(f"{at}: no field '{key}'")
+    if r.get(key) is None:
+        raise TunaError(f"{at}: no field '{key}'")
     return r[key]
 
-def _text(r, key, at, blank=False): return _string(_field(r, key, at), f"{at}, field '{key}'", blank)
+
+def _text(r, key, at, blank=False):
+    return _string(_field(r, key, at), f"{at}, field '{key}'", blank)
 
 # %% ../nbs/00_data.ipynb #9120e7d3
 def _instruction(r, at, blank_output):
     "A checked instruction record; `None` if its blank output says to leave it out"
-    r = {**r, **{k: '' for k in ('input','output') if k in r and r[k] is None}} # null is blank
-    r.setdefault('input', '')
-    o = {k:_text(r, k, at, blank=k!='instruction') for k in ('instruction','input','output')}
-    if o['output'].strip() or blank_output=='keep': return o
-    if blank_output=='error':
-        raise TunaError(f"{at}, field 'output': is empty; blank_output='keep' or 'drop' would allow it (in commands "
-            f"--blank-output)")
+    r = {**r, **{k: "" for k in ("input", "output") if k in r and r[k] is None}}  # null is blank
+    r.setdefault("input", "")
+    o = {k: _text(r, k, at, blank=k != "instruction") for k in ("instruction", "input", "output")}
+    if o["output"].strip() or blank_output == "keep":
+        return o
+    if blank_output == "error":
+        raise TunaError(
+            f"{at}, field 'output': is empty; blank_output='keep' or 'drop' would allow it (in commands "
+            f"--blank-output)"
+        )
 
 # %% ../nbs/00_data.ipynb #010cc2e3
 def _ids(rows, name):
     "The id of every record: its own, or its number if none has one"
-    if not any(r.get('id') is not None for r in rows): return [str(i) for i in range(1, len(rows)+1)]
+    if not any(r.get("id") is not None for r in rows):
+        return [str(i) for i in range(1, len(rows) + 1)]
     seen = {}
-    for i,r in enumerate(rows, 1):
-        v = _field(r, 'id', f"{name}, record {i}")
-        if isinstance(v, bool) or not isinstance(v, (int,str)) or v=='':
-            raise TunaError(f"{name}, record {i}, field 'id': expected text or a whole number, got {v!r}")
+    for i, r in enumerate(rows, 1):
+        v = _field(r, "id", f"{name}, record {i}")
+        if isinstance(v, bool) or not isinstance(v, (int, str)) or v == "":
+            raise TunaError(
+                f"{name}, record {i}, field 'id': expected text or a whole number, got {v!r}"
+            )
         if str(v) in seen:
-            raise TunaError(f"{name}, record {i}, field 'id': {str(v)!r} is taken by record {seen[str(v)]}")
+            raise TunaError(
+                f"{name}, record {i}, field 'id': {str(v)!r} is taken by record {seen[str(v)]}"
+            )
         seen[str(v)] = i
     return list(seen)
 
 # %% ../nbs/00_data.ipynb #952debdb
 def _collect(rows, name, convert, why):
     "Convert every record with `convert(record, where)` and make a Dataset; `None` is left out, because of `why`"
-    for i,r in enumerate(rows, 1):
-        if not isinstance(r, dict): raise TunaError(f"{name}, record {i}: expected an object, got {type(r).__name__}")
-    pairs = [(n, convert(r, f"{name}, record {i}")) for i,(r,n) in enumerate(zip(rows, _ids(rows, name)), 1)]
-    kept = [{'id':n, **o} for n,o in pairs if o is not None]
-    if len(kept)<len(rows): log.warning("%s: left out %d of %d records: %s", name, len(rows)-len(kept), len(rows), why)
-    if not kept: raise TunaError(f"{name}: no records"+(f" left, all {len(rows)} were left out: {why}" if rows else ""))
+    for i, r in enumerate(rows, 1):
+        if not isinstance(r, dict):
+            raise TunaError(f"{name}, record {i}: expected an object, got {type(r).__name__}")
+    pairs = [
+        (n, convert(r, f"{name}, record {i}"))
+        for i, (r, n) in enumerate(zip(rows, _ids(rows, name)), 1)
+    ]
+    kept = [{"id": n, **o} for n, o in pairs if o is not None]
+    if len(kept) < len(rows):
+        log.warning(
+            "%s: left out %d of %d records: %s", name, len(rows) - len(kept), len(rows), why
+        )
+    if not kept:
+        raise TunaError(
+            f"{name}: no records" + (f" left, all {len(rows)} were left out: {why}" if rows else "")
+        )
     return _dataset(kept, name)
 
 # %% ../nbs/00_data.ipynb #7eb8c053
-def _dataset(rows, name)->Dataset:
+def _dataset(rows, name) -> Dataset:
     "A Dataset with every column that any row has; gaps become nulls"
-    cols = {k:[r.get(k) for r in rows] for k in dict.fromkeys(k for r in rows for k in r)}
-    try: return Dataset.from_dict(cols)
-    except (pa.ArrowException, OverflowError): pass
-    for k,v in cols.items():
-        try: Dataset.from_dict({k:v})
+    cols = {k: [r.get(k) for r in rows] for k in dict.fromkeys(k for r in rows for k in r)}
+    try:
+        return Dataset.from_dict(cols)
+    except (pa.ArrowException, OverflowError):
+        pass
+    for k, v in cols.items():
+        try:
+            Dataset.from_dict({k: v})
         except (pa.ArrowException, OverflowError) as e:
             raise TunaError(f"{name}, column '{k}': records do not agree on a type ({e})") from None
     raise TunaError(f"{name}: records do not agree on their types")
@@ -111,246 +160,331 @@ def _dataset(rows, name)->Dataset:
 # %% ../nbs/00_data.ipynb #173021b9
 def _rows(src, split):
     "The records of any source as dicts, and a name for messages"
-    if isinstance(src, Dataset): return src.to_list(),'Dataset'
-    if isinstance(src, (list,tuple)):
-        rows,n = replace_surrogates(list(src))
-        if n: log.warning("list: %d half characters (lone surrogates) were read as \ufffd", n)
-        return rows,'list'
+    if isinstance(src, Dataset):
+        return src.to_list(), "Dataset"
+    if isinstance(src, (list, tuple)):
+        rows, n = replace_surrogates(list(src))
+        if n:
+            log.warning("list: %d half characters (lone surrogates) were read as \ufffd", n)
+        return rows, "list"
     if isinstance(src, dict):
-        raise TunaError(f"got a mapping, not one data set; choose one of its parts: {', '.join(map(str, src))}")
-    if not isinstance(src, (str,Path)):
-        raise TunaError(f"cannot read records from {type(src).__name__}: give a file, a list, a Dataset or a Hub id")
-    if Path(src).suffix=='.parquet': return _parquet(src),str(src)
-    if Path(src).is_dir() or (isinstance(src, str) and _looks_like_hub(src)): return _hub(src, split),str(src)
-    return read_json(src),str(src)
+        raise TunaError(
+            f"got a mapping, not one data set; choose one of its parts: {', '.join(map(str, src))}"
+        )
+    if not isinstance(src, (str, Path)):
+        raise TunaError(
+            f"cannot read records from {type(src).__name__}: give a file, a list, a Dataset or a Hub id"
+        )
+    if Path(src).suffix == ".parquet":
+        return _parquet(src), str(src)
+    if Path(src).is_dir() or (isinstance(src, str) and _looks_like_hub(src)):
+        return _hub(src, split), str(src)
+    return read_json(src), str(src)
 
 # %% ../nbs/00_data.ipynb #03621014
 def _looks_like_hub(s):
     "Owner and name, and no such file here"
-    return not Path(s).exists() and not s.endswith(('.json','.jsonl')) and re.fullmatch(r'[\w-][\w.-]*/[\w-][\w.-]*', s)
+    return (
+        not Path(s).exists()
+        and not s.endswith((".json", ".jsonl"))
+        and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", s)
+    )
+
 
 def _parquet(path):
     "The rows of a Parquet file"
-    try: return pq.read_table(path).to_pylist()
-    except FileNotFoundError: raise TunaError(f"{path}: no such file") from None
-    except (pa.ArrowException, OSError) as e: raise TunaError(f"{path}: not a readable Parquet file ({e})") from None
+    try:
+        return pq.read_table(path).to_pylist()
+    except FileNotFoundError:
+        raise TunaError(f"{path}: no such file") from None
+    except (pa.ArrowException, OSError) as e:
+        raise TunaError(f"{path}: not a readable Parquet file ({e})") from None
+
 
 def _hub(src, split):
     "The rows of a Hub data set or of a folder of files"
-    cached = (Path(config.HF_DATASETS_CACHE)/str(src).replace('/', '___')).exists()
+    cached = (Path(config.HF_DATASETS_CACHE) / str(src).replace("/", "___")).exists()
     if not (Path(src).is_dir() or cached or config.HF_HUB_OFFLINE):
-        if why := hub_problem(str(src), 'dataset'): raise TunaError(f"{src}: no such file or folder, and {why}")
-    try: return load_dataset(str(src), split=split).to_list()
-    except Exception as e: # datasets and the Hub client raise many types
-        raise TunaError(f"{src}: cannot be loaded from the Hub or a folder ({type(e).__name__}: "
-            f"{str(e)[:200]})") from None
+        if why := hub_problem(str(src), "dataset"):
+            raise TunaError(f"{src}: no such file or folder, and {why}")
+    try:
+        return load_dataset(str(src), split=split).to_list()
+    except Exception as e:  # datasets and the Hub client raise many types
+        raise TunaError(
+            f"{src}: cannot be loaded from the Hub or a folder ({type(e).__name__}: {str(e)[:200]})"
+        ) from None
 
 # %% ../nbs/00_data.ipynb #033513e2
 def load_instructions(
-    src, # JSON array, JSON lines or Parquet file; list of dicts; Dataset; folder or Hub id
-    blank_output:str="drop", # A record whose output is blank: "drop" it (and log how many), "keep" it, or "error"
-    split:str="train", # Which split, for a folder or a Hub id
-)->Dataset: # Columns id, instruction, input, output, then any others
+    src,  # JSON array, JSON lines or Parquet file; list of dicts; Dataset; folder or Hub id
+    blank_output: str = "drop",  # A record whose output is blank: "drop" it (and log how many), "keep" it, or "error"
+    split: str = "train",  # Which split, for a folder or a Hub id
+) -> Dataset:  # Columns id, instruction, input, output, then any others
     "Read and check instruction records"
-    _one_of('blank_output', blank_output, ('drop','keep','error'))
+    _one_of("blank_output", blank_output, ("drop", "keep", "error"))
+
     def convert(r, at):
         o = _instruction(r, at, blank_output)
-        return o and o|{k:v for k,v in r.items() if k not in o and k!='id'}
+        return o and o | {k: v for k, v in r.items() if k not in o and k != "id"}
+
     return _collect(*_rows(src, split), convert, _BLANK)
+
 
 _BLANK = "blank output (blank_output='keep' or, in commands, --blank-output keep keeps them)"
 
+
 def _one_of(name, value, allowed):
-    if value not in allowed: raise TunaError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    if value not in allowed:
+        raise TunaError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
 
 # %% ../nbs/00_data.ipynb #ac14896e
 def head(
-    ds:Dataset, # Any data set
-    n:int, # Number of records; more than there are means all
-)->Dataset: # The first `n`
+    ds: Dataset,  # Any data set
+    n: int,  # Number of records; more than there are means all
+) -> Dataset:  # The first `n`
     "The first records"
     return ds.select(range(min(_count(n), len(ds))) or [])
 
+
 def tail(
-    ds:Dataset, # Any data set
-    n:int, # Number of records; more than there are means all
-)->Dataset: # The last `n`, in their order
+    ds: Dataset,  # Any data set
+    n: int,  # Number of records; more than there are means all
+) -> Dataset:  # The last `n`, in their order
     "The last records"
-    return ds.select(range(max(len(ds)-_count(n), 0), len(ds)) or [])
+    return ds.select(range(max(len(ds) - _count(n), 0), len(ds)) or [])
+
 
 def _count(n):
-    if isinstance(n, bool) or not isinstance(n, int) or n<0:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
         raise TunaError(f"expected a number of records, 0 or more, got {n!r}")
     return n
 
 # %% ../nbs/00_data.ipynb #77fdaebf
 def _brief(v, width):
-    if isinstance(v, list): return f"{len(v)}: {_brief(v[0], width)} …" if v else '0'
-    s = ' '.join(str(v).split())
-    return s if len(s)<=width else s[:width-1]+'…'
+    if isinstance(v, list):
+        return f"{len(v)}: {_brief(v[0], width)} …" if v else "0"
+    s = " ".join(str(v).split())
+    return s if len(s) <= width else s[: width - 1] + "…"
 
 # %% ../nbs/00_data.ipynb #33be6b0e
 def peek(
-    ds:Dataset, # Any data set
-    n:int=3, # Number of records to show
-    width:int=40, # Longest text shown, in characters
-): # A pandas DataFrame
+    ds: Dataset,  # Any data set
+    n: int = 3,  # Number of records to show
+    width: int = 40,  # Longest text shown, in characters
+):  # A pandas DataFrame
     "The first records as a small table"
-    return Dataset.from_list([{k:_brief(v, width) for k,v in r.items()} for r in head(ds, n).to_list()]).to_pandas()
+    return Dataset.from_list(
+        [{k: _brief(v, width) for k, v in r.items()} for r in head(ds, n).to_list()]
+    ).to_pandas()
 
 # %% ../nbs/00_data.ipynb #27cef445
 def _number(v, at):
     "`v` as a float if it is a finite number"
-    if isinstance(v, bool) or not isinstance(v, (int,float)):
+    if isinstance(v, bool) or not isinstance(v, (int, float)):
         raise TunaError(f"{at}: expected a number, got {type(v).__name__}")
-    if not math.isfinite(v): raise TunaError(f"{at}: must be finite, got {v}")
+    if not math.isfinite(v):
+        raise TunaError(f"{at}: must be finite, got {v}")
     return float(v)
+
 
 def _items(r, key, at, check, **kwargs):
     "The list in field `key`, every item checked"
     v = _field(r, key, at)
-    if not isinstance(v, list): raise TunaError(f"{at}, field '{key}': expected a list, got {type(v).__name__}")
-    return [check(o, f"{at}, field '{key}', item {i}", **kwargs) for i,o in enumerate(v, 1)]
+    if not isinstance(v, list):
+        raise TunaError(f"{at}, field '{key}': expected a list, got {type(v).__name__}")
+    return [check(o, f"{at}, field '{key}', item {i}", **kwargs) for i, o in enumerate(v, 1)]
 
 # %% ../nbs/00_data.ipynb #d6b77539
 def _ranking(r, at):
     "The checked fields of a ranking"
-    rs,ss = _items(r, 'responses', at, _string),_items(r, 'scores', at, _number)
-    if not rs: raise TunaError(f"{at}, field 'responses': is empty")
-    if len(rs)!=len(ss): raise TunaError(f"{at}, field 'scores': {len(ss)} for {len(rs)} responses")
-    for i,(a,b) in enumerate(zip(ss, ss[1:]), 1):
-        if b>a: raise TunaError(f"{at}, field 'scores': must not increase, but item {i} is {a} and item {i+1} is {b}")
-    source = 'own' if r.get('source') is None else _text(r, 'source', at)
-    return dict(responses=rs, scores=ss, source=source)
+    rs, ss = _items(r, "responses", at, _string), _items(r, "scores", at, _number)
+    if not rs:
+        raise TunaError(f"{at}, field 'responses': is empty")
+    if len(rs) != len(ss):
+        raise TunaError(f"{at}, field 'scores': {len(ss)} for {len(rs)} responses")
+    for i, (a, b) in enumerate(zip(ss, ss[1:]), 1):
+        if b > a:
+            raise TunaError(
+                f"{at}, field 'scores': must not increase, but item {i} is {a} and item {i + 1} is {b}"
+            )
+    source = "own" if r.get("source") is None else _text(r, "source", at)
+    return {"responses": rs, "scores": ss, "source": source}
 
 # %% ../nbs/00_data.ipynb #19988751
 def load_ranked(
-    src, # JSON array, JSON lines or Parquet file; list of dicts; Dataset; folder or Hub id
-    blank_output:str="drop", # A record whose original response is blank: "drop" it (and log how many), "keep" it, or "error"
-    split:str="train", # Which split, for a folder or a Hub id
-)->Dataset: # Columns id, instruction, input, output, responses, scores, source, then any others
+    src,  # JSON array, JSON lines or Parquet file; list of dicts; Dataset; folder or Hub id
+    blank_output: str = "drop",  # A record whose original response is blank: "drop" it (and log how many), "keep" it, or "error"
+    split: str = "train",  # Which split, for a folder or a Hub id
+) -> Dataset:  # Columns id, instruction, input, output, responses, scores, source, then any others
     "Read and check ranked records; a missing `source` is `own`"
-    _one_of('blank_output', blank_output, ('drop','keep','error'))
+    _one_of("blank_output", blank_output, ("drop", "keep", "error"))
+
     def convert(r, at):
         o = _instruction(r, at, blank_output)
-        if o is None: return None
+        if o is None:
+            return None
         o |= _ranking(r, at)
-        return o|{k:v for k,v in r.items() if k not in o and k!='id'}
+        return o | {k: v for k, v in r.items() if k not in o and k != "id"}
+
     return _collect(*_rows(src, split), convert, _BLANK)
 
 # %% ../nbs/00_data.ipynb #d8dd8c80
 def save_ranked(
-    ds, # Ranked records: a Dataset or anything else `load_ranked` reads
-    path, # Where to: `.jsonl` or `.parquet`
+    ds,  # Ranked records: a Dataset or anything else `load_ranked` reads
+    path,  # Where to: `.jsonl` or `.parquet`
 ):
     "Write ranked records; `load_ranked` reads them back unchanged"
-    ds = load_ranked(ds, blank_output='keep')
+    ds = load_ranked(ds, blank_output="keep")
     suffix = Path(path).suffix
-    if suffix not in ('.jsonl','.parquet'):
+    if suffix not in (".jsonl", ".parquet"):
         raise TunaError(f"{path}: cannot save as {suffix!r}, use .jsonl or .parquet")
-    if suffix=='.jsonl': return write_jsonl(path, ds.to_list())
-    with replacing(path) as part: pq.write_table(ds.data.table, part)
+    if suffix == ".jsonl":
+        return write_jsonl(path, ds.to_list())
+    with replacing(path) as part:
+        pq.write_table(ds.data.table, part)
 
 # %% ../nbs/00_data.ipynb #aebe3280
 def to_preference(
-    ds:Dataset, # Ranked records
-    pairs:str="all", # "all" pairs, or "best-worst": one per record
-    template="alpaca", # As in `format_prompt`
-)->Dataset: # Columns prompt, chosen, rejected
+    ds: Dataset,  # Ranked records
+    pairs: str = "all",  # "all" pairs, or "best-worst": one per record
+    template="alpaca",  # As in `format_prompt`
+) -> Dataset:  # Columns prompt, chosen, rejected
     "Every preference that a ranking states, in TRL's format"
-    _one_of('pairs', pairs, ('all','best-worst'))
-    out = dict(prompt=[], chosen=[], rejected=[])
-    for r in load_ranked(ds, blank_output='keep'):
-        rs,ss,last = r['responses'],r['scores'],len(r['scores'])-1
-        for j,k in combinations(range(len(rs)), 2) if pairs=='all' else [(0,last)]:
-            if ss[j]==ss[k] or rs[j]==rs[k]: continue
-            out['prompt'].append(format_prompt(r['instruction'], r['input'], template))
-            out['chosen'].append(rs[j])
-            out['rejected'].append(rs[k])
-    return Dataset.from_dict(out, features=Features({k:Value('string') for k in out}))
+    _one_of("pairs", pairs, ("all", "best-worst"))
+    out = {"prompt": [], "chosen": [], "rejected": []}
+    for r in load_ranked(ds, blank_output="keep"):
+        rs, ss, last = r["responses"], r["scores"], len(r["scores"]) - 1
+        for j, k in combinations(range(len(rs)), 2) if pairs == "all" else [(0, last)]:
+            if ss[j] == ss[k] or rs[j] == rs[k]:
+                continue
+            out["prompt"].append(format_prompt(r["instruction"], r["input"], template))
+            out["chosen"].append(rs[j])
+            out["rejected"].append(rs[k])
+    return Dataset.from_dict(out, features=Features({k: Value("string") for k in out}))
 
 # %% ../nbs/00_data.ipynb #0aef6bd6
 def from_lmops_prob(
-    path, # The released probabilistic ranking file
-    beta:float=1.3, # Length penalty β of Eq. 3
-)->Dataset: # Ranked records with `source` "prob", and columns logprobs and n_tokens in the order of the ranking
+    path,  # The released probabilistic ranking file
+    beta: float = 1.3,  # Length penalty β of Eq. 3
+) -> Dataset:  # Ranked records with `source` "prob", and columns logprobs and n_tokens in the order of the ranking
     "Read the teacher's responses and rank them by Eq. 3; blank responses are left out"
+
     def convert(r, at):
-        o = _instruction(_object(r, 'orig', at), f"{at}, field 'orig'", 'drop')
-        ts,lp,ns = _items(r, 'text', at, _string, blank=True),_items(r, 'logprob', at, _number),_items(r, 'length', at,
-            _number)
-        if not len(ts)==len(lp)==len(ns):
-            raise TunaError(f"{at}: {len(ts)} in 'text', {len(lp)} in 'logprob', {len(ns)} in 'length'")
-        best = sorted(((l/n**beta, t, l, int(n)) for t,l,n in zip(ts, lp, ns) if t.strip() and n>=1),
-            key=lambda c: -c[0])
-        if o is None or not best: return None
-        s,t,l,n = map(list, zip(*best))
-        return o|dict(responses=t, scores=s, source='prob', logprobs=l, n_tokens=n)
-    return _collect(read_json(path), str(path), convert, 'blank output or no response')
+        o = _instruction(_object(r, "orig", at), f"{at}, field 'orig'", "drop")
+        ts, lp, ns = (
+            _items(r, "text", at, _string, blank=True),
+            _items(r, "logprob", at, _number),
+            _items(r, "length", at, _number),
+        )
+        if not len(ts) == len(lp) == len(ns):
+            raise TunaError(
+                f"{at}: {len(ts)} in 'text', {len(lp)} in 'logprob', {len(ns)} in 'length'"
+            )
+        best = sorted(
+            ((l / n**beta, t, l, int(n)) for t, l, n in zip(ts, lp, ns) if t.strip() and n >= 1),
+            key=lambda c: -c[0],
+        )
+        if o is None or not best:
+            return None
+        s, t, l, n = map(list, zip(*best))
+        return o | {"responses": t, "scores": s, "source": "prob", "logprobs": l, "n_tokens": n}
+
+    return _collect(read_json(path), str(path), convert, "blank output or no response")
+
 
 def _object(r, key, at):
     v = _field(r, key, at)
-    if not isinstance(v, dict): raise TunaError(f"{at}, field '{key}': expected an object, got {type(v).__name__}")
+    if not isinstance(v, dict):
+        raise TunaError(f"{at}, field '{key}': expected an object, got {type(v).__name__}")
     return v
 
 # %% ../nbs/00_data.ipynb #36282a93
 def _rank_numbers(r):
     "The numbers of the judge's ranking, as written"
-    s = r.get('rank_str') or ''
-    run = r'\d+(?:\s*[,>]\s*\d+)*'
-    found = re.search(rf'\[\s*({run})\s*,?\s*\]', s) or re.search(f'({run})', s)
-    if found: return [int(n) for n in re.findall(r'\d+', found[1])]
-    return [n for n in r.get('rank') or r.get('ranks') or [] if isinstance(n, int)]
+    s = r.get("rank_str") or ""
+    run = r"\d+(?:\s*[,>]\s*\d+)*"
+    found = re.search(rf"\[\s*({run})\s*,?\s*\]", s) or re.search(f"({run})", s)
+    if found:
+        return [int(n) for n in re.findall(r"\d+", found[1])]
+    return [n for n in r.get("rank") or r.get("ranks") or [] if isinstance(n, int)]
 
 # %% ../nbs/00_data.ipynb #59e458cb
 def _split_prompt(prompt):
     "Instruction and input of an Alpaca prompt; any other text is all instruction"
-    for mark in ('', 'x'):
-        head,tail = _alpaca('\0', mark).split('\0')
-        if prompt.startswith(head) and prompt.rstrip().endswith('### Response:'):
-            body = prompt[len(head):].rstrip().removesuffix('\n\n### Response:')
-            return tuple(body.split('\n\n### Input:\n', 1)) if mark and '\n\n### Input:\n' in body else (body, '')
-    return prompt,''
+    for mark in ("", "x"):
+        head, tail = _alpaca("\0", mark).split("\0")
+        if prompt.startswith(head) and prompt.rstrip().endswith("### Response:"):
+            body = prompt[len(head) :].rstrip().removesuffix("\n\n### Response:")
+            return (
+                tuple(body.split("\n\n### Input:\n", 1))
+                if mark and "\n\n### Input:\n" in body
+                else (body, "")
+            )
+    return prompt, ""
 
 # %% ../nbs/00_data.ipynb #168d0264
 def _lookup(originals):
     "A function from a prompt to its instruction record; `None` if the originals lack it"
-    if originals is None: return lambda prompt: dict(zip(('instruction','input'), _split_prompt(prompt)), output='')
-    keys = ('instruction','input','output')
-    known = {(r['instruction'], r['input']): {k:r[k] for k in keys} for r in load_instructions(originals)}
+    if originals is None:
+        return lambda prompt: dict(zip(("instruction", "input"), _split_prompt(prompt)), output="")
+    keys = ("instruction", "input", "output")
+    known = {
+        (r["instruction"], r["input"]): {k: r[k] for k in keys}
+        for r in load_instructions(originals)
+    }
     return lambda prompt: known.get(_split_prompt(prompt))
 
 # %% ../nbs/00_data.ipynb #518c1123
 def from_lmops_ctx(
-    path, # The released contextual ranking file
-    originals=None, # Alpaca's records, for the original responses: anything `load_instructions` reads
-)->Dataset: # Ranked records with `source` "ctx", and columns verdict and reference (the judge's own answer)
+    path,  # The released contextual ranking file
+    originals=None,  # Alpaca's records, for the original responses: anything `load_instructions` reads
+) -> (
+    Dataset
+):  # Ranked records with `source` "ctx", and columns verdict and reference (the judge's own answer)
     "Read the judge's rankings of the model's own responses (§2.3)"
     find = _lookup(originals)
+
     def convert(r, at):
-        o,rs = find(_text(r, 'instruct', at)),_items(r, 'generation', at, _string, blank=True)
-        order = [k for k in dict.fromkeys(_rank_numbers(r)) if k<len(rs) and rs[k].strip()]
-        if o is None or not order: return None
+        o, rs = find(_text(r, "instruct", at)), _items(r, "generation", at, _string, blank=True)
+        order = [k for k in dict.fromkeys(_rank_numbers(r)) if k < len(rs) and rs[k].strip()]
+        if o is None or not order:
+            return None
         scores = [float(k) for k in reversed(range(len(order)))]
-        judge = dict(verdict=r.get('gpt_eval') or '', reference=r.get('response_4') or '')
-        return o|dict(responses=[rs[k] for k in order], scores=scores, source='ctx')|judge
-    return _collect(read_json(path), str(path), convert, 'no ranking or no original')
+        judge = {"verdict": r.get("gpt_eval") or "", "reference": r.get("response_4") or ""}
+        return o | {"responses": [rs[k] for k in order], "scores": scores, "source": "ctx"} | judge
+
+    return _collect(read_json(path), str(path), convert, "no ranking or no original")
 
 # %% ../nbs/00_data.ipynb #8eefe615
 def from_lmops_train(
-    path, # A released training file
-    originals=None, # Alpaca's records, for the original responses: anything `load_instructions` reads
-    keep_original:bool=False, # Leave the original in the ranking, as the released code does
-    source:str="prob", # What made the ranking: "prob" or "ctx"
-)->Dataset: # Ranked records
+    path,  # A released training file
+    originals=None,  # Alpaca's records, for the original responses: anything `load_instructions` reads
+    keep_original: bool = False,  # Leave the original in the ranking, as the released code does
+    source: str = "prob",  # What made the ranking: "prob" or "ctx"
+) -> Dataset:  # Ranked records
     "Read the released trainer's input; with `originals`, the original response leaves the ranking (§2.4)"
     find = _lookup(originals)
+
     def convert(r, at):
-        o,rs,ss = find(_text(r, 'instruction', at)),_items(r, 'output', at, _string, blank=True),_items(r, 'score', at,
-            _number)
-        if len(rs)!=len(ss): raise TunaError(f"{at}, field 'score': {len(ss)} for {len(rs)} outputs")
-        if o is None: return None
-        best = [c for c in sorted(zip(rs, ss), key=lambda c: -c[1]) if c[0].strip()
-            and (keep_original or c[0]!=o['output'])]
-        return o|dict(responses=[t for t,_ in best], scores=[s for _,s in best], source=source) if best else None
-    return _collect(read_json(path), str(path), convert, 'no response or no original')
+        o, rs, ss = (
+            find(_text(r, "instruction", at)),
+            _items(r, "output", at, _string, blank=True),
+            _items(r, "score", at, _number),
+        )
+        if len(rs) != len(ss):
+            raise TunaError(f"{at}, field 'score': {len(ss)} for {len(rs)} outputs")
+        if o is None:
+            return None
+        best = [
+            c
+            for c in sorted(zip(rs, ss), key=lambda c: -c[1])
+            if c[0].strip() and (keep_original or c[0] != o["output"])
+        ]
+        return (
+            o
+            | {"responses": [t for t, _ in best], "scores": [s for _, s in best], "source": source}
+            if best
+            else None
+        )
+
+    return _collect(read_json(path), str(path), convert, "no response or no original")

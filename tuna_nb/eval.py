@@ -9,744 +9,1117 @@ __all__ = ['BENCHES', 'READERS', 'PAPER_TABLES', 'TABLE1', 'TABLE10', 'TABLE11',
            'read_results', 'paper_table', 'result_notes', 'tuna_table', 'tuna_eval']
 
 # %% ../nbs/05_eval.ipynb #a1ff25bf
-import hashlib,html,json,math
+import hashlib
+import html
+import json
+import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol,runtime_checkable
+from typing import Protocol, runtime_checkable
 from urllib.parse import quote
 
 import numpy as np
 
-from .benchmarks import lmentry,super_ni,vicuna
+from .benchmarks import lmentry, super_ni, vicuna
 from .data import format_prompt
-from .models.open import identity_of,with_store
-from .utils.core import TunaError,command,progress,read_document,read_json,real_data,write_jsonl,write_text
-from .models.endpoint import Endpoint,sample_each
 from .judge.rouge import rouge_l
+from .models.endpoint import Endpoint, sample_each
+from .models.open import identity_of, with_store
 from .models.vllm import VLLMModel
+from tuna_nb.utils.core import (
+    TunaError,
+    command,
+    progress,
+    read_document,
+    read_json,
+    real_data,
+    write_jsonl,
+    write_text,
+)
 
 # %% ../nbs/05_eval.ipynb #16c9c31d
 @runtime_checkable
 class Generator(Protocol):
     "Any model, local or remote"
+
     name: str
-    def sample(self, prompts, n=1, temperature=0., max_new_tokens=256, seed=None, logprobs=False): ...
+
+    def sample(
+        self, prompts, n=1, temperature=0.0, max_new_tokens=256, seed=None, logprobs=False
+    ): ...
+
 
 @runtime_checkable
 class Benchmark(Protocol):
     "Prompts, and a score for the answers; may have `ids` and `groups` of prompts, and `max_new_tokens` of answers"
+
     name: str
-    def prompts(self)->list: ...
-    def score(self, responses:list)->dict: ...
+
+    def prompts(self) -> list: ...
+    def score(self, responses: list) -> dict: ...
 
 # %% ../nbs/05_eval.ipynb #28f359a2
 def load_generator(
-    spec, # "folder-or-hub-id", "vllm:folder-or-hub-id", "http://host:8000/v1#name", or a generator
-    **args, # For the backend: batch_size, device, dtype; api_key, kind, store, concurrency; ...
-): # A `Generator`
+    spec,  # "folder-or-hub-id", "vllm:folder-or-hub-id", "http://host:8000/v1#name", or a generator
+    **args,  # For the backend: batch_size, device, dtype; api_key, kind, store, concurrency; ...
+):  # A `Generator`
     "The model that a string names"
-    if isinstance(spec, Generator): return spec
+    if isinstance(spec, Generator):
+        return spec
     spec = str(spec)
-    if spec.startswith('vllm:'): return VLLMModel(spec[5:], **args)
-    if spec.startswith(('http://','https://')):
-        url,_,name = spec.partition('#')
-        if not name: raise TunaError(f"{spec} does not say which model: add #name after the address")
+    if spec.startswith("vllm:"):
+        return VLLMModel(spec[5:], **args)
+    if spec.startswith(("http://", "https://")):
+        url, _, name = spec.partition("#")
+        if not name:
+            raise TunaError(f"{spec} does not say which model: add #name after the address")
         return Endpoint(name, base_url=url, **args)
     from tuna_nb.models.local import LocalModel
+
     return LocalModel(spec, **args)
 
 # %% ../nbs/05_eval.ipynb #02462679
 @dataclass
 class TextBenchmark:
     "Prompts with reference answers"
-    name:str # Label of the benchmark
-    items:list # Pairs (prompt, reference or list of references)
-    max_new_tokens:int=128 # Longest answer
-    def prompts(self): "What the model is asked"; return [p for p,_ in self.items]
+
+    name: str  # Label of the benchmark
+    items: list  # Pairs (prompt, reference or list of references)
+    max_new_tokens: int = 128  # Longest answer
+
+    def prompts(self):
+        "What the model is asked"
+        return [p for p, _ in self.items]
+
     def score(self, responses):
         "Mean ROUGE-L and exact match over the prompts, each against the best reference (§3.2)"
-        refs = [[r] if isinstance(r, str) else r for _,r in self.items]
-        rouge = [max(rouge_l(a, r) for r in rs) for a,rs in zip(responses, refs, strict=True)]
-        exact = [a.strip() in rs for a,rs in zip(responses, refs)]
-        return dict(rouge_l=100*float(np.mean(rouge)), exact_match=100*float(np.mean(exact)))
+        refs = [[r] if isinstance(r, str) else r for _, r in self.items]
+        rouge = [max(rouge_l(a, r) for r in rs) for a, rs in zip(responses, refs, strict=True)]
+        exact = [a.strip() in rs for a, rs in zip(responses, refs)]
+        return {"rouge_l": 100 * float(np.mean(rouge)), "exact_match": 100 * float(np.mean(exact))}
 
 # %% ../nbs/05_eval.ipynb #01c3543d
-def _file(out, model, bench, end='.jsonl'): return Path(out)/f"{quote(model, safe='')}--{quote(bench, safe='')}{end}"
+def _file(out, model, bench, end=".jsonl"):
+    return Path(out) / f"{quote(model, safe='')}--{quote(bench, safe='')}{end}"
+
 
 def _key(model, bench, prompt, settings):
     "What an answer depends on, as a short digest"
-    return hashlib.sha256(json.dumps([model, bench, prompt, settings], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        json.dumps([model, bench, prompt, settings], sort_keys=True).encode()
+    ).hexdigest()[:16]
 
-def _who(model): return [model.name, identity_of(model)]
+
+def _who(model):
+    return [model.name, identity_of(model)]
+
 
 def _saved(path, keys):
     "Rows of a predictions file by id; a file that does not fit is refused"
-    if not path.exists(): return {}
+    if not path.exists():
+        return {}
     rows = {}
-    for line,r in enumerate(read_json(path), 1):
-        if not {'id','key','prediction'}<=r.keys():
+    for line, r in enumerate(read_json(path), 1):
+        if not {"id", "key", "prediction"} <= r.keys():
             raise TunaError(f"{path}, record {line}: not a prediction (needs id, key, prediction)")
-        if r['id'] in rows: raise TunaError(f"{path}, record {line}: id {r['id']} occurs twice")
-        if r['id'] not in keys:
-            raise TunaError(f"{path}, record {line}: {r['id']} is no prompt of this run, which may be of a smaller "
-                f"part; choose another folder or name, or resume=False")
-        if keys[r['id']]!=r['key']:
-            raise TunaError(f"{path}, record {line}: made with other prompts, settings, weights or template, or by "
-                f"another server; choose another folder or name, or resume=False")
-        rows[r['id']] = r
+        if r["id"] in rows:
+            raise TunaError(f"{path}, record {line}: id {r['id']} occurs twice")
+        if r["id"] not in keys:
+            raise TunaError(
+                f"{path}, record {line}: {r['id']} is no prompt of this run, which may be of a smaller "
+                f"part; choose another folder or name, or resume=False"
+            )
+        if keys[r["id"]] != r["key"]:
+            raise TunaError(
+                f"{path}, record {line}: made with other prompts, settings, weights or template, or by "
+                f"another server; choose another folder or name, or resume=False"
+            )
+        rows[r["id"]] = r
     return rows
 
 # %% ../nbs/05_eval.ipynb #b7a89ce7
 def predict(
-    model, # Generator
-    bench, # Benchmark
-    out=None, # Folder for the predictions; None keeps them in memory only
-    resume:bool=True, # Use answers that are already in the folder
-    chunk:int=1024, # Prompts between two writes
-    **settings, # For `sample`: temperature, max_new_tokens, seed
-)->list: # One answer per prompt
+    model,  # Generator
+    bench,  # Benchmark
+    out=None,  # Folder for the predictions; None keeps them in memory only
+    resume: bool = True,  # Use answers that are already in the folder
+    chunk: int = 1024,  # Prompts between two writes
+    **settings,  # For `sample`: temperature, max_new_tokens, seed
+) -> list:  # One answer per prompt
     "A model's answers to one benchmark"
     prompts = list(bench.prompts())
-    if not prompts: raise TunaError(f"benchmark {bench.name} has no prompts")
-    ids = [str(i) for i in getattr(bench, 'ids', range(len(prompts)))]
-    if len(set(ids))<len(prompts): raise TunaError(f"benchmark {bench.name}: two prompts have the same id")
-    keys = {i: _key(_who(model), bench.name, p, settings) for i,p in zip(ids, prompts, strict=True)}
+    if not prompts:
+        raise TunaError(f"benchmark {bench.name} has no prompts")
+    ids = [str(i) for i in getattr(bench, "ids", range(len(prompts)))]
+    if len(set(ids)) < len(prompts):
+        raise TunaError(f"benchmark {bench.name}: two prompts have the same id")
+    keys = {
+        i: _key(_who(model), bench.name, p, settings) for i, p in zip(ids, prompts, strict=True)
+    }
     path = out and _file(out, model.name, bench.name)
-    rows,bad = _saved(path, keys) if path and resume else {},{}
-    for name,part in _pieces(bench, ids, chunk, rows):
-        try: _answer(model, name, [(ids[i], prompts[i], keys[ids[i]]) for i in part], settings, rows, bad)
+    rows, bad = _saved(path, keys) if path and resume else {}, {}
+    for name, part in _pieces(bench, ids, chunk, rows):
+        try:
+            _answer(
+                model, name, [(ids[i], prompts[i], keys[ids[i]]) for i in part], settings, rows, bad
+            )
         finally:
-            if path: write_jsonl(path, [rows[i] for i in ids if i in rows])
+            if path:
+                write_jsonl(path, [rows[i] for i in ids if i in rows])
     if bad:
-        i,why = next(iter(bad.items()))
-        raise TunaError(f"{bench.name}: {len(bad)} of {len(ids)} prompts have no "
-            f"answer{f'; the others are in {path}' if path else ''}. The first, {i}: {why}")
-    return [rows[i]['prediction'] for i in ids]
+        i, why = next(iter(bad.items()))
+        raise TunaError(
+            f"{bench.name}: {len(bad)} of {len(ids)} prompts have no "
+            f"answer{f'; the others are in {path}' if path else ''}. The first, {i}: {why}"
+        )
+    return [rows[i]["prediction"] for i in ids]
 
 # %% ../nbs/05_eval.ipynb #165f7852
 def _pieces(bench, ids, chunk, rows):
     "Numbers of the prompts that are still to be asked, by group and not too many at a time"
     groups = {}
-    for i,g in enumerate(getattr(bench, 'groups', None) or [bench.name]*len(ids)):
-        if ids[i] not in rows: groups.setdefault(g, []).append(i)
-    for g,part in groups.items():
-        for s in range(0, len(part), chunk): yield g,part[s:s+chunk]
+    for i, g in enumerate(getattr(bench, "groups", None) or [bench.name] * len(ids)):
+        if ids[i] not in rows:
+            groups.setdefault(g, []).append(i)
+    for g, part in groups.items():
+        for s in range(0, len(part), chunk):
+            yield g, part[s : s + chunk]
+
 
 def _answer(model, name, asked, settings, rows, bad):
     "Ask some prompts; answers go to `rows`, reasons why there is none to `bad`"
     with progress(total=len(asked), desc=name) as bar:
+
         def take(k, gens):
-            i,_,key = asked[k]
-            rows[i] = dict(id=i, prediction=gens[0].text, finish_reason=gens[0].finish_reason, key=key)
+            i, _, key = asked[k]
+            rows[i] = {
+                "id": i,
+                "prediction": gens[0].text,
+                "finish_reason": gens[0].finish_reason,
+                "key": key,
+            }
             bar.update(1)
-        failed = sample_each(model, [p for _,p,_ in asked], take, **settings)
-    bad.update({asked[k][0]: e.reason for k,e in failed.items()})
+
+        failed = sample_each(model, [p for _, p, _ in asked], take, **settings)
+    bad.update({asked[k][0]: e.reason for k, e in failed.items()})
 
 # %% ../nbs/05_eval.ipynb #240697f2
 def evaluate(
-    model, # Generator, or a string for `load_generator`
-    benchmarks:list, # Objects with name, prompts() and score(responses)
-    out=None, # Folder for the predictions
-    max_new_tokens:int=256, # Longest answer where the benchmark does not say
-    temperature:float=0., # §3.2 decodes greedily
-    seed:int=0, # Of the sampling, if any
-    resume:bool=True, # Use answers that are already in the folder
-    chunk:int=1024, # Prompts between two writes
-)->dict: # What each benchmark's score returned, by its name
+    model,  # Generator, or a string for `load_generator`
+    benchmarks: list,  # Objects with name, prompts() and score(responses)
+    out=None,  # Folder for the predictions
+    max_new_tokens: int = 256,  # Longest answer where the benchmark does not say
+    temperature: float = 0.0,  # §3.2 decodes greedily
+    seed: int = 0,  # Of the sampling, if any
+    resume: bool = True,  # Use answers that are already in the folder
+    chunk: int = 1024,  # Prompts between two writes
+) -> dict:  # What each benchmark's score returned, by its name
     "Scores of one model (§3.2)"
     model = load_generator(model)
     names = [b.name for b in benchmarks]
-    if len(set(names))<len(names): raise TunaError(f"two benchmarks have the same name: {', '.join(names)}")
-    args = dict(out=out, resume=resume, chunk=chunk, temperature=temperature, seed=seed)
-    return {b.name: b.score(predict(model, b, max_new_tokens=getattr(b, 'max_new_tokens', max_new_tokens), **args))
-        for b in benchmarks}
+    if len(set(names)) < len(names):
+        raise TunaError(f"two benchmarks have the same name: {', '.join(names)}")
+    args = {"out": out, "resume": resume, "chunk": chunk, "temperature": temperature, "seed": seed}
+    return {
+        b.name: b.score(
+            predict(model, b, max_new_tokens=getattr(b, "max_new_tokens", max_new_tokens), **args)
+        )
+        for b in benchmarks
+    }
 
 # %% ../nbs/05_eval.ipynb #7e9e35c2
 class VicunaQA:
     "The questions of Vicuna QA"
-    name,max_new_tokens = 'vicuna',1024
-    def __init__(self,
-        questions:list, # From `vicuna.load_questions`
-        template:str='alpaca', # For `format_prompt`
+
+    name, max_new_tokens = "vicuna", 1024
+
+    def __init__(
+        self,
+        questions: list,  # From `vicuna.load_questions`
+        template: str = "alpaca",  # For `format_prompt`
     ):
-        self.questions,self.template = questions,template
-        self.ids,self.groups = [str(q['question_id']) for q in questions],None
-    def prompts(self): return [format_prompt(q['text'], template=self.template) for q in self.questions]
+        self.questions, self.template = questions, template
+        self.ids, self.groups = [str(q["question_id"]) for q in questions], None
+
+    def prompts(self):
+        return [format_prompt(q["text"], template=self.template) for q in self.questions]
+
     def score(self, responses):
         "Only how long the answers are; `compare` says which are better"
-        return dict(words=sum(len(o.split()) for o in responses)/len(self.questions), n=len(responses))
+        return {
+            "words": sum(len(o.split()) for o in responses) / len(self.questions),
+            "n": len(responses),
+        }
 
 # %% ../nbs/05_eval.ipynb #724d5ed2
-BENCHES = 'super_ni','lmentry','vicuna'
+BENCHES = "super_ni", "lmentry", "vicuna"
+
 
 def load_benchmarks(
-    names, # Some of BENCHES
-    data, # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl
-    tokenizer=None, # Of the model, for Super-NI; None for no limit of its prompts
-    context:int|None=None, # Tokens that the model can read and write together
-    templates=('alpaca','none'), # For `format_prompt`; Super-NI is run with each, the others with the first
-    shots=(0,2), # Examples in Super-NI's prompts
-    tasks=None, # Names of Super-NI tasks; None for all
-    limit:int|None=None, # Only so many instances of a Super-NI task, examples of an LMentry template, questions of Vicuna QA
-    truncate:bool=False, # LMentry: cut answers at the first line break and full stop
-)->list:
+    names,  # Some of BENCHES
+    data,  # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl
+    tokenizer=None,  # Of the model, for Super-NI; None for no limit of its prompts
+    context: int | None = None,  # Tokens that the model can read and write together
+    templates=(
+        "alpaca",
+        "none",
+    ),  # For `format_prompt`; Super-NI is run with each, the others with the first
+    shots=(0, 2),  # Examples in Super-NI's prompts
+    tasks=None,  # Names of Super-NI tasks; None for all
+    limit: int
+    | None = None,  # Only so many instances of a Super-NI task, examples of an LMentry template, questions of Vicuna QA
+    truncate: bool = False,  # LMentry: cut answers at the first line break and full stop
+) -> list:
     "The paper's benchmarks (§3.2)"
     if odd := [o for o in names if o not in BENCHES]:
         raise TunaError(f"unknown benchmark {odd[0]!r}; there are {', '.join(BENCHES)}")
-    if limit is not None and limit<1: raise TunaError(f"limit must be at least 1, got {limit}")
-    res,data = [],Path(data)
-    if 'super_ni' in names:
-        rows = super_ni.load_instances(data/'super_ni', tasks, min(limit or 100, 100))
-        res += [super_ni.SuperNI(rows, k, t, tokenizer, _room(context, t, tokenizer)) for t in templates for k in shots]
-    if 'lmentry' in names: res.append(lmentry.LMentry(data/'lmentry'/'data', limit, templates[0], truncate=truncate))
-    if 'vicuna' in names:
-        res.append(VicunaQA(vicuna.load_questions(data/'vicuna'/'question.jsonl')[:limit], templates[0]))
+    if limit is not None and limit < 1:
+        raise TunaError(f"limit must be at least 1, got {limit}")
+    res, data = [], Path(data)
+    if "super_ni" in names:
+        rows = super_ni.load_instances(data / "super_ni", tasks, min(limit or 100, 100))
+        res += [
+            super_ni.SuperNI(rows, k, t, tokenizer, _room(context, t, tokenizer))
+            for t in templates
+            for k in shots
+        ]
+    if "lmentry" in names:
+        res.append(
+            lmentry.LMentry(data / "lmentry" / "data", limit, templates[0], truncate=truncate)
+        )
+    if "vicuna" in names:
+        res.append(
+            VicunaQA(
+                vicuna.load_questions(data / "vicuna" / "question.jsonl")[:limit], templates[0]
+            )
+        )
     return res
 
 # %% ../nbs/05_eval.ipynb #20a0d73a
 def _room(context, template, tokenizer, most=1024, answer=super_ni.SuperNI.max_new_tokens):
     "Tokens of a Super-NI text that a model has room for"
-    if not context or not tokenizer: return most
-    room = context-answer-len(tokenizer(format_prompt('', template=template)).input_ids)-1
-    if room<16: raise TunaError(f"a context of {context} tokens has no room for Super-NI's prompts")
+    if not context or not tokenizer:
+        return most
+    room = context - answer - len(tokenizer(format_prompt("", template=template)).input_ids) - 1
+    if room < 16:
+        raise TunaError(f"a context of {context} tokens has no room for Super-NI's prompts")
     return min(most, room)
 
 # %% ../nbs/05_eval.ipynb #bae5b734
-READERS = dict(strict=lambda reply, reviewer: vicuna.parse_scores(reply), lenient=vicuna.read_scores)
+READERS = {
+    "strict": lambda reply, reviewer: vicuna.parse_scores(reply),
+    "lenient": vicuna.read_scores,
+}
 
 # %% ../nbs/05_eval.ipynb #2480c618
 def compare(
-    judge, # Generator, or a string for `load_generator`
-    questions:list, # What both models were asked
-    answers_a:list, # Our model's answers
-    answers_b:list, # The base model's answers
-    categories:list|None=None, # Category of each question, which picks its reviewer; None: all are general
-    reviewers:dict|None=None, # Other reviewers than ours, as from `vicuna.load_reviewers`
-    rule:str='sum_of_signs', # one_order asks once, our answer first; sum_of_signs and both_agree ask in both orders
-    read:str='strict', # FastChat's way to read a reply, or lenient
-    temperature:float=0., # Of the judge; FastChat's protocol has 0.2
-    max_new_tokens:int=1024, # Longest reply
-    tries:int=1, # Times to ask again, with another seed, where a reply cannot be read; FastChat's protocol has 5
-    seed:int=0, # Sent to the judge
-)->dict: # As from `vicuna.win_rate`, with verdicts, pairs of scores in `order1` and `order2`, `replies`, `length_controlled`, judge and read
+    judge,  # Generator, or a string for `load_generator`
+    questions: list,  # What both models were asked
+    answers_a: list,  # Our model's answers
+    answers_b: list,  # The base model's answers
+    categories: list
+    | None = None,  # Category of each question, which picks its reviewer; None: all are general
+    reviewers: dict | None = None,  # Other reviewers than ours, as from `vicuna.load_reviewers`
+    rule: str = "sum_of_signs",  # one_order asks once, our answer first; sum_of_signs and both_agree ask in both orders
+    read: str = "strict",  # FastChat's way to read a reply, or lenient
+    temperature: float = 0.0,  # Of the judge; FastChat's protocol has 0.2
+    max_new_tokens: int = 1024,  # Longest reply
+    tries: int = 1,  # Times to ask again, with another seed, where a reply cannot be read; FastChat's protocol has 5
+    seed: int = 0,  # Sent to the judge
+) -> dict:  # As from `vicuna.win_rate`, with verdicts, pairs of scores in `order1` and `order2`, `replies`, `length_controlled`, judge and read
     "Win, lose and tie of model A against model B (§3.2, Vicuna QA)"
-    sizes = len(questions),len(answers_a),len(answers_b)
-    if len(set(sizes))>1 or not sizes[0]:
-        raise TunaError(f"{sizes[0]} questions, {sizes[1]} and {sizes[2]} answers: need equally many, at least one")
-    who = [vicuna.reviewer_of(c, reviewers) for c in categories or ['generic']*len(questions)]
-    if len(who)!=len(questions):
+    sizes = len(questions), len(answers_a), len(answers_b)
+    if len(set(sizes)) > 1 or not sizes[0]:
+        raise TunaError(
+            f"{sizes[0]} questions, {sizes[1]} and {sizes[2]} answers: need equally many, at least one"
+        )
+    who = [vicuna.reviewer_of(c, reviewers) for c in categories or ["generic"] * len(questions)]
+    if len(who) != len(questions):
         raise TunaError(f"{len(questions)} questions and {len(who)} categories: need equally many")
     _check_rule(rule, read)
-    shown = [(answers_a, answers_b)] if rule=='one_order' else [(answers_a, answers_b), (answers_b, answers_a)]
-    asked = [(w, _as_one(vicuna.review_prompt(q, x, y, (reviewers or vicuna.REVIEWERS)[w]))) for xs,ys in shown
-        for w,q,x,y in zip(who, questions, xs, ys)]
+    shown = (
+        [(answers_a, answers_b)]
+        if rule == "one_order"
+        else [(answers_a, answers_b), (answers_b, answers_a)]
+    )
+    asked = [
+        (w, _as_one(vicuna.review_prompt(q, x, y, (reviewers or vicuna.REVIEWERS)[w])))
+        for xs, ys in shown
+        for w, q, x, y in zip(who, questions, xs, ys)
+    ]
     judge = load_generator(judge)
-    replies,scores = _judged(judge, asked, read, tries, temperature=temperature, max_new_tokens=max_new_tokens,
-        seed=seed)
+    replies, scores = _judged(
+        judge, asked, read, tries, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed
+    )
     if not any(scores):
-        raise TunaError(f"none of the {len(scores)} reviews of {judge.name} could be read; the first begins "
-            f"{replies[0][:40]!r}")
+        raise TunaError(
+            f"none of the {len(scores)} reviews of {judge.name} could be read; the first begins "
+            f"{replies[0][:40]!r}"
+        )
     n = len(questions)
-    orders = [scores[:n]]+([[s and s[::-1] for s in scores[n:]]] if len(shown)>1 else [])
+    orders = [scores[:n]] + ([[s and s[::-1] for s in scores[n:]]] if len(shown) > 1 else [])
     v = vicuna.verdicts(*orders, rule=rule)
-    return vicuna.WinRate(vicuna.win_rate(*orders, rule=rule), verdicts=v, order1=orders[0], order2=orders[-1]
-        if len(orders)>1 else None, replies=replies,
-        length_controlled=_at_equal_length(v, answers_a, answers_b), judge=judge.name, read=read)
+    return vicuna.WinRate(
+        vicuna.win_rate(*orders, rule=rule),
+        verdicts=v,
+        order1=orders[0],
+        order2=orders[-1] if len(orders) > 1 else None,
+        replies=replies,
+        length_controlled=_at_equal_length(v, answers_a, answers_b),
+        judge=judge.name,
+        read=read,
+    )
 
 # %% ../nbs/05_eval.ipynb #e9e333f6
 def _check_rule(rule, read):
     if rule not in vicuna.RULES or read not in READERS:
-        raise TunaError(f"rule must be one of {', '.join(vicuna.RULES)} and read one of {', '.join(READERS)}, got "
-            f"{rule!r} and {read!r}")
+        raise TunaError(
+            f"rule must be one of {', '.join(vicuna.RULES)} and read one of {', '.join(READERS)}, got "
+            f"{rule!r} and {read!r}"
+        )
+
 
 # a backend has one message, so the system's stands first in it
-def _as_one(messages): return '\n\n'.join(filter(None, messages))
+def _as_one(messages):
+    return "\n\n".join(filter(None, messages))
+
 
 def _judged(judge, asked, read, tries, seed, **settings):
     "Replies and scores; what cannot be read is asked again"
-    replies,scores,todo = ['']*len(asked),[None]*len(asked),range(len(asked))
+    replies, scores, todo = [""] * len(asked), [None] * len(asked), range(len(asked))
     for t in range(tries):
-        with progress(total=len(todo), desc='judge') as bar:
+        with progress(total=len(todo), desc="judge") as bar:
+
             def take(k, gens):
                 replies[todo[k]] = gens[0].text
                 bar.update(1)
-            failed = sample_each(judge, [asked[i][1] for i in todo], take, seed=seed+t, **settings)
+
+            failed = sample_each(
+                judge, [asked[i][1] for i in todo], take, seed=seed + t, **settings
+            )
         if failed:
-            k,why = next(iter(failed.items()))
-            raise TunaError(f"{judge.name} gave no reply to {len(failed)} of {len(todo)} reviews; the first, "
-                f"{todo[k]}: {why.reason}")
-        for i in todo: scores[i] = READERS[read](replies[i], asked[i][0])
+            k, why = next(iter(failed.items()))
+            raise TunaError(
+                f"{judge.name} gave no reply to {len(failed)} of {len(todo)} reviews; the first, "
+                f"{todo[k]}: {why.reason}"
+            )
+        for i in todo:
+            scores[i] = READERS[read](replies[i], asked[i][0])
         todo = [i for i in todo if scores[i] is None]
-        if not todo: break
-    return replies,scores
+        if not todo:
+            break
+    return replies, scores
+
 
 def _at_equal_length(v, a, b):
     "Length-controlled rate; None with a reason where there is none"
-    try: return vicuna.length_controlled(v, list(map(len, a)), list(map(len, b)))
-    except TunaError as e: return dict(lc=None, why=str(e))
+    try:
+        return vicuna.length_controlled(v, list(map(len, a)), list(map(len, b)))
+    except TunaError as e:
+        return {"lc": None, "why": str(e)}
 
 # %% ../nbs/05_eval.ipynb #face3c4b
 def bootstrap_interval(
-    xs, # One value per question
-    level:float=0.95, # Probability mass between the ends
-    n:int=5000, # Resamples
-    seed:int=0, # Of the resampling
-)->tuple: # (mean, lower end, upper end)
+    xs,  # One value per question
+    level: float = 0.95,  # Probability mass between the ends
+    n: int = 5000,  # Resamples
+    seed: int = 0,  # Of the resampling
+) -> tuple:  # (mean, lower end, upper end)
     "Mean and percentile interval over resampled questions"
     xs = np.asarray(xs, float)
-    if not len(xs): raise TunaError("no values to resample")
+    if not len(xs):
+        raise TunaError("no values to resample")
     rng = np.random.default_rng(seed)
     means = [xs[rng.integers(len(xs), size=len(xs))].mean() for _ in range(n)]
-    lo,hi = np.quantile(means, [(1-level)/2, (1+level)/2])
-    return float(xs.mean()),float(lo),float(hi)
+    lo, hi = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(xs.mean()), float(lo), float(hi)
 
 # %% ../nbs/05_eval.ipynb #8853abff
 def result_cells(
-    scores:dict, # What `evaluate` returned
-    versus:dict|None=None, # What `compare` returned
-    main:str='alpaca', # Template of the runs that the tables show, or "none"; the columns of the other end in _plain or _alpaca
-)->dict: # (value, lower, upper) by column
+    scores: dict,  # What `evaluate` returned
+    versus: dict | None = None,  # What `compare` returned
+    main: str = "alpaca",  # Template of the runs that the tables show, or "none"; the columns of the other end in _plain or _alpaca
+) -> dict:  # (value, lower, upper) by column
     "Cells for the paper's tables"
-    cells,scores = {},{_column(k, main): r for k,r in scores.items()}
-    for k,r in scores.items():
-        if k.startswith('super_ni') and 'instances' in r:
-            cells[k] = bootstrap_interval([100*o['rougeL'] for o in r['instances'].values()], n=1000)
-        if k.startswith('super_ni') and 'bert_score' in r:
-            cells[f'{k}_bertscore'] = bootstrap_interval([*r['bert_score']['instances'].values()], n=1000)
-        if k.startswith('lmentry'):
-            ends = lmentry.score_intervals(r['counts'], r['official'])
-            cells |= {f'{k}_{o}': (r[o], *ends[o]) for o in ends}
-    if versus: cells |= {f'vicuna_{k}': (versus[f'{k}_pct'], *versus['intervals'][k]) for k in ('win','lose','tie')}
+    cells, scores = {}, {_column(k, main): r for k, r in scores.items()}
+    for k, r in scores.items():
+        if k.startswith("super_ni") and "instances" in r:
+            cells[k] = bootstrap_interval(
+                [100 * o["rougeL"] for o in r["instances"].values()], n=1000
+            )
+        if k.startswith("super_ni") and "bert_score" in r:
+            cells[f"{k}_bertscore"] = bootstrap_interval(
+                [*r["bert_score"]["instances"].values()], n=1000
+            )
+        if k.startswith("lmentry"):
+            ends = lmentry.score_intervals(r["counts"], r["official"])
+            cells |= {f"{k}_{o}": (r[o], *ends[o]) for o in ends}
+    if versus:
+        cells |= {
+            f"vicuna_{k}": (versus[f"{k}_pct"], *versus["intervals"][k])
+            for k in ("win", "lose", "tie")
+        }
     return cells
 
 # %% ../nbs/05_eval.ipynb #3ae4b79d
 def _column(bench, main):
     "A benchmark's name as a column"
-    if main=='alpaca' or not bench.startswith(('super_ni','lmentry')): return bench
-    return bench.removesuffix('_plain') if bench.endswith('_plain') else f'{bench}_alpaca'
+    if main == "alpaca" or not bench.startswith(("super_ni", "lmentry")):
+        return bench
+    return bench.removesuffix("_plain") if bench.endswith("_plain") else f"{bench}_alpaca"
 
 # %% ../nbs/05_eval.ipynb #4adcd939
-_shared = {'Alpaca': [36.0, 44.5, 31.4, None, None, None], 'Tuna_p': [39.4, 43.9, 35.0, 68, 27, 5],
-    'Tuna_c': [37.7, 46.6, 32.2, 74, 20, 6], 'Tuna': [38.7, 45.0, 34.7, 86, 10, 4]}
+_shared = {
+    "Alpaca": [36.0, 44.5, 31.4, None, None, None],
+    "Tuna_p": [39.4, 43.9, 35.0, 68, 27, 5],
+    "Tuna_c": [37.7, 46.6, 32.2, 74, 20, 6],
+    "Tuna": [38.7, 45.0, 34.7, 86, 10, 4],
+}
 
-PAPER_TABLES = dict(
-    table1={
-        'LLaMA': [11.0, 23.6, 26.3, 4, 92, 4],
-        'T5-LM 11B': [None, 30.2, 20.6, None, None, None],
-        'T0 11B': [None, 32.3, 31.6, None, None, None],
-        'InstructGPT 175B': [None, 52.1, 48.4, None, None, None],
-        'Alpaca': _shared['Alpaca'],
-        'PPO-sim': [31.9, 37.5, 27.8, 79, 16, 5],
-        'PPO-sim-GPT4-20K': [37.1, 44.9, 27.8, 74, 22, 4],
-        'Tuna_p': _shared['Tuna_p'],
-        'Tuna_c': _shared['Tuna_c'],
-        'Tuna_c (PRM)': [34.2, 40.1, 32.2, 75, 19, 6],
-        'Tuna': _shared['Tuna']},
-    table3={
-        'Alpaca': _shared['Alpaca'],
-        'Alpaca-Mul': [34.7, 45.7, 33.9, 42, 53, 5],
-        **{k: _shared[k] for k in ('Tuna_p','Tuna','Tuna_c')},
-        'Tuna_cp-13K': [35.7, 44.0, 33.5, 58, 37, 5],
-        'Tuna_cp-39K': [34.8, 43.4, 35.4, 46, 48, 6],
-        'Tuna_cp-52K': [35.0, 42.6, 33.8, 51, 41, 8],
-        'mix-Tuna-52K': [37.7, 44.2, 30.0, 70, 23, 7],
-        'mix-Tuna-104K': [36.0, 40.0, 32.6, 55, 40, 5]})
+PAPER_TABLES = {
+    "table1": {
+        "LLaMA": [11.0, 23.6, 26.3, 4, 92, 4],
+        "T5-LM 11B": [None, 30.2, 20.6, None, None, None],
+        "T0 11B": [None, 32.3, 31.6, None, None, None],
+        "InstructGPT 175B": [None, 52.1, 48.4, None, None, None],
+        "Alpaca": _shared["Alpaca"],
+        "PPO-sim": [31.9, 37.5, 27.8, 79, 16, 5],
+        "PPO-sim-GPT4-20K": [37.1, 44.9, 27.8, 74, 22, 4],
+        "Tuna_p": _shared["Tuna_p"],
+        "Tuna_c": _shared["Tuna_c"],
+        "Tuna_c (PRM)": [34.2, 40.1, 32.2, 75, 19, 6],
+        "Tuna": _shared["Tuna"],
+    },
+    "table3": {
+        "Alpaca": _shared["Alpaca"],
+        "Alpaca-Mul": [34.7, 45.7, 33.9, 42, 53, 5],
+        **{k: _shared[k] for k in ("Tuna_p", "Tuna", "Tuna_c")},
+        "Tuna_cp-13K": [35.7, 44.0, 33.5, 58, 37, 5],
+        "Tuna_cp-39K": [34.8, 43.4, 35.4, 46, 48, 6],
+        "Tuna_cp-52K": [35.0, 42.6, 33.8, 51, 41, 8],
+        "mix-Tuna-52K": [37.7, 44.2, 30.0, 70, 23, 7],
+        "mix-Tuna-104K": [36.0, 40.0, 32.6, 55, 40, 5],
+    },
+}
 
 # %% ../nbs/05_eval.ipynb #d87d5b44
-PAPER_TABLES |= dict(
-    table8={
-        **{k: _shared[k] for k in ('Alpaca','Tuna_p','Tuna_c')},
-        'Tuna_c (PRM-3B-39K)': [35.6, 40.4, 33.4, 79, 15, 6],
-        'Tuna_c (PRM-7B-39K)': [33.5, 40.3, 32.5, 73, 20, 7],
-        'Tuna_c (PRM-3B-52K)': [34.2, 40.1, 32.2, 75, 19, 6],
-        'Tuna_c (PRM-7B-52K)': [34.6, 41.1, 32.0, 73, 20, 7],
-        'Tuna': _shared['Tuna']},
-    table10={'PPO-sim': [79, 16, 5], 'PPO-sim-GPT4-20K': [74, 22, 4], 'Our PPO (w/ GPT4 ranking data)': [55, 35, 10]},
-    table11={
-        'Alpaca': [0.638, 0.705],
-        'PPO-sim': [0.594, 0.652],
-        'PPO-sim-GPT4-20K': [0.641, 0.714],
-        'Tuna_p': [0.667, 0.690],
-        'Tuna_c': [0.655, 0.727],
-        'Tuna': [0.665, 0.699]})
+PAPER_TABLES |= {
+    "table8": {
+        **{k: _shared[k] for k in ("Alpaca", "Tuna_p", "Tuna_c")},
+        "Tuna_c (PRM-3B-39K)": [35.6, 40.4, 33.4, 79, 15, 6],
+        "Tuna_c (PRM-7B-39K)": [33.5, 40.3, 32.5, 73, 20, 7],
+        "Tuna_c (PRM-3B-52K)": [34.2, 40.1, 32.2, 75, 19, 6],
+        "Tuna_c (PRM-7B-52K)": [34.6, 41.1, 32.0, 73, 20, 7],
+        "Tuna": _shared["Tuna"],
+    },
+    "table10": {
+        "PPO-sim": [79, 16, 5],
+        "PPO-sim-GPT4-20K": [74, 22, 4],
+        "Our PPO (w/ GPT4 ranking data)": [55, 35, 10],
+    },
+    "table11": {
+        "Alpaca": [0.638, 0.705],
+        "PPO-sim": [0.594, 0.652],
+        "PPO-sim-GPT4-20K": [0.641, 0.714],
+        "Tuna_p": [0.667, 0.690],
+        "Tuna_c": [0.655, 0.727],
+        "Tuna": [0.665, 0.699],
+    },
+}
 
 # %% ../nbs/05_eval.ipynb #8eeb4d59
 @dataclass
 class Column:
     "One column of a results table"
-    key:str # Name of the value in a row
-    title:str # Heading
-    best:str='high' # "high", "low", or "" for neither: what is set in bold
-    delta:bool=True # Show the difference to the base row
-    unit:str='' # Printed after the number
-    digits:int=1 # Decimals
 
-TABLE1 = [Column('super_ni_0shot', 'Super NI 0-shot'), Column('super_ni_2shot', 'Super NI 2-shot'),
-    Column('lmentry_score', 'LMentry score'),
-    Column('vicuna_win', 'Vicuna QA win', delta=False, unit='%', digits=0), Column('vicuna_lose', 'lose', 'low', False,
-        '%', 0),
-    Column('vicuna_tie', 'tie', '', False, '%', 0)]
+    key: str  # Name of the value in a row
+    title: str  # Heading
+    best: str = "high"  # "high", "low", or "" for neither: what is set in bold
+    delta: bool = True  # Show the difference to the base row
+    unit: str = ""  # Printed after the number
+    digits: int = 1  # Decimals
+
+
+TABLE1 = [
+    Column("super_ni_0shot", "Super NI 0-shot"),
+    Column("super_ni_2shot", "Super NI 2-shot"),
+    Column("lmentry_score", "LMentry score"),
+    Column("vicuna_win", "Vicuna QA win", delta=False, unit="%", digits=0),
+    Column("vicuna_lose", "lose", "low", False, "%", 0),
+    Column("vicuna_tie", "tie", "", False, "%", 0),
+]
 TABLE10 = TABLE1[3:]
-TABLE11 = [Column('super_ni_0shot_bertscore', 'Super NI 0-shot', digits=3),
-    Column('super_ni_2shot_bertscore', 'Super NI 2-shot', digits=3)]
-COLUMNS = dict(table1=TABLE1, table3=TABLE1, table8=TABLE1, table10=TABLE10, table11=TABLE11)
+TABLE11 = [
+    Column("super_ni_0shot_bertscore", "Super NI 0-shot", digits=3),
+    Column("super_ni_2shot_bertscore", "Super NI 2-shot", digits=3),
+]
+COLUMNS = {
+    "table1": TABLE1,
+    "table3": TABLE1,
+    "table8": TABLE1,
+    "table10": TABLE10,
+    "table11": TABLE11,
+}
 
 # %% ../nbs/05_eval.ipynb #28a4eebc
 def _number(x, where):
     "(value, ends of the interval) of a cell; None where there is no number"
-    if x is None: return None,None
-    try: v,lo,hi = map(float, x if isinstance(x, (list,tuple)) else (x, math.nan, math.nan))
-    except ValueError: raise TunaError(f"{where}: expected a number or (mean, lower, upper), got {x}") from None
-    return (None if math.isnan(v) else v),(None if math.isnan(lo+hi) else (lo, hi))
+    if x is None:
+        return None, None
+    try:
+        v, lo, hi = map(float, x if isinstance(x, (list, tuple)) else (x, math.nan, math.nan))
+    except ValueError:
+        raise TunaError(f"{where}: expected a number or (mean, lower, upper), got {x}") from None
+    return (None if math.isnan(v) else v), (None if math.isnan(lo + hi) else (lo, hi))
+
 
 def _cells(rows, columns):
     "Every row as a list of (value, ends of the interval)"
     res = {}
-    for name,r in rows.items():
+    for name, r in rows.items():
         if not isinstance(r, dict):
-            if len(r)!=len(columns): raise TunaError(f"row {name}: {len(r)} values for {len(columns)} columns")
-            r = {c.key: x for c,x in zip(columns, r)}
+            if len(r) != len(columns):
+                raise TunaError(f"row {name}: {len(r)} values for {len(columns)} columns")
+            r = {c.key: x for c, x in zip(columns, r)}
         res[name] = [_number(r.get(c.key), f"row {name}, {c.key}") for c in columns]
     return res
 
 # %% ../nbs/05_eval.ipynb #371403bf
 def _top_two(values, best):
     "The values that are printed in bold"
-    if not best: return set()
-    given = [v if best=='high' else -v for v in values if v is not None]
-    top = {v for v in given if sum(o>v for o in given)<2} if len(set(given))>2 else set()
-    return {v if best=='high' else -v for v in top}
+    if not best:
+        return set()
+    given = [v if best == "high" else -v for v in values if v is not None]
+    top = {v for v in given if sum(o > v for o in given) < 2} if len(set(given)) > 2 else set()
+    return {v if best == "high" else -v for v in top}
+
 
 def _spread(c, v, ends):
     "An interval, as a half width if its two sides are alike"
-    if ends is None: return ''
-    lo,hi = ends
-    if abs(v-lo-(hi-v))>max(.1*(hi-lo), 2*10**-c.digits): return f' [{lo:.{c.digits}f}, {hi:.{c.digits}f}]'
-    return f' ± {(hi-lo)/2:.{c.digits}f}'
+    if ends is None:
+        return ""
+    lo, hi = ends
+    if abs(v - lo - (hi - v)) > max(0.1 * (hi - lo), 2 * 10**-c.digits):
+        return f" [{lo:.{c.digits}f}, {hi:.{c.digits}f}]"
+    return f" ± {(hi - lo) / 2:.{c.digits}f}"
+
 
 def _show(c, v, ends, base, bold):
     "One cell: (text, is it bold)"
-    if v is None: return '-',False
-    s = f'{v:.{c.digits}f}{c.unit}{_spread(c, v, ends)}'
-    if base is not None and c.delta: s += f' ({round(v-base, c.digits)+0.:+.{c.digits}f})'
-    return s,v in bold
+    if v is None:
+        return "-", False
+    s = f"{v:.{c.digits}f}{c.unit}{_spread(c, v, ends)}"
+    if base is not None and c.delta:
+        s += f" ({round(v - base, c.digits) + 0.0:+.{c.digits}f})"
+    return s, v in bold
 
 # %% ../nbs/05_eval.ipynb #3f8b8d4f
 @dataclass
 class ResultsTable:
     "Headings, and for each row its name and (text, bold) cells"
-    head:list
-    body:list
+
+    head: list
+    body: list
+
     def _rows(self, bold):
-        esc = lambda s: html.escape(str(s)).replace('|', '&#124;').replace('\n', ' ')
-        yield [esc(o) for o in ['Model', *self.head]]
-        for name,cells in self.body: yield [esc(name)]+[bold.format(esc(t)) if b else esc(t) for t,b in cells]
+        esc = lambda s: html.escape(str(s)).replace("|", "&#124;").replace("\n", " ")
+        yield [esc(o) for o in ["Model", *self.head]]
+        for name, cells in self.body:
+            yield [esc(name)] + [bold.format(esc(t)) if b else esc(t) for t, b in cells]
+
     def markdown(self):
         "The table as GitHub-flavoured Markdown"
-        head,*body = self._rows('**{}**')
-        lines = [head, ['---']+['---:']*len(self.head), *body]
-        return '\n'.join('| '+' | '.join(o)+' |' for o in lines)
+        head, *body = self._rows("**{}**")
+        lines = [head, ["---"] + ["---:"] * len(self.head), *body]
+        return "\n".join("| " + " | ".join(o) + " |" for o in lines)
+
     def html(self):
         "The table as HTML; every name is escaped"
         row = lambda o, t: f"<tr><th>{o[0]}</th>{''.join(f'<{t}>{x}</{t}>' for x in o[1:])}</tr>"
-        head,*body = self._rows('<b>{}</b>')
-        return f"<table>\n<thead>{row(head, 'th')}</thead>\n<tbody>\n" + '\n'.join(row(o, 'td')
-            for o in body) + '\n</tbody>\n</table>'
-    def _repr_markdown_(self): return self.markdown()
+        head, *body = self._rows("<b>{}</b>")
+        return (
+            f"<table>\n<thead>{row(head, 'th')}</thead>\n<tbody>\n"
+            + "\n".join(row(o, "td") for o in body)
+            + "\n</tbody>\n</table>"
+        )
+
+    def _repr_markdown_(self):
+        return self.markdown()
 
 # %% ../nbs/05_eval.ipynb #147beac1
 def results_table(
-    rows:dict, # For each model name a list in the columns' order or a dict by column key
-    base:str='Alpaca', # Row that differences refer to; None for no differences
-    columns:list=TABLE1, # `Column`s
-    published:dict|None=None, # Published rows; below each row of the same name stands what was published
-    published_names:dict|None=None, # For rows whose name is another than the published one, that one
-)->ResultsTable: # Shows itself in a notebook; `.markdown()` and `.html()` give text
+    rows: dict,  # For each model name a list in the columns' order or a dict by column key
+    base: str = "Alpaca",  # Row that differences refer to; None for no differences
+    columns: list = TABLE1,  # `Column`s
+    published: dict
+    | None = None,  # Published rows; below each row of the same name stands what was published
+    published_names: dict
+    | None = None,  # For rows whose name is another than the published one, that one
+) -> ResultsTable:  # Shows itself in a notebook; `.markdown()` and `.html()` give text
     "A table in the layout of Table 1"
     if base is not None and base not in rows:
         raise TunaError(f"no row {base!r} to compare with; rows are {', '.join(rows)}")
-    cells,names = _cells(rows, columns),list(rows)
+    cells, names = _cells(rows, columns), list(rows)
     start = names.index(base) if base else 0
-    top = [_top_two([cells[n][i][0] for n in names[start:]], c.best) for i,c in enumerate(columns)]
+    top = [_top_two([cells[n][i][0] for n in names[start:]], c.best) for i, c in enumerate(columns)]
     body = []
-    for k,n in enumerate(names):
-        ref = [cells[base][i][0] if base and k>start else None for i in range(len(columns))]
-        body.append((n, [_show(c, *x, r, t if k>=start else ()) for c,x,r,t in zip(columns, cells[n], ref, top)]))
-    return ResultsTable([c.title for c in columns], _beside(body, published or {}, published_names or {}, columns))
+    for k, n in enumerate(names):
+        ref = [cells[base][i][0] if base and k > start else None for i in range(len(columns))]
+        body.append(
+            (
+                n,
+                [
+                    _show(c, *x, r, t if k >= start else ())
+                    for c, x, r, t in zip(columns, cells[n], ref, top)
+                ],
+            )
+        )
+    return ResultsTable(
+        [c.title for c in columns], _beside(body, published or {}, published_names or {}, columns)
+    )
+
 
 def _beside(body, published, names, columns):
     "Rows, each followed by the published one of its name"
-    if not published: return body
-    theirs = dict(results_table(published, 'Alpaca' if 'Alpaca' in published else None, columns).body)
-    below = lambda n: [(f'{n}, published', [(t, False) for t,_ in theirs[n]])] if n in theirs else []
-    return [o for n,cells in body for o in [(n, cells), *below(names.get(n, n))]]
+    if not published:
+        return body
+    theirs = dict(
+        results_table(published, "Alpaca" if "Alpaca" in published else None, columns).body
+    )
+    below = lambda n: (
+        [(f"{n}, published", [(t, False) for t, _ in theirs[n]])] if n in theirs else []
+    )
+    return [o for n, cells in body for o in [(n, cells), *below(names.get(n, n))]]
 
 # %% ../nbs/05_eval.ipynb #ce735cff
 def evaluation_record(
-    model:str, # Its name
-    scores:dict, # What `evaluate` returned
-    versus:dict|None=None, # What `compare` returned
-    part:dict|None=None, # What part of the benchmarks this is, if not all: limit, tasks, new_tokens
-    main:str='alpaca', # Template that the tables show
-    **settings, # What else the figures depend on
-)->dict: # For JSON
+    model: str,  # Its name
+    scores: dict,  # What `evaluate` returned
+    versus: dict | None = None,  # What `compare` returned
+    part: dict
+    | None = None,  # What part of the benchmarks this is, if not all: limit, tasks, new_tokens
+    main: str = "alpaca",  # Template that the tables show
+    **settings,  # What else the figures depend on
+) -> dict:  # For JSON
     "All that a table or a reader of the figures needs"
     part = part or {}
-    rec = dict(model=model, part=part, partial=_say_part(part), settings=dict(settings, main=main),
-        versions={k: version(k) for k in ('tuna_nb','transformers')},
-        cells=result_cells(scores, versus, main), scores=_for_json(scores))
-    return rec if versus is None else dict(rec, vicuna={k: v for k,v in versus.items() if k!='replies'})
+    rec = {
+        "model": model,
+        "part": part,
+        "partial": _say_part(part),
+        "settings": dict(settings, main=main),
+        "versions": {k: version(k) for k in ("tuna_nb", "transformers")},
+        "cells": result_cells(scores, versus, main),
+        "scores": _for_json(scores),
+    }
+    return (
+        rec
+        if versus is None
+        else dict(rec, vicuna={k: v for k, v in versus.items() if k != "replies"})
+    )
+
 
 def _say_part(part):
     "What part of the benchmarks was run, in words"
-    say = dict(limit='first {} of each'.format, tasks=lambda o: f'{len(o)} Super-NI tasks',
-        new_tokens='at most {} new tokens'.format)
-    return ', '.join(say[k](v) for k,v in part.items())
+    say = {
+        "limit": "first {} of each".format,
+        "tasks": lambda o: f"{len(o)} Super-NI tasks",
+        "new_tokens": "at most {} new tokens".format,
+    }
+    return ", ".join(say[k](v) for k, v in part.items())
+
 
 def _for_json(o):
     "Scores without what the predictions give again; pairs as keys become texts"
-    if not isinstance(o, dict): return o
-    return {' / '.join(k) if isinstance(k, tuple) else k: _for_json(v) for k,v in o.items()
-        if k not in ('instances','verdicts','counts','certain')}
+    if not isinstance(o, dict):
+        return o
+    return {
+        " / ".join(k) if isinstance(k, tuple) else k: _for_json(v)
+        for k, v in o.items()
+        if k not in ("instances", "verdicts", "counts", "certain")
+    }
 
 # %% ../nbs/05_eval.ipynb #a81dc1a9
 def read_results(
-    folder, # Where `tuna_eval` has been at work
-)->dict: # Records of `evaluation_record` by model name
+    folder,  # Where `tuna_eval` has been at work
+) -> dict:  # Records of `evaluation_record` by model name
     "Results of all models in a folder"
     res = {}
-    for p in sorted(Path(folder).glob('*--scores.json')):
+    for p in sorted(Path(folder).glob("*--scores.json")):
         d = read_document(p)
-        if not isinstance(d, dict) or not {'model','part','partial','cells','scores','settings'}<=d.keys():
+        if (
+            not isinstance(d, dict)
+            or not {"model", "part", "partial", "cells", "scores", "settings"} <= d.keys()
+        ):
             raise TunaError(f"{p}: no result of tuna_eval")
-        res[d['model']] = d
-    if not res: raise TunaError(f"{folder}: no results here (NAME--scores.json)")
+        res[d["model"]] = d
+    if not res:
+        raise TunaError(f"{folder}: no results here (NAME--scores.json)")
     return res
 
 # %% ../nbs/05_eval.ipynb #66c0c0b9
 def paper_table(
-    results, # Folder where `tuna_eval` has been at work, or what `read_results` returned
-    table:str='table1', # table1, table3, table8, table10 or table11
-    base:str='Alpaca', # Model that differences refer to, if it is there; no differences where the others saw another part of the benchmarks
-)->ResultsTable:
+    results,  # Folder where `tuna_eval` has been at work, or what `read_results` returned
+    table: str = "table1",  # table1, table3, table8, table10 or table11
+    base: str = "Alpaca",  # Model that differences refer to, if it is there; no differences where the others saw another part of the benchmarks
+) -> ResultsTable:
     "One of the paper's tables from result files, each row above the published one"
-    if table not in COLUMNS: raise TunaError(f"unknown table {table!r}; there are {', '.join(COLUMNS)}")
-    got,order = results if isinstance(results, dict) else read_results(results),[*PAPER_TABLES[table]]
-    got = dict(sorted(got.items(), key=lambda o: order.index(o[0]) if o[0] in order else len(order)))
-    label = {k: k+(f" ({d['partial']})" if d['partial'] else '') for k,d in got.items()}
-    same = base in got and all(d['part']==got[base]['part'] for d in got.values())
-    return results_table({label[k]: d['cells'] for k,d in got.items()}, label[base] if same else None, COLUMNS[table],
-        PAPER_TABLES[table], {v: k for k,v in label.items()})
+    if table not in COLUMNS:
+        raise TunaError(f"unknown table {table!r}; there are {', '.join(COLUMNS)}")
+    got, order = (
+        results if isinstance(results, dict) else read_results(results),
+        [*PAPER_TABLES[table]],
+    )
+    got = dict(
+        sorted(got.items(), key=lambda o: order.index(o[0]) if o[0] in order else len(order))
+    )
+    label = {k: k + (f" ({d['partial']})" if d["partial"] else "") for k, d in got.items()}
+    same = base in got and all(d["part"] == got[base]["part"] for d in got.values())
+    return results_table(
+        {label[k]: d["cells"] for k, d in got.items()},
+        label[base] if same else None,
+        COLUMNS[table],
+        PAPER_TABLES[table],
+        {v: k for k, v in label.items()},
+    )
 
 # %% ../nbs/05_eval.ipynb #a69ae209
 def _super_ni_notes(scores):
-    for end,what in ('','in the Alpaca template'),('_plain','as it stands'):
-        rs = {k.split('_')[2]: r for k,r in scores.items() if k.startswith('super_ni')
-            and k.endswith('_plain')==bool(end)}
-        each = ', '.join(f"{k} ROUGE-L {r['rougeL']:.2f}, exact match {r['exact_match']:.2f}" for k,r in rs.items())
-        if rs: yield f"Super-NI, prompt {what}: {each} ({next(iter(rs.values()))['n']} instances)"
+    for end, what in ("", "in the Alpaca template"), ("_plain", "as it stands"):
+        rs = {
+            k.split("_")[2]: r
+            for k, r in scores.items()
+            if k.startswith("super_ni") and k.endswith("_plain") == bool(end)
+        }
+        each = ", ".join(
+            f"{k} ROUGE-L {r['rougeL']:.2f}, exact match {r['exact_match']:.2f}"
+            for k, r in rs.items()
+        )
+        if rs:
+            yield f"Super-NI, prompt {what}: {each} ({next(iter(rs.values()))['n']} instances)"
+
 
 def _vicuna_note(v, base):
-    lc = v['length_controlled']
-    even = f"at equal lengths {lc['lc']:.1f}" if lc['lc'] is not None else f"none at equal lengths: {lc['why']}"
-    tied = ' and taken for ties of their order' if v['rule']=='sum_of_signs' and v['failed_reviews'] else ''
-    return (f"Vicuna QA against {base}: judge {v['judge']}, rule {v['rule']}, replies read by the {v['read']} rule, "
-        f"{v['failed_reviews']} unreadable{tied}; win rate with ties as half {v['adjusted']:.1f}, {even}")
+    lc = v["length_controlled"]
+    even = (
+        f"at equal lengths {lc['lc']:.1f}"
+        if lc["lc"] is not None
+        else f"none at equal lengths: {lc['why']}"
+    )
+    tied = (
+        " and taken for ties of their order"
+        if v["rule"] == "sum_of_signs" and v["failed_reviews"]
+        else ""
+    )
+    return (
+        f"Vicuna QA against {base}: judge {v['judge']}, rule {v['rule']}, replies read by the {v['read']} rule, "
+        f"{v['failed_reviews']} unreadable{tied}; win rate with ties as half {v['adjusted']:.1f}, {even}"
+    )
 
 # %% ../nbs/05_eval.ipynb #e3d62c5f
 def result_notes(
-    results, # Folder where `tuna_eval` has been at work, or what `read_results` returned
-)->list[str]: # Lines of text
+    results,  # Folder where `tuna_eval` has been at work, or what `read_results` returned
+) -> list[str]:  # Lines of text
     "What a table of results leaves out: the other template, exact match, how the judge was asked"
     lines = []
-    for name,d in (results if isinstance(results, dict) else read_results(results)).items():
-        notes = [*_super_ni_notes(d['scores'])]
-        notes += [f"LMentry, {'prompt as it stands' if k.endswith('_plain') else 'in the Alpaca template'}"
+    for name, d in (results if isinstance(results, dict) else read_results(results)).items():
+        notes = [*_super_ni_notes(d["scores"])]
+        notes += [
+            f"LMentry, {'prompt as it stands' if k.endswith('_plain') else 'in the Alpaca template'}"
             f"{', answers cut' if r['truncate'] else ''}: score {r['score']:.1f}, accuracy {r['accuracy']:.1f}, "
             f"robustness {r['robustness']:.1f}"
-            for k,r in d['scores'].items() if k.startswith('lmentry')]
-        if 'vicuna' in d: notes.append(_vicuna_note(d['vicuna'], d['vicuna']['base']))
-        lines += [f'{name}, {o}' for o in notes]
+            for k, r in d["scores"].items()
+            if k.startswith("lmentry")
+        ]
+        if "vicuna" in d:
+            notes.append(_vicuna_note(d["vicuna"], d["vicuna"]["base"]))
+        lines += [f"{name}, {o}" for o in notes]
     return lines
 
-@command(example='tuna_table results --table table3')
+
+@command(example="tuna_table results --table table3")
 def tuna_table(
-    folder:str, # Where tuna_eval has been at work
-    table:str='table1', # table1, table3, table8, table10 or table11
-    base:str='Alpaca', # Model that differences refer to, if it is there
-): # The results by model
+    folder: str,  # Where tuna_eval has been at work
+    table: str = "table1",  # table1, table3, table8, table10 or table11
+    base: str = "Alpaca",  # Model that differences refer to, if it is there
+):  # The results by model
     "Print one of the paper's tables from result files"
     results = read_results(folder)
-    print('\n'.join([paper_table(results, table, base).markdown(), '', *result_notes(results)]))
+    print("\n".join([paper_table(results, table, base).markdown(), "", *result_notes(results)]))
     return results
 
 # %% ../nbs/05_eval.ipynb #12e3bd4d
-@command(example="""tuna_eval out/alpaca results --data benchmarks --name Alpaca
-tuna_eval out/tuna results --data benchmarks --name Tuna --base Alpaca --judge https://api.openai.com/v1#gpt-4.1""")
+@command(
+    example="""tuna_eval out/alpaca results --data benchmarks --name Alpaca
+tuna_eval out/tuna results --data benchmarks --name Tuna --base Alpaca --judge https://api.openai.com/v1#gpt-4.1"""
+)
 def tuna_eval(
-    model:str, # Folder or Hub id; vllm:NAME for vLLM; http://HOST/v1#NAME for an OpenAI-compatible server
-    out:str, # Folder for predictions, scores and the table; other models' results in it stay
-    bench:str='super_ni,lmentry,vicuna', # Benchmarks, with commas between
-    data:str='', # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl; by default what TUNA_REAL_DATA names
-    name:str='', # Name of the model in files and tables, for a model that runs here; by default its own
-    templates:str='alpaca,none', # Templates around prompts: Super-NI is run with each, the others with the first, which the table shows
-    shots:str='0,2', # Examples in Super-NI's prompts
-    tasks:str='', # Super-NI tasks, with commas between; all by default
-    limit:int|None=None, # Only so many instances of a Super-NI task, examples of an LMentry template, Vicuna questions
-    truncate:bool=False, # LMentry: cut answers at the first line break and full stop, as the official code does for some model names, which are cut here in any case
-    tokenizer:str='', # For a server: folder or Hub id of the tokenizer that cuts Super-NI's prompts, or none for prompts of any length
-    base:str='', # Model in OUT whose Vicuna answers these are compared with, such as Alpaca
-    judge:str='', # Judge of Vicuna QA, named like a model; needs --base
-    reviewers:str='', # FastChat's file of prompts and file of reviewers, with a comma between; ours by default
-    rule:str='sum_of_signs', # one_order, sum_of_signs or both_agree
-    read:str='lenient', # How replies of the judge are read: lenient or, as in FastChat's code, strict, which reads no review of a mathematical question
-    bertscore:str='', # Encoder for BERTScore, a folder or Hub id
-    layer:int|None=None, # Its layer, for an encoder that bert-score does not know
-    batch_size:int=32, # For a model that runs here with transformers: answers at a time
-    chat:bool=False, # For a model that runs here: each prompt is a user's message in its chat template; use with --templates none
-    kind:str='chat', # For a server: chat or completions
-    new_tokens:int|None=None, # Never longer answers than this
-): # What is in the scores file
+    model: str,  # Folder or Hub id; vllm:NAME for vLLM; http://HOST/v1#NAME for an OpenAI-compatible server
+    out: str,  # Folder for predictions, scores and the table; other models' results in it stay
+    bench: str = "super_ni,lmentry,vicuna",  # Benchmarks, with commas between
+    data: str = "",  # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl; by default what TUNA_REAL_DATA names
+    name: str = "",  # Name of the model in files and tables, for a model that runs here; by default its own
+    templates: str = "alpaca,none",  # Templates around prompts: Super-NI is run with each, the others with the first, which the table shows
+    shots: str = "0,2",  # Examples in Super-NI's prompts
+    tasks: str = "",  # Super-NI tasks, with commas between; all by default
+    limit: int
+    | None = None,  # Only so many instances of a Super-NI task, examples of an LMentry template, Vicuna questions
+    truncate: bool = False,  # LMentry: cut answers at the first line break and full stop, as the official code does for some model names, which are cut here in any case
+    tokenizer: str = "",  # For a server: folder or Hub id of the tokenizer that cuts Super-NI's prompts, or none for prompts of any length
+    base: str = "",  # Model in OUT whose Vicuna answers these are compared with, such as Alpaca
+    judge: str = "",  # Judge of Vicuna QA, named like a model; needs --base
+    reviewers: str = "",  # FastChat's file of prompts and file of reviewers, with a comma between; ours by default
+    rule: str = "sum_of_signs",  # one_order, sum_of_signs or both_agree
+    read: str = "lenient",  # How replies of the judge are read: lenient or, as in FastChat's code, strict, which reads no review of a mathematical question
+    bertscore: str = "",  # Encoder for BERTScore, a folder or Hub id
+    layer: int | None = None,  # Its layer, for an encoder that bert-score does not know
+    batch_size: int = 32,  # For a model that runs here with transformers: answers at a time
+    chat: bool = False,  # For a model that runs here: each prompt is a user's message in its chat template; use with --templates none
+    kind: str = "chat",  # For a server: chat or completions
+    new_tokens: int | None = None,  # Never longer answers than this
+):  # What is in the scores file
     "Evaluate a model on Super-NI, LMentry and Vicuna QA"
-    names,data = bench.split(','),_checked(data or real_data(), bench, judge, base, rule, read, batch_size=batch_size,
-        limit=limit, new_tokens=new_tokens)
+    names, data = (
+        bench.split(","),
+        _checked(
+            data or real_data(),
+            bench,
+            judge,
+            base,
+            rule,
+            read,
+            batch_size=batch_size,
+            limit=limit,
+            new_tokens=new_tokens,
+        ),
+    )
     gen = _named_generator(model, name, batch_size, chat, kind)
-    benches = load_benchmarks(names, data, _tokenizer_for(gen, tokenizer, names), getattr(gen, 'context', None),
-        templates.split(','), _counts(shots), _listed(tasks), limit, truncate or gen.name in lmentry.TRUNCATED)
-    for b in benches: b.max_new_tokens = _longest(b, gen, new_tokens)
-    main,part = templates.split(',')[0],_part(limit, tasks, new_tokens)
+    benches = load_benchmarks(
+        names,
+        data,
+        _tokenizer_for(gen, tokenizer, names),
+        getattr(gen, "context", None),
+        templates.split(","),
+        _counts(shots),
+        _listed(tasks),
+        limit,
+        truncate or gen.name in lmentry.TRUNCATED,
+    )
+    for b in benches:
+        b.max_new_tokens = _longest(b, gen, new_tokens)
+    main, part = templates.split(",")[0], _part(limit, tasks, new_tokens)
     old = _earlier(out, gen, main, part, {b.name for b in benches})
     theirs = judge and _answers_of(out, base, benches[-1].questions)
     scores = _add_bertscore(evaluate(gen, benches, out), benches, out, gen.name, bertscore, layer)
-    versus = _against(gen, out, base, theirs, judge, benches[-1].questions, reviewers, rule, read) if judge else None
-    return _finish(out, old, evaluation_record(gen.name, scores, versus, part, main, **_used(gen, benches)))
+    versus = (
+        _against(gen, out, base, theirs, judge, benches[-1].questions, reviewers, rule, read)
+        if judge
+        else None
+    )
+    return _finish(
+        out, old, evaluation_record(gen.name, scores, versus, part, main, **_used(gen, benches))
+    )
 
 # %% ../nbs/05_eval.ipynb #fc164dab
-def _listed(s): return s.split(',') if s else None
+def _listed(s):
+    return s.split(",") if s else None
+
 
 def _part(limit, tasks, new_tokens):
     "What was asked of a run that takes only a part of the benchmarks"
-    return {k: v for k,v in dict(limit=limit, tasks=sorted(_listed(tasks) or []), new_tokens=new_tokens).items() if v}
+    return {
+        k: v
+        for k, v in {
+            "limit": limit,
+            "tasks": sorted(_listed(tasks) or []),
+            "new_tokens": new_tokens,
+        }.items()
+        if v
+    }
+
 
 def _used(gen, benches):
     "What identifies the model, and lengths of the benchmarks, for the record"
-    lengths = {b.name: {k: getattr(b, k) for k in ('max_new_tokens','max_source') if hasattr(b, k)} for b in benches}
+    lengths = {
+        b.name: {k: getattr(b, k) for k in ("max_new_tokens", "max_source") if hasattr(b, k)}
+        for b in benches
+    }
     return dict(identity=identity_of(gen), **lengths)
+
 
 def _counts(s):
     "Whole numbers from 0, with commas between"
-    if not all(o.isdigit() for o in s.split(',')):
+    if not all(o.isdigit() for o in s.split(",")):
         raise TunaError(f"--shots must be whole numbers from 0 with commas between, got {s!r}")
-    return [int(o) for o in s.split(',')]
+    return [int(o) for o in s.split(",")]
+
 
 def _checked(data, bench, judge, base, rule, read, **numbers):
     "The folder of the data, if the options make sense"
-    if not data: raise TunaError("where is the data? Give --data, or set TUNA_REAL_DATA")
+    if not data:
+        raise TunaError("where is the data? Give --data, or set TUNA_REAL_DATA")
     _check_rule(rule, read)
-    for k,v in numbers.items():
-        if v is not None and v<1: raise TunaError(f"--{k} must be at least 1, got {v}")
-    if judge and not (base and 'vicuna' in bench.split(',')):
+    for k, v in numbers.items():
+        if v is not None and v < 1:
+            raise TunaError(f"--{k} must be at least 1, got {v}")
+    if judge and not (base and "vicuna" in bench.split(",")):
         raise TunaError("--judge needs --base, the model to compare with, and vicuna among --bench")
     return data
 
 # %% ../nbs/05_eval.ipynb #26244234
 def _earlier(out, gen, main, part, benches):
     "What this model's results already hold; the run must agree with them in model, template and part of the data"
-    path = _file(out, gen.name, 'scores', '.json')
-    if not path.exists(): return {}
+    path = _file(out, gen.name, "scores", ".json")
+    if not path.exists():
+        return {}
     old = read_results(out)[gen.name]
-    was,now = old['settings'].get('identity') or {},identity_of(gen)
-    if differs := sorted(k for k in {**was, **now} if was.get(k)!=now.get(k)):
-        raise TunaError(f"{path}: results of another model under the name {gen.name}, which differs in "
-            f"{', '.join(differs)}; choose another name or folder")
-    rest = old['scores'].keys()-benches
-    if rest and old['part']!=part:
-        raise TunaError(f"{path}: {', '.join(sorted(rest))} there is for {_say_part(old['part']) or 'all data'}, this "
-            f"run for {_say_part(part) or 'all data'}; choose another folder")
-    if rest and old['settings']['main']!=main:
-        raise TunaError(f"{path}: the results there are with template {old['settings']['main']}, this run has {main} "
-            f"first; choose another folder")
+    was, now = old["settings"].get("identity") or {}, identity_of(gen)
+    if differs := sorted(k for k in {**was, **now} if was.get(k) != now.get(k)):
+        raise TunaError(
+            f"{path}: results of another model under the name {gen.name}, which differs in "
+            f"{', '.join(differs)}; choose another name or folder"
+        )
+    rest = old["scores"].keys() - benches
+    if rest and old["part"] != part:
+        raise TunaError(
+            f"{path}: {', '.join(sorted(rest))} there is for {_say_part(old['part']) or 'all data'}, this "
+            f"run for {_say_part(part) or 'all data'}; choose another folder"
+        )
+    if rest and old["settings"]["main"] != main:
+        raise TunaError(
+            f"{path}: the results there are with template {old['settings']['main']}, this run has {main} "
+            f"first; choose another folder"
+        )
     return old if rest else {}
 
 # %% ../nbs/05_eval.ipynb #da2c5e76
 def _finish(out, old, rec):
     "Write the scores of a model beside those it had, and the table of all"
-    path = _file(out, rec['model'], 'scores', '.json')
+    path = _file(out, rec["model"], "scores", ".json")
     # a benchmark that was not run again keeps its results
-    rec = {**old, **rec, **{k: {**old.get(k, {}), **rec[k]} for k in ('settings','cells','scores')}}
-    write_text(path, json.dumps(rec, indent=1)+'\n')
+    rec = {
+        **old,
+        **rec,
+        **{k: {**old.get(k, {}), **rec[k]} for k in ("settings", "cells", "scores")},
+    }
+    write_text(path, json.dumps(rec, indent=1) + "\n")
     results = read_results(out)
-    text = '\n'.join([paper_table(results).markdown(), '', *(f'- {o}' for o in result_notes(results))])
-    write_text(Path(out)/'table.md', text+'\n')
-    print(f'{text}\n\nscores: {path}')
+    text = "\n".join(
+        [paper_table(results).markdown(), "", *(f"- {o}" for o in result_notes(results))]
+    )
+    write_text(Path(out) / "table.md", text + "\n")
+    print(f"{text}\n\nscores: {path}")
     return rec
+
 
 def _add_bertscore(scores, benches, out, name, model, layer):
     "Scores, with BERTScore of the answers to Super-NI if an encoder is given"
     for b in benches if model else []:
-        if b.name.startswith('super_ni'):
-            scores[b.name]['bert_score'] = super_ni.bert_score(_predictions(out, name, b.name), b.instances, model,
-                layer)
+        if b.name.startswith("super_ni"):
+            scores[b.name]["bert_score"] = super_ni.bert_score(
+                _predictions(out, name, b.name), b.instances, model, layer
+            )
     return scores
 
 # %% ../nbs/05_eval.ipynb #6a852108
 def _named_generator(spec, name, batch_size, chat, kind):
     "The model of a command's options"
-    if spec.startswith(('http://','https://')):
+    if spec.startswith(("http://", "https://")):
         if name:
-            raise TunaError("--name is for a model that runs here; a server's is named by what stands behind the #")
+            raise TunaError(
+                "--name is for a model that runs here; a server's is named by what stands behind the #"
+            )
         return load_generator(spec, kind=kind)
-    folder = Path(spec.removeprefix('vllm:'))
-    return load_generator(spec, name=name or (folder.resolve().name if folder.is_dir() else str(folder)), chat=chat,
-        **{} if spec.startswith('vllm:') else dict(batch_size=batch_size))
+    folder = Path(spec.removeprefix("vllm:"))
+    return load_generator(
+        spec,
+        name=name or (folder.resolve().name if folder.is_dir() else str(folder)),
+        chat=chat,
+        **{} if spec.startswith("vllm:") else {"batch_size": batch_size},
+    )
 
 # %% ../nbs/05_eval.ipynb #269ddb7e
 def _tokenizer_for(gen, given, names):
     "What cuts the prompts of Super-NI"
-    if 'super_ni' not in names or given=='none': return None
+    if "super_ni" not in names or given == "none":
+        return None
     if given:
         from tuna_nb.utils.pretrained import load_tokenizer
+
         return load_tokenizer(given)
-    if tok := getattr(gen, 'tokenizer', None): return tok
-    raise TunaError(f"Super-NI's prompts are cut to 1,024 tokens, and {gen.name} runs on a server: give its "
-        f"--tokenizer, or none for prompts of any length")
+    if tok := getattr(gen, "tokenizer", None):
+        return tok
+    raise TunaError(
+        f"Super-NI's prompts are cut to 1,024 tokens, and {gen.name} runs on a server: give its "
+        f"--tokenizer, or none for prompts of any length"
+    )
+
 
 def _longest(bench, gen, most):
     "Tokens of an answer: the benchmark's, or fewer where the context or the user has less"
-    own,context = getattr(bench, 'max_new_tokens', 256),getattr(gen, 'context', None)
-    return min(own, most or own, context//2 if context else own)
+    own, context = getattr(bench, "max_new_tokens", 256), getattr(gen, "context", None)
+    return min(own, most or own, context // 2 if context else own)
 
 # %% ../nbs/05_eval.ipynb #945b4c0c
-def _predictions(out, model, bench): return {r['id']: r['prediction'] for r in read_json(_file(out, model, bench))}
+def _predictions(out, model, bench):
+    return {r["id"]: r["prediction"] for r in read_json(_file(out, model, bench))}
+
 
 def _answers_of(out, base, questions):
     "The base model's answers, one to each question"
-    path = _file(out, base, 'vicuna')
-    if not path.exists(): raise TunaError(f"{path} is not there: evaluate {base} on vicuna first, into the same folder")
-    got = _predictions(out, base, 'vicuna')
-    missing = [q['question_id'] for q in questions if str(q['question_id']) not in got]
-    if missing: raise TunaError(f"{path}: no answer to question {missing[0]}")
-    return [got[str(q['question_id'])] for q in questions]
+    path = _file(out, base, "vicuna")
+    if not path.exists():
+        raise TunaError(
+            f"{path} is not there: evaluate {base} on vicuna first, into the same folder"
+        )
+    got = _predictions(out, base, "vicuna")
+    missing = [q["question_id"] for q in questions if str(q["question_id"]) not in got]
+    if missing:
+        raise TunaError(f"{path}: no answer to question {missing[0]}")
+    return [got[str(q["question_id"])] for q in questions]
 
 # %% ../nbs/05_eval.ipynb #054b4b9f
 def _against(gen, out, base, theirs, judge, questions, reviewers, rule, read):
     "Ask the judge, keep its replies, write the reviews"
     ours = _answers_of(out, gen.name, questions)
-    j = with_store(load_generator(judge), Path(out)/'judge.replies.db')
-    who = vicuna.load_reviewers(*reviewers.split(',', 1)) if reviewers else None
+    j = with_store(load_generator(judge), Path(out) / "judge.replies.db")
+    who = vicuna.load_reviewers(*reviewers.split(",", 1)) if reviewers else None
     try:
-        res = compare(j, [q['text'] for q in questions], ours, theirs, [q['category'] for q in questions], who, rule,
-            read)
-    finally: j.store.close()
+        res = compare(
+            j,
+            [q["text"] for q in questions],
+            ours,
+            theirs,
+            [q["category"] for q in questions],
+            who,
+            rule,
+            read,
+        )
+    finally:
+        j.store.close()
     n = len(questions)
-    ids = lambda texts, who: {q['question_id']: dict(question_id=q['question_id'], text=t, model_id=who)
-        for q,t in zip(questions, texts)}
-    a,b = ids(ours, gen.name),ids(theirs, base)
-    turned = None if res['order2'] is None else [s and s[::-1] for s in res['order2']]
-    for end,x,y,replies,scores in [('reviews',a,b,res['replies'][:n],res['order1']),
-            ('reviews-swapped',b,a,res['replies'][n:],turned)]:
+    ids = lambda texts, who: {
+        q["question_id"]: {"question_id": q["question_id"], "text": t, "model_id": who}
+        for q, t in zip(questions, texts)
+    }
+    a, b = ids(ours, gen.name), ids(theirs, base)
+    turned = None if res["order2"] is None else [s and s[::-1] for s in res["order2"]]
+    for end, x, y, replies, scores in [
+        ("reviews", a, b, res["replies"][:n], res["order1"]),
+        ("reviews-swapped", b, a, res["replies"][n:], turned),
+    ]:
         if scores:
-            write_jsonl(_file(out, gen.name, f'{end}-{base}'), vicuna.review_records(questions, x, y, replies, scores,
-                who, dict(judge=res['judge'], temperature=0., max_tokens=1024, read=read)))
+            write_jsonl(
+                _file(out, gen.name, f"{end}-{base}"),
+                vicuna.review_records(
+                    questions,
+                    x,
+                    y,
+                    replies,
+                    scores,
+                    who,
+                    {"judge": res["judge"], "temperature": 0.0, "max_tokens": 1024, "read": read},
+                ),
+            )
     return vicuna.WinRate(res, base=base)

@@ -7,127 +7,138 @@ __all__ = ['upcast', 'token_logp', 'row_means', 'mean_logp', 'mle_loss', 'token_
            'rank_loss', 'tuna_loss', 'ordered_pairs', 'pair_accuracy']
 
 # %% ../nbs/03_loss.ipynb #1fb1370a
-import torch, torch.nn.functional as F
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # %% ../nbs/03_loss.ipynb #40b5545a
-def upcast(x:Tensor)->Tensor:
+def upcast(x: Tensor) -> Tensor:
     "`x` in float32, or in float64 if it is that already: sums in half precision go wrong"
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 # %% ../nbs/03_loss.ipynb #5fa93a3a
 def token_logp(
-    logits:Tensor, # Logits that predict each token, (tokens, vocab)
-    ids:Tensor, # The tokens, (tokens,)
-)->Tensor: # Log-probability of each token in float32, (tokens,)
+    logits: Tensor,  # Logits that predict each token, (tokens, vocab)
+    ids: Tensor,  # The tokens, (tokens,)
+) -> Tensor:  # Log-probability of each token in float32, (tokens,)
     "Log-probability of single tokens, the summand of Eq. 1"
-    return -F.cross_entropy(upcast(logits), ids, reduction='none')
+    return -F.cross_entropy(upcast(logits), ids, reduction="none")
 
 # %% ../nbs/03_loss.ipynb #c7ae383f
 def row_means(
-    x:Tensor, # Values of the true positions of `mask`, in reading order, (true positions,)
-    mask:Tensor, # Which positions of each row the values belong to, (batch, seq)
-)->Tensor: # Mean of each row, (batch,)
+    x: Tensor,  # Values of the true positions of `mask`, in reading order, (true positions,)
+    mask: Tensor,  # Which positions of each row the values belong to, (batch, seq)
+) -> Tensor:  # Mean of each row, (batch,)
     "Mean over each row of values that are stored without padding"
     rows = torch.zeros(mask.shape, dtype=x.dtype, device=x.device).masked_scatter(mask, x)
-    return rows.sum(-1)/mask.sum(-1)
+    return rows.sum(-1) / mask.sum(-1)
 
 # %% ../nbs/03_loss.ipynb #0ce38bb4
 def mean_logp(
-    logits:Tensor, # Next-token logits, (batch, seq, vocab)
-    ids:Tensor, # Token ids, (batch, seq)
-    mask:Tensor, # True on response tokens only, (batch, seq); the first position has no prediction
-)->Tensor: # Mean log-probability of each response in float32, (batch,)
+    logits: Tensor,  # Next-token logits, (batch, seq, vocab)
+    ids: Tensor,  # Token ids, (batch, seq)
+    mask: Tensor,  # True on response tokens only, (batch, seq); the first position has no prediction
+) -> Tensor:  # Mean log-probability of each response in float32, (batch,)
     "The student's score v of each response (below Eq. 5)"
-    m = mask[:,1:].bool()
-    if (empty := (~m.any(-1)).nonzero().flatten().tolist()):
+    m = mask[:, 1:].bool()
+    if empty := (~m.any(-1)).nonzero().flatten().tolist():
         raise ValueError(f"no response tokens to score in row {empty[0]}")
-    return row_means(token_logp(logits[:,:-1][m], ids[:,1:][m]), m)
+    return row_means(token_logp(logits[:, :-1][m], ids[:, 1:][m]), m)
 
 # %% ../nbs/03_loss.ipynb #58472a59
 def mle_loss(
-    v:Tensor, # Score of the original response, (batch,)
-)->Tensor: # One loss per instruction, (batch,)
+    v: Tensor,  # Score of the original response, (batch,)
+) -> Tensor:  # One loss per instruction, (batch,)
     "Negative mean log-likelihood of a response (Eqs. 1 and 2, and the last term of Eq. 6)"
     return -upcast(v)
 
 # %% ../nbs/03_loss.ipynb #ca11c42b
 def token_mean_loss(
-    v:Tensor, # Scores of responses, any shape
-    n_tok:Tensor, # Number of tokens of each response, same shape; 0 leaves a response out
-)->Tensor: # One loss for the whole batch, scalar
+    v: Tensor,  # Scores of responses, any shape
+    n_tok: Tensor,  # Number of tokens of each response, same shape; 0 leaves a response out
+) -> Tensor:  # One loss for the whole batch, scalar
     "Negative log-likelihood averaged over all tokens of the batch, as in the released code"
-    return -(upcast(v)*n_tok).sum()/n_tok.sum()
+    return -(upcast(v) * n_tok).sum() / n_tok.sum()
 
 # %% ../nbs/03_loss.ipynb #ec5791a4
 def rank_pairs(
-    n:int, # Number of responses
-    device=None, # Where to put the indices
-)->tuple[Tensor,Tensor]: # Indices j and k of all pairs with j < k, each (n·(n-1)/2,)
+    n: int,  # Number of responses
+    device=None,  # Where to put the indices
+) -> tuple[Tensor, Tensor]:  # Indices j and k of all pairs with j < k, each (n·(n-1)/2,)
     "All pairs of a ranking, the index set of Eq. 4"
-    j,k = torch.triu_indices(n, n, offset=1, device=device)
-    return j,k
+    j, k = torch.triu_indices(n, n, offset=1, device=device)
+    return j, k
 
 # %% ../nbs/03_loss.ipynb #f82c48c5
 def pair_losses(
-    v:Tensor, # Scores of the responses, best first, (batch, n)
-    margin:float=0.1, # Gap m asked for between neighbours in the ranking
-    mask:Tensor|None=None, # True where a response exists, (batch, n); responses that exist come first
-)->tuple[Tensor,Tensor]: # Hinge of each pair, 0 if one of the two is missing; which pairs exist; both (batch, pairs)
+    v: Tensor,  # Scores of the responses, best first, (batch, n)
+    margin: float = 0.1,  # Gap m asked for between neighbours in the ranking
+    mask: Tensor
+    | None = None,  # True where a response exists, (batch, n); responses that exist come first
+) -> tuple[
+    Tensor, Tensor
+]:  # Hinge of each pair, 0 if one of the two is missing; which pairs exist; both (batch, pairs)
     "The hinge of every pair (Eq. 5)"
     mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
     v = upcast(v).masked_fill(~mask, 0)
-    j,k = rank_pairs(v.shape[-1], v.device)
-    real = mask[...,j]&mask[...,k]
-    return F.relu(v[...,k]-v[...,j]+margin*(k-j))*real, real
+    j, k = rank_pairs(v.shape[-1], v.device)
+    real = mask[..., j] & mask[..., k]
+    return F.relu(v[..., k] - v[..., j] + margin * (k - j)) * real, real
 
 # %% ../nbs/03_loss.ipynb #5922330e
 def rank_loss(
-    v:Tensor, # Scores of the responses, best first, (batch, n)
-    margin:float=0.1, # Gap m asked for between neighbours in the ranking, in nats per token
-    mask:Tensor|None=None, # True where a response exists, (batch, n); responses that exist come first
-    reduction:str="sum", # "sum": the paper's sum over pairs; "released": the mean over the pairs of a gap and the batch, summed over gaps
-)->Tensor: # One loss per instruction, (batch,); a scalar if reduction is "released"
+    v: Tensor,  # Scores of the responses, best first, (batch, n)
+    margin: float = 0.1,  # Gap m asked for between neighbours in the ranking, in nats per token
+    mask: Tensor
+    | None = None,  # True where a response exists, (batch, n); responses that exist come first
+    reduction: str = "sum",  # "sum": the paper's sum over pairs; "released": the mean over the pairs of a gap and the batch, summed over gaps
+) -> Tensor:  # One loss per instruction, (batch,); a scalar if reduction is "released"
     "Pairwise ranking loss (Eqs. 4 and 5)"
-    if reduction not in ('sum','released'):
+    if reduction not in ("sum", "released"):
         raise ValueError(f'reduction must be "sum" or "released", got {reduction!r}')
-    loss,real = pair_losses(v, margin, mask)
-    if reduction=='sum': return loss.sum(-1)
-    j,k = rank_pairs(v.shape[-1], v.device)
-    by_gap = lambda x: torch.zeros(*x.shape[:-1], v.shape[-1], device=x.device, dtype=loss.dtype).index_add(-1, k-j,
-        x.to(loss.dtype))
-    return (by_gap(loss)/by_gap(real).clamp(min=1)).sum(-1).mean()
+    loss, real = pair_losses(v, margin, mask)
+    if reduction == "sum":
+        return loss.sum(-1)
+    j, k = rank_pairs(v.shape[-1], v.device)
+    by_gap = lambda x: torch.zeros(
+        *x.shape[:-1], v.shape[-1], device=x.device, dtype=loss.dtype
+    ).index_add(-1, k - j, x.to(loss.dtype))
+    return (by_gap(loss) / by_gap(real).clamp(min=1)).sum(-1).mean()
 
 # %% ../nbs/03_loss.ipynb #0545f2d6
 def tuna_loss(
-    v:Tensor, # Scores of the ranked responses, best first, (batch, n)
-    v_orig:Tensor, # Score of the original response, (batch,)
-    margin:float=0.1, # Gap m asked for between neighbours in the ranking, in nats per token
-    mle_weight:float=1.0, # Weight λ of the original response
-    mask:Tensor|None=None, # True where a ranked response exists, (batch, n)
-    reduction:str="sum", # See `rank_loss`
-)->Tensor: # One loss per instruction, (batch,); a scalar if reduction is "released"
+    v: Tensor,  # Scores of the ranked responses, best first, (batch, n)
+    v_orig: Tensor,  # Score of the original response, (batch,)
+    margin: float = 0.1,  # Gap m asked for between neighbours in the ranking, in nats per token
+    mle_weight: float = 1.0,  # Weight λ of the original response
+    mask: Tensor | None = None,  # True where a ranked response exists, (batch, n)
+    reduction: str = "sum",  # See `rank_loss`
+) -> Tensor:  # One loss per instruction, (batch,); a scalar if reduction is "released"
     "Ranking loss plus weighted likelihood of the original response (Eq. 6)"
-    rank,mle = rank_loss(v, margin, mask, reduction),mle_loss(v_orig)
-    return rank + mle_weight*(mle if reduction=='sum' else mle.mean())
+    rank, mle = rank_loss(v, margin, mask, reduction), mle_loss(v_orig)
+    return rank + mle_weight * (mle if reduction == "sum" else mle.mean())
 
 # %% ../nbs/03_loss.ipynb #b99b757b
 def ordered_pairs(
-    v:Tensor, # Scores of the responses, best first, (batch, n)
-    mask:Tensor|None=None, # True where a response exists, (batch, n)
-)->tuple[Tensor,Tensor]: # Pairs in the right order (a tie is one half), and pairs, both (batch,)
+    v: Tensor,  # Scores of the responses, best first, (batch, n)
+    mask: Tensor | None = None,  # True where a response exists, (batch, n)
+) -> tuple[
+    Tensor, Tensor
+]:  # Pairs in the right order (a tie is one half), and pairs, both (batch,)
     "Count of the pairs whose better response is the likelier one"
     mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
-    j,k = rank_pairs(v.shape[-1], v.device)
-    real = mask[...,j]&mask[...,k]
-    right = (v[...,j]>v[...,k]) + 0.5*(v[...,j]==v[...,k])
-    return (right*real).sum(-1), real.sum(-1)
+    j, k = rank_pairs(v.shape[-1], v.device)
+    real = mask[..., j] & mask[..., k]
+    right = (v[..., j] > v[..., k]) + 0.5 * (v[..., j] == v[..., k])
+    return (right * real).sum(-1), real.sum(-1)
 
 # %% ../nbs/03_loss.ipynb #7cfd6676
 def pair_accuracy(
-    v:Tensor, # Scores of the responses, best first, (batch, n)
-    mask:Tensor|None=None, # True where a response exists, (batch, n)
-)->Tensor: # Share of all pairs of the batch that are in the right order, scalar; nan if there are no pairs
+    v: Tensor,  # Scores of the responses, best first, (batch, n)
+    mask: Tensor | None = None,  # True where a response exists, (batch, n)
+) -> (
+    Tensor
+):  # Share of all pairs of the batch that are in the right order, scalar; nan if there are no pairs
     "How often the better of two responses is the likelier one"
-    right,n = ordered_pairs(v, mask)
-    return right.sum()/n.sum()
+    right, n = ordered_pairs(v, mask)
+    return right.sum() / n.sum()

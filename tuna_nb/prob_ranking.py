@@ -9,177 +9,253 @@ __all__ = ['teacher_score', 'rank_by_score', 'rank_generations', 'check_out', 'w
 import math
 from collections import Counter
 from pathlib import Path
+
 from datasets import Dataset
 from fastcore.meta import delegates
-from .data import format_prompt,head,load_instructions,log,save_ranked
-from .models.open import open_backend,plan_of,replies_of,result_of,show_asked,with_store
-from .utils.core import TunaError,command,keep_inputs,write_jsonl
-from .models.endpoint import Generation,sample_each
+
+from .data import format_prompt, head, load_instructions, log, save_ranked
+from .models.endpoint import Generation, sample_each
+from .models.open import open_backend, plan_of, replies_of, result_of, show_asked, with_store
+from .utils.core import TunaError, command, keep_inputs, write_jsonl
 
 # %% ../nbs/01_prob_ranking.ipynb #545ed178
 def teacher_score(
-    logp:float, # Log-probability of the whole response under the teacher
-    n_tok:int, # Number of tokens in the response
-    beta:float=1.3, # Length penalty β: 0 keeps the sum, 1 takes the mean
-)->float: # Score; larger is better
+    logp: float,  # Log-probability of the whole response under the teacher
+    n_tok: int,  # Number of tokens in the response
+    beta: float = 1.3,  # Length penalty β: 0 keeps the sum, 1 takes the mean
+) -> float:  # Score; larger is better
     "Length-normalised teacher log-likelihood (Eq. 3)"
-    if n_tok<1: raise TunaError(f"n_tok must be at least 1, got {n_tok}")
-    if not math.isfinite(logp): raise TunaError(f"logp must be a finite number, got {logp}")
-    return logp/n_tok**beta
+    if n_tok < 1:
+        raise TunaError(f"n_tok must be at least 1, got {n_tok}")
+    if not math.isfinite(logp):
+        raise TunaError(f"logp must be a finite number, got {logp}")
+    return logp / n_tok**beta
 
 # %% ../nbs/01_prob_ranking.ipynb #2880e4ca
 def _best_first(scores):
     "Indices from the best to the worst score, ties in the given order"
-    for i,s in enumerate(scores):
-        if not math.isfinite(s): raise TunaError(f"score {i} is {s}; a ranking needs finite numbers")
+    for i, s in enumerate(scores):
+        if not math.isfinite(s):
+            raise TunaError(f"score {i} is {s}; a ranking needs finite numbers")
     return sorted(range(len(scores)), key=lambda i: -scores[i])
 
 # %% ../nbs/01_prob_ranking.ipynb #b93470ce
 def rank_by_score(
-    responses:list[str], # In the order of sampling
-    scores:list[float], # One for each; larger is better
-)->tuple[list,list]: # Responses and scores, best first
+    responses: list[str],  # In the order of sampling
+    scores: list[float],  # One for each; larger is better
+) -> tuple[list, list]:  # Responses and scores, best first
     "Order responses by their score (§2.2)"
-    if len(responses)!=len(scores): raise TunaError(f"{len(responses)} responses but {len(scores)} scores")
+    if len(responses) != len(scores):
+        raise TunaError(f"{len(responses)} responses but {len(scores)} scores")
     order = _best_first(scores)
-    return [responses[i] for i in order],[scores[i] for i in order]
+    return [responses[i] for i in order], [scores[i] for i in order]
 
 # %% ../nbs/01_prob_ranking.ipynb #5a6c5139
 def _fate(g):
     "What becomes of a reply: it is used, or dropped because it was cut, is empty or cannot be scored"
-    if g.finish_reason=='length': return 'cut'
-    if not g.text.strip(): return 'empty'
-    return 'used' if g.n_tok and math.isfinite(g.logp) else 'unscored'
+    if g.finish_reason == "length":
+        return "cut"
+    if not g.text.strip():
+        return "empty"
+    return "used" if g.n_tok and math.isfinite(g.logp) else "unscored"
 
 # %% ../nbs/01_prob_ranking.ipynb #a9f517bc
 def rank_generations(
-    gens:list[Generation], # The teacher's replies to one instruction, with log-probabilities
-    beta:float=1.3, # Length penalty β of Eq. 3
-    distinct:bool=False, # Keep one of several responses with equal text?
-    keep_tokens:bool=False, # Keep tokens and the log-probability of each?
-)->dict: # Lists responses, scores, logprobs, n_tokens; best first; also tokens and token_logprobs if they are kept
+    gens: list[Generation],  # The teacher's replies to one instruction, with log-probabilities
+    beta: float = 1.3,  # Length penalty β of Eq. 3
+    distinct: bool = False,  # Keep one of several responses with equal text?
+    keep_tokens: bool = False,  # Keep tokens and the log-probability of each?
+) -> dict:  # Lists responses, scores, logprobs, n_tokens; best first; also tokens and token_logprobs if they are kept
     "Score and order the usable replies to one instruction (§2.2)"
-    if any(g.logps is None for g in gens): raise TunaError("a reply has no log-probabilities")
-    gens = [g for g in gens if _fate(g)=='used']
+    if any(g.logps is None for g in gens):
+        raise TunaError("a reply has no log-probabilities")
+    gens = [g for g in gens if _fate(g) == "used"]
     scores = [teacher_score(g.logp, g.n_tok, beta) for g in gens]
     order = _best_first(scores)
-    if distinct: order = [i for k,i in enumerate(order) if gens[i].text not in {gens[j].text for j in order[:k]}]
+    if distinct:
+        order = [
+            i for k, i in enumerate(order) if gens[i].text not in {gens[j].text for j in order[:k]}
+        ]
     best = [gens[i] for i in order]
-    each = dict(tokens=[g.tokens for g in best], token_logprobs=[g.logps for g in best]) if keep_tokens else {}
-    return dict(responses=[g.text for g in best], scores=[scores[i] for i in order],
-        logprobs=[g.logp for g in best], n_tokens=[g.n_tok for g in best], **each)
+    each = (
+        {"tokens": [g.tokens for g in best], "token_logprobs": [g.logps for g in best]}
+        if keep_tokens
+        else {}
+    )
+    return dict(
+        responses=[g.text for g in best],
+        scores=[scores[i] for i in order],
+        logprobs=[g.logp for g in best],
+        n_tokens=[g.n_tok for g in best],
+        **each,
+    )
 
 # %% ../nbs/01_prob_ranking.ipynb #06148667
 def _record(i, row, gens, name, *how):
     "One ranked record"
-    try: r = rank_generations(gens, *how)
-    except TunaError as e: raise TunaError(f"record {i}, teacher {name}: {e}") from None
-    return dict(row, **r, source='prob', model=name)
+    try:
+        r = rank_generations(gens, *how)
+    except TunaError as e:
+        raise TunaError(f"record {i}, teacher {name}: {e}") from None
+    return dict(row, **r, source="prob", model=name)
+
 
 def _report(seen, rows):
     "One line on what was dropped"
-    n,none = seen.total(),sum(not r['responses'] for r in rows)
+    n, none = seen.total(), sum(not r["responses"] for r in rows)
     what = f"{seen['cut']} cut by the length limit, {seen['empty']} empty and {seen['unscored']} without a score"
-    if n and not seen['used']: raise TunaError(f"no usable response to any of {len(rows)} instructions: of {n}, {what}")
-    if n>seen['used']:
-        log.warning(f"of {n} responses, {what} were dropped; {none} of {len(rows)} instructions have none left")
+    if n and not seen["used"]:
+        raise TunaError(f"no usable response to any of {len(rows)} instructions: of {n}, {what}")
+    if n > seen["used"]:
+        log.warning(
+            f"of {n} responses, {what} were dropped; {none} of {len(rows)} instructions have none left"
+        )
 
 # %% ../nbs/01_prob_ranking.ipynb #d13efe3e
 def check_out(
-    out, # Name of a file to be written, if any
-    *inputs, # Files that the result is made from
+    out,  # Name of a file to be written, if any
+    *inputs,  # Files that the result is made from
 ):
     "Refuse a result's name before work is done for it"
-    if not out: return
-    if Path(out).suffix not in ('.jsonl','.parquet'):
+    if not out:
+        return
+    if Path(out).suffix not in (".jsonl", ".parquet"):
         raise TunaError(f"{out}: the name must end in .jsonl or .parquet")
     keep_inputs(out, *inputs)
 
+
 def write_failures(
-    out, # The result's file; failures go to its name with `.failures`
-    bad:list, # Records of what failed; an empty list removes the file of an earlier run
+    out,  # The result's file; failures go to its name with `.failures`
+    bad: list,  # Records of what failed; an empty list removes the file of an earlier run
 ):
     "Keep a list of failures beside a result"
-    p = Path(f'{out}.failures')
-    if bad: write_jsonl(p, bad)
-    else: p.unlink(missing_ok=True)
+    p = Path(f"{out}.failures")
+    if bad:
+        write_jsonl(p, bad)
+    else:
+        p.unlink(missing_ok=True)
 
 # %% ../nbs/01_prob_ranking.ipynb #e06489ac
 def prob_rank(
-    ds, # Instruction records: anything that `load_instructions` reads
-    teacher, # Backend that returns log-probabilities
-    n:int=4, # Responses per instruction, N
-    temperature:float=1.0, # Of sampling
-    beta:float=1.3, # Length penalty β of Eq. 3
-    store=None, # Store or path for an endpoint's replies, if it has none of its own
-    max_new_tokens:int=512, # Length limit of a response
-    seed:int=0, # Of sampling
-    template='alpaca', # How an instruction becomes a prompt, as in `format_prompt`
-    out=None, # Where to save the result, if anywhere; instructions that the server refuses are listed beside it
-    distinct:bool=False, # Keep one of several responses with equal text?
-    keep_tokens:bool=False, # Keep the log-probability of each token too, for `view_rankings`?
-)->Dataset: # The records with responses, scores, logprobs, n_tokens, best first, source "prob" and model
+    ds,  # Instruction records: anything that `load_instructions` reads
+    teacher,  # Backend that returns log-probabilities
+    n: int = 4,  # Responses per instruction, N
+    temperature: float = 1.0,  # Of sampling
+    beta: float = 1.3,  # Length penalty β of Eq. 3
+    store=None,  # Store or path for an endpoint's replies, if it has none of its own
+    max_new_tokens: int = 512,  # Length limit of a response
+    seed: int = 0,  # Of sampling
+    template="alpaca",  # How an instruction becomes a prompt, as in `format_prompt`
+    out=None,  # Where to save the result, if anywhere; instructions that the server refuses are listed beside it
+    distinct: bool = False,  # Keep one of several responses with equal text?
+    keep_tokens: bool = False,  # Keep the log-probability of each token too, for `view_rankings`?
+) -> (
+    Dataset
+):  # The records with responses, scores, logprobs, n_tokens, best first, source "prob" and model
     "Sample from the teacher and rank by its own probabilities (§2.2)"
     check_out(out, ds)
-    rows,prompts,settings = _asking(ds, n, temperature, max_new_tokens, seed, template)
-    ranked,seen = {},Counter()
+    rows, prompts, settings = _asking(ds, n, temperature, max_new_tokens, seed, template)
+    ranked, seen = {}, Counter()
+
     def take(i, gens):
-        ranked[i] = _record(i+1, rows[i], gens, teacher.name, beta, distinct, keep_tokens)
+        ranked[i] = _record(i + 1, rows[i], gens, teacher.name, beta, distinct, keep_tokens)
         seen.update(map(_fate, gens))
+
     bad = sample_each(with_store(teacher, store), prompts, take, **settings)
     if out:
-        write_failures(out, [dict(record=i+1, id=rows[i]['id'], instruction=rows[i]['instruction'], reason=f.reason)
-            for i,f in sorted(bad.items())])
+        write_failures(
+            out,
+            [
+                {
+                    "record": i + 1,
+                    "id": rows[i]["id"],
+                    "instruction": rows[i]["instruction"],
+                    "reason": f.reason,
+                }
+                for i, f in sorted(bad.items())
+            ],
+        )
     if not ranked:
-        raise TunaError(f"{teacher.name}: all {len(rows)} instructions were refused; the first: {bad[0].reason}")
+        raise TunaError(
+            f"{teacher.name}: all {len(rows)} instructions were refused; the first: {bad[0].reason}"
+        )
     if bad:
-        log.warning(f"{len(bad)} of {len(rows)} instructions were refused; the first: record {min(bad)+1}, "
-            f"{bad[min(bad)].reason}")
+        log.warning(
+            f"{len(bad)} of {len(rows)} instructions were refused; the first: record {min(bad) + 1}, "
+            f"{bad[min(bad)].reason}"
+        )
     _report(seen, ranked.values())
-    res = Dataset.from_list([r for _,r in sorted(ranked.items()) if r['responses']])
-    if out: save_ranked(res, out)
+    res = Dataset.from_list([r for _, r in sorted(ranked.items()) if r["responses"]])
+    if out:
+        save_ranked(res, out)
     return res
 
 # %% ../nbs/01_prob_ranking.ipynb #4f924735
 def _asking(ds, n, temperature, max_new_tokens, seed, template):
     "Records, their prompts and the settings of sampling"
-    if n>1 and not temperature>0:
-        raise TunaError(f"{n} responses at temperature {temperature} would be equal; use a temperature above 0")
-    rows = load_instructions(ds, blank_output='keep').to_list()
-    prompts = [format_prompt(r['instruction'], r['input'], template=template) for r in rows]
-    return rows,prompts,dict(n=n, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed, logprobs=True)
+    if n > 1 and not temperature > 0:
+        raise TunaError(
+            f"{n} responses at temperature {temperature} would be equal; use a temperature above 0"
+        )
+    rows = load_instructions(ds, blank_output="keep").to_list()
+    prompts = [format_prompt(r["instruction"], r["input"], template=template) for r in rows]
+    return (
+        rows,
+        prompts,
+        {
+            "n": n,
+            "temperature": temperature,
+            "max_new_tokens": max_new_tokens,
+            "seed": seed,
+            "logprobs": True,
+        },
+    )
 
 # %% ../nbs/01_prob_ranking.ipynb #569c0c1e
-@command(example="""tuna_prob_rank alpaca_data.json teacher ranked.jsonl --base-url https://api.example.com/v1 --dry-run
-tuna_prob_rank alpaca_data.json teacher ranked.jsonl --base-url https://api.example.com/v1 --max-usd 50""")
-@delegates(open_backend, but=['store'])
+@command(
+    example="""tuna_prob_rank alpaca_data.json teacher ranked.jsonl --base-url https://api.example.com/v1 --dry-run
+tuna_prob_rank alpaca_data.json teacher ranked.jsonl --base-url https://api.example.com/v1 --max-usd 50"""
+)
+@delegates(open_backend, but=["store"])
 def tuna_prob_rank(
-    data:str, # Instructions: JSON, JSON lines, Parquet or Hub name
-    model:str, # Teacher: folder or Hub name, or with --base_url the endpoint's name for it
-    out:str, # Ranked data to write: .jsonl or .parquet
-    kind:str='completions', # API of the endpoint: completions, or chat
-    n:int=4, # Responses per instruction
-    temperature:float=1.0, # Of sampling
-    beta:float=1.3, # Length penalty of Eq. 3
-    max_new_tokens:int=512, # Length limit of a response
-    seed:int=0, # Of sampling
-    template:str='alpaca', # Prompt: alpaca, or none for the bare instruction
-    distinct:bool=False, # Keep one of several responses with equal text
-    keep_tokens:bool=False, # Keep the log-probability of each token too, for view_rankings
-    limit:int|None=None, # Only the first so many instructions
-    dry_run:bool=False, # Only say what would be asked and what it would cost
-    expect:int=60, # Tokens that a response usually has, for that estimate
-    **kwargs
-): # What was written, and what it cost
+    data: str,  # Instructions: JSON, JSON lines, Parquet or Hub name
+    model: str,  # Teacher: folder or Hub name, or with --base_url the endpoint's name for it
+    out: str,  # Ranked data to write: .jsonl or .parquet
+    kind: str = "completions",  # API of the endpoint: completions, or chat
+    n: int = 4,  # Responses per instruction
+    temperature: float = 1.0,  # Of sampling
+    beta: float = 1.3,  # Length penalty of Eq. 3
+    max_new_tokens: int = 512,  # Length limit of a response
+    seed: int = 0,  # Of sampling
+    template: str = "alpaca",  # Prompt: alpaca, or none for the bare instruction
+    distinct: bool = False,  # Keep one of several responses with equal text
+    keep_tokens: bool = False,  # Keep the log-probability of each token too, for view_rankings
+    limit: int | None = None,  # Only the first so many instructions
+    dry_run: bool = False,  # Only say what would be asked and what it would cost
+    expect: int = 60,  # Tokens that a response usually has, for that estimate
+    **kwargs,
+):  # What was written, and what it cost
     "Sample responses from a teacher and rank them by its own probabilities (§2.2)"
     check_out(out, data)
-    ds = load_instructions(data, blank_output='keep')
-    if limit: ds = head(ds, limit)
+    ds = load_instructions(data, blank_output="keep")
+    if limit:
+        ds = head(ds, limit)
     teacher = open_backend(model, kind=kind, store=replies_of(out, dry_run), **kwargs)
     if dry_run:
-        _,prompts,settings = _asking(ds, n, temperature, max_new_tokens, seed, template)
+        _, prompts, settings = _asking(ds, n, temperature, max_new_tokens, seed, template)
         return show_asked(plan_of(teacher, prompts, expect=expect, **settings))
-    res = prob_rank(ds, teacher, n=n, temperature=temperature, beta=beta, max_new_tokens=max_new_tokens, seed=seed,
-        template=template, out=out, distinct=distinct, keep_tokens=keep_tokens)
-    print(f'{len(res)} of {len(ds)} instructions ranked: {out}')
+    res = prob_rank(
+        ds,
+        teacher,
+        n=n,
+        temperature=temperature,
+        beta=beta,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        template=template,
+        out=out,
+        distinct=distinct,
+        keep_tokens=keep_tokens,
+    )
+    print(f"{len(res)} of {len(ds)} instructions ranked: {out}")
     return result_of(out, ds, res, teacher)

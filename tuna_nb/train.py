@@ -11,14 +11,20 @@ __all__ = ['RECIPES', 'encode_records', 'fitting', 'RankedCollator', 'context_le
            'tuna_prm_rank', 'stage', 'real_run']
 
 # %% ../nbs/04_train.ipynb #757d85a1
-import copy,hashlib,json,math,os,shutil
+import copy
+import hashlib
+import json
+import math
+import os
+import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass,field,replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import torch, torch.nn.functional as F
+import torch
+import torch.nn.functional as F
 from accelerate.utils import gather_object
 from datasets import Dataset
 from fastcore.basics import patch
@@ -28,130 +34,223 @@ from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import Checkpoi
 from torch.distributed.fsdp import MixedPrecisionPolicy
 
 # %% ../nbs/04_train.ipynb #ccdc6556
-from transformers import (AutoModelForCausalLM,AutoModelForSequenceClassification,PrinterCallback,Trainer,
-    TrainerCallback,TrainingArguments)
-from transformers.integrations.integration_utils import (INTEGRATION_TO_CALLBACK,
-    get_available_reporting_integrations)
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations,
+)
 
-from .contextual_ranking import _resuming,sample_responses
-from .data import format_prompt,head,load_instructions,load_ranked,log as logger,save_ranked,tail
-from .training.sampler import Items,TokenSampler,fit_budget
-from .utils.core import TunaError,base_model,command,mean_interval,progress,real_data,seed_all,write_text
-from .training.memory import Item,hours,plan as plan_memory
+from .contextual_ranking import _resuming, sample_responses
+from tuna_nb.data import (
+    format_prompt,
+    head,
+    load_instructions,
+    load_ranked,
+    save_ranked,
+    tail,
+)
+from tuna_nb.data import (
+    log as logger,
+)
+from tuna_nb.loss import (
+    mle_loss,
+    ordered_pairs,
+    pair_accuracy,
+    pair_losses,
+    rank_loss,
+    rank_pairs,
+    token_mean_loss,
+    tuna_loss,
+    upcast,
+)
+from .models.cache import Store, request_key
 from .models.local import LocalModel
-from .utils.pretrained import files_digest,load_config,load_model,load_tokenizer,quiet,weights_digest
-from .training.metrics import Meter
-from .training.packing import by_cell,pack,packed_size,seq_lengths,seq_means,target_logps,to_device,use_packed,why_not
-from .models.cache import Store,request_key
-from .loss import (mle_loss,ordered_pairs,pair_accuracy,pair_losses,rank_loss,rank_pairs,token_mean_loss,
-    tuna_loss,upcast)
 from .prob_ranking import check_out
+from .training.memory import Item, hours
+from .training.memory import plan as plan_memory
+from .training.metrics import Meter
+from tuna_nb.training.packing import (
+    by_cell,
+    pack,
+    packed_size,
+    seq_lengths,
+    seq_means,
+    target_logps,
+    to_device,
+    use_packed,
+    why_not,
+)
+from .training.sampler import Items, TokenSampler, fit_budget
+from tuna_nb.utils.core import (
+    TunaError,
+    base_model,
+    command,
+    mean_interval,
+    progress,
+    real_data,
+    seed_all,
+    write_text,
+)
+from tuna_nb.utils.pretrained import (
+    files_digest,
+    load_config,
+    load_model,
+    load_tokenizer,
+    quiet,
+    weights_digest,
+)
 
 # %% ../nbs/04_train.ipynb #3528ecb9
 def _eos(tokenizer):
     "Id of the token that ends a text"
-    if tokenizer.eos_token_id is None: raise TunaError("the tokenizer has no end-of-sequence token")
+    if tokenizer.eos_token_id is None:
+        raise TunaError("the tokenizer has no end-of-sequence token")
     return tokenizer.eos_token_id
+
 
 def _plain_ids(tokenizer, texts):
     "Token ids of each text as the tokenizer makes them"
     return tokenizer(texts, return_attention_mask=False, verbose=False).input_ids if texts else []
 
+
 def _ids(tokenizer, texts, end=()):
     "Token ids of each text, with `end` in place of an end token"
-    return [[*(r[:-1] if r and r[-1]==_eos(tokenizer) else r), *end] for r in _plain_ids(tokenizer, texts)]
+    return [
+        [*(r[:-1] if r and r[-1] == _eos(tokenizer) else r), *end]
+        for r in _plain_ids(tokenizer, texts)
+    ]
 
 # %% ../nbs/04_train.ipynb #23bf6b9f
 def encode_records(
-    records, # Instruction or ranked records
-    tokenizer, # Any tokenizer with an end-of-sequence token
-    max_length:int|None=None, # Longest prompt and response together, in tokens
-    template="alpaca", # See `format_prompt`
-    end:bool=True, # Put the end token behind each response? False leaves the tokenizer's own ids
-    long_prompts:str='error', # A prompt that leaves no room for a response: "error", or "drop" the record (and log how many)
-)->list: # Per record its `id`, the `start` of the response, `rows` of token ids, and `cols`: 0 for the original, then the ranks
+    records,  # Instruction or ranked records
+    tokenizer,  # Any tokenizer with an end-of-sequence token
+    max_length: int | None = None,  # Longest prompt and response together, in tokens
+    template="alpaca",  # See `format_prompt`
+    end: bool = True,  # Put the end token behind each response? False leaves the tokenizer's own ids
+    long_prompts: str = "error",  # A prompt that leaves no room for a response: "error", or "drop" the record (and log how many)
+) -> list:  # Per record its `id`, the `start` of the response, `rows` of token ids, and `cols`: 0 for the original, then the ranks
     "Tokenise each prompt together with each of its responses"
     records = list(records)
-    prompts = [format_prompt(o['instruction'], o.get('input') or '', template) for o in records]
-    texts = [[o.get('output') or '', *(o.get('responses') or [])] for o in records]
-    cols = [[k for k,t in enumerate(ts) if k or t.strip()] for ts in texts]
-    whole = [p+ts[k] for p,ts,ks in zip(prompts, texts, cols) for k in ks]
+    prompts = [format_prompt(o["instruction"], o.get("input") or "", template) for o in records]
+    texts = [[o.get("output") or "", *(o.get("responses") or [])] for o in records]
+    cols = [[k for k, t in enumerate(ts) if k or t.strip()] for ts in texts]
+    whole = [p + ts[k] for p, ts, ks in zip(prompts, texts, cols) for k in ks]
     rows = iter(_ids(tokenizer, whole, [_eos(tokenizer)]) if end else _plain_ids(tokenizer, whole))
-    items = [dict(id=str(o.get('id', i)), start=len(p), cols=ks, rows=[next(rows) for _ in ks])
-             for i,(o,p,ks) in enumerate(zip(records, _ids(tokenizer, prompts), cols), 1)]
-    empty = next((o for o in items if not o['rows']), None)
-    if empty: raise TunaError(f"record {empty['id']}: no response to learn from")
+    items = [
+        {"id": str(o.get("id", i)), "start": len(p), "cols": ks, "rows": [next(rows) for _ in ks]}
+        for i, (o, p, ks) in enumerate(zip(records, _ids(tokenizer, prompts), cols), 1)
+    ]
+    empty = next((o for o in items if not o["rows"]), None)
+    if empty:
+        raise TunaError(f"record {empty['id']}: no response to learn from")
     return _within(items, max_length, long_prompts) if max_length else items
 
 # %% ../nbs/04_train.ipynb #2ae90a3f
 def _within(items, max_length, long_prompts):
     "Items whose prompts leave room for a response, with rows cut at the limit"
-    long = [o for o in items if o['start'] >= max_length]
-    if long and (long_prompts == 'error' or len(long) == len(items)):
+    long = [o for o in items if o["start"] >= max_length]
+    if long and (long_prompts == "error" or len(long) == len(items)):
         raise TunaError(
             f"{len(long)} of {len(items)} prompts leave no room for a response in a context of {max_length} tokens; "
             f"the first: record {long[0]['id']}, {long[0]['start']} tokens; long_prompts='drop' (in commands "
             f"--long-prompts drop) leaves out such records where others are left"
         )
     if long:
-        logger.warning("left out %d of %d records: their prompts leave no room for a response in a context of "
-            "%d tokens", len(long), len(items), max_length)
-    kept = [o for o in items if o['start'] < max_length]
-    lengths = [len(row) for o in kept for row in o['rows']]
+        logger.warning(
+            "left out %d of %d records: their prompts leave no room for a response in a context of "
+            "%d tokens",
+            len(long),
+            len(items),
+            max_length,
+        )
+    kept = [o for o in items if o["start"] < max_length]
+    lengths = [len(row) for o in kept for row in o["rows"]]
     n_cut = sum(n > max_length for n in lengths)
     if n_cut:
-        logger.warning("cut the end of %d of %d responses, prompt and response have more than %d tokens", n_cut,
-            len(lengths), max_length)
-    return [dict(o, rows=[row[:max_length] for row in o['rows']]) for o in kept]
+        logger.warning(
+            "cut the end of %d of %d responses, prompt and response have more than %d tokens",
+            n_cut,
+            len(lengths),
+            max_length,
+        )
+    return [dict(o, rows=[row[:max_length] for row in o["rows"]]) for o in kept]
+
 
 def fitting(
-    ds, # Instruction or ranked records
-    tokenizer, # Tokenizer
-    max_length:int|None, # Longest prompt and response together, in tokens; None for any length
-    room:int=1, # Tokens that must be left for a response
-    template="alpaca", # See `format_prompt`
-)->Any: # The records whose prompt leaves that room, as a Dataset if `ds` is one, else as a list
+    ds,  # Instruction or ranked records
+    tokenizer,  # Tokenizer
+    max_length: int | None,  # Longest prompt and response together, in tokens; None for any length
+    room: int = 1,  # Tokens that must be left for a response
+    template="alpaca",  # See `format_prompt`
+) -> Any:  # The records whose prompt leaves that room, as a Dataset if `ds` is one, else as a list
     "Leave out records whose prompt is too long, and log how many"
-    if max_length is None: return ds
-    prompts = [format_prompt(o['instruction'], o.get('input') or '', template) for o in ds]
-    keep = [i for i,ids in enumerate(_ids(tokenizer, prompts)) if len(ids)+room<=max_length]
-    if len(keep)<len(ds):
-        logger.warning("left out %d of %d records, their prompts are too long", len(ds)-len(keep), len(ds))
+    if max_length is None:
+        return ds
+    prompts = [format_prompt(o["instruction"], o.get("input") or "", template) for o in ds]
+    keep = [i for i, ids in enumerate(_ids(tokenizer, prompts)) if len(ids) + room <= max_length]
+    if len(keep) < len(ds):
+        logger.warning(
+            "left out %d of %d records, their prompts are too long", len(ds) - len(keep), len(ds)
+        )
     return ds.select(keep) if isinstance(ds, Dataset) else [ds[i] for i in keep]
 
 # %% ../nbs/04_train.ipynb #f3bd71f8
 class RankedCollator:
     "Batches of prompts with their original and their ranked responses"
-    only = None # The one mode that will do, if there is but one
-    def __init__(self,
-        tokenizer, # Any tokenizer; one without a pad token will do
-        max_length:int|None=None, # Longest prompt and response together, in tokens
-        template="alpaca", # See `format_prompt`
-        mode:str='padded', # "packed", "rows" or "padded", see `pack`
-        long_prompts:str='error', # See `encode_records`
+
+    only = None  # The one mode that will do, if there is but one
+
+    def __init__(
+        self,
+        tokenizer,  # Any tokenizer; one without a pad token will do
+        max_length: int | None = None,  # Longest prompt and response together, in tokens
+        template="alpaca",  # See `format_prompt`
+        mode: str = "padded",  # "packed", "rows" or "padded", see `pack`
+        long_prompts: str = "error",  # See `encode_records`
     ):
-        self.tokenizer,self.max_length,self.template,self.mode = tokenizer,max_length,template,self.only or mode
+        self.tokenizer, self.max_length, self.template, self.mode = (
+            tokenizer,
+            max_length,
+            template,
+            self.only or mode,
+        )
         self.long_prompts = long_prompts
-        self.pad = next((o for o in (tokenizer.pad_token_id, tokenizer.eos_token_id) if o is not None), 0)
+        self.pad = next(
+            (o for o in (tokenizer.pad_token_id, tokenizer.eos_token_id) if o is not None), 0
+        )
+
     def encode(self, records):
-        return encode_records(records, self.tokenizer, self.max_length, self.template, long_prompts=self.long_prompts)
-    def __call__(self,
-        items:list, # Records, or what `encode` made of them
-    )->dict: # What `pack` returns
-        return pack([o if 'rows' in o else self.encode([o])[0] for o in items], self.mode, self.pad)
+        return encode_records(
+            records, self.tokenizer, self.max_length, self.template, long_prompts=self.long_prompts
+        )
+
+    def __call__(
+        self,
+        items: list,  # Records, or what `encode` made of them
+    ) -> dict:  # What `pack` returns
+        return pack([o if "rows" in o else self.encode([o])[0] for o in items], self.mode, self.pad)
 
 # %% ../nbs/04_train.ipynb #78f18a00
 def context_length(
-    model, # Any transformers model, or its configuration
-): # Number of tokens, or None if its configuration has no such limit
+    model,  # Any transformers model, or its configuration
+):  # Number of tokens, or None if its configuration has no such limit
     "Longest text a model can read"
-    return getattr(getattr(model, 'config', model).get_text_config(), 'max_position_embeddings', None)
+    return getattr(
+        getattr(model, "config", model).get_text_config(), "max_position_embeddings", None
+    )
 
 # %% ../nbs/04_train.ipynb #0ea516e6
 def sequence_logps(
-    model, # Causal language model; `use_packed` prepares it for packed batches
-    batch:dict, # What `RankedCollator` returns
-)->Tensor: # Mean log-probability of every response in float32, 0 in empty places, (instructions, 1 + ranks)
+    model,  # Causal language model; `use_packed` prepares it for packed batches
+    batch: dict,  # What `RankedCollator` returns
+) -> Tensor:  # Mean log-probability of every response in float32, 0 in empty places, (instructions, 1 + ranks)
     "The scores v of all responses of a batch (below Eq. 5)"
     return seq_means(target_logps(model, batch), batch)
 
@@ -159,17 +258,22 @@ def sequence_logps(
 @dataclass
 class TunaConfig(TrainingArguments):
     "Settings of a training run: those of `transformers.TrainingArguments`, and the loss's"
-    margin: float = 0.1 # Gap m asked for between neighbours in the ranking (Eq. 5)
-    mle_weight: float = 1.0 # Weight λ of the original response (Eq. 6)
-    reduction: str = "sum" # "sum": the paper's ranking loss; "released": the released code's
-    mle_over: str = "original" # "original": Eq. 6; "all": the released code's mean over the tokens of all responses in the batch
-    max_length: int|None = None # Longest prompt and response together; the model's context if that is shorter
-    long_prompts: str = "drop" # A prompt that leaves no room for a response: "drop" the record (and log how many), or "error"
-    template: object = "alpaca" # Prompt template, see `format_prompt`
-    packing: str = "packed" # How batches are made: "packed", "rows" or "padded", see `pack`
-    verify_packing: bool = True # Compare with padded batches before the first step, and go on with those if scores differ
-    max_tokens: int|None = None # Most tokens of a micro-batch on one device; steps are cut into as many micro-batches as that takes
-    train_sampling_strategy: str = "batch_rebalance" # Deal the items of a step to micro-batches and devices by number of tokens
+
+    margin: float = 0.1  # Gap m asked for between neighbours in the ranking (Eq. 5)
+    mle_weight: float = 1.0  # Weight λ of the original response (Eq. 6)
+    reduction: str = "sum"  # "sum": the paper's ranking loss; "released": the released code's
+    mle_over: str = "original"  # "original": Eq. 6; "all": the released code's mean over the tokens of all responses in the batch
+    max_length: int | None = (
+        None  # Longest prompt and response together; the model's context if that is shorter
+    )
+    long_prompts: str = "drop"  # A prompt that leaves no room for a response: "drop" the record (and log how many), or "error"
+    template: object = "alpaca"  # Prompt template, see `format_prompt`
+    packing: str = "packed"  # How batches are made: "packed", "rows" or "padded", see `pack`
+    verify_packing: bool = True  # Compare with padded batches before the first step, and go on with those if scores differ
+    max_tokens: int | None = (
+        None  # Most tokens of a micro-batch on one device; steps are cut into as many micro-batches as that takes
+    )
+    train_sampling_strategy: str = "batch_rebalance"  # Deal the items of a step to micro-batches and devices by number of tokens
     learning_rate: float = 1e-5
     num_train_epochs: float = 1
     warmup_steps: float = 2
@@ -179,1073 +283,1623 @@ class TunaConfig(TrainingArguments):
     save_strategy: str = "no"
     remove_unused_columns: bool = False
     report_to: str = "none"
-    disable_tqdm: bool|None = True
+    disable_tqdm: bool | None = True
     dataloader_pin_memory: bool = field(default_factory=torch.cuda.is_available)
     seed: int = 0
+
     def __post_init__(self):
         # transformers wants to be told before it computes in bfloat16
-        if not torch.accelerator.is_available(): self.use_cpu = True
+        if not torch.accelerator.is_available():
+            self.use_cpu = True
         super().__post_init__()
         _check_config(self)
+
     @property
-    def order_seed(self): return self.seed if self.data_seed is None else self.data_seed # of which items make a step
+    def order_seed(self):
+        return self.seed if self.data_seed is None else self.data_seed  # of which items make a step
 
 # %% ../nbs/04_train.ipynb #6e97bb0a
 def _check_config(self):
     "Refuse settings that have no place in these losses, or not with each other"
-    if self.reduction not in ('sum','released'):
+    if self.reduction not in ("sum", "released"):
         raise TunaError(f'reduction must be "sum" or "released", got {self.reduction!r}')
-    if self.long_prompts not in ('drop','error'):
+    if self.long_prompts not in ("drop", "error"):
         raise TunaError(f'long_prompts must be "drop" or "error", got {self.long_prompts!r}')
-    if self.mle_over not in ('original','all'):
+    if self.mle_over not in ("original", "all"):
         raise TunaError(f'mle_over must be "original" or "all", got {self.mle_over!r}')
-    if self.max_tokens and self.packing!='packed':
-        raise TunaError(f'max_tokens counts tokens without padding, so packing must be "packed", got '
-            f'{self.packing!r}')
-    if self.max_tokens and self.train_sampling_strategy!='batch_rebalance': raise TunaError(
-        f'max_tokens needs train_sampling_strategy "batch_rebalance", which deals items by their tokens, got '
-        f'{self.train_sampling_strategy!r}')
+    if self.max_tokens and self.packing != "packed":
+        raise TunaError(
+            f'max_tokens counts tokens without padding, so packing must be "packed", got '
+            f"{self.packing!r}"
+        )
+    if self.max_tokens and self.train_sampling_strategy != "batch_rebalance":
+        raise TunaError(
+            f'max_tokens needs train_sampling_strategy "batch_rebalance", which deals items by their tokens, got '
+            f"{self.train_sampling_strategy!r}"
+        )
     if self.label_smoothing_factor:
-        raise TunaError(f"label_smoothing_factor has no place in these losses and must be 0, got "
-            f"{self.label_smoothing_factor}")
-    if self.neftune_noise_alpha and self.packing!='padded': raise TunaError(
-        f'neftune_noise_alpha goes by the length of a row, which must be one text: packing must be "padded", got '
-        f'{self.packing!r}')
+        raise TunaError(
+            f"label_smoothing_factor has no place in these losses and must be 0, got "
+            f"{self.label_smoothing_factor}"
+        )
+    if self.neftune_noise_alpha and self.packing != "padded":
+        raise TunaError(
+            f'neftune_noise_alpha goes by the length of a row, which must be one text: packing must be "padded", got '
+            f"{self.packing!r}"
+        )
 
 # %% ../nbs/04_train.ipynb #bc057f5f
 def ranking_metrics(
-    v:Tensor, # Scores, the original's first, (instructions, 1 + ranks)
-    mask:Tensor, # Which scores exist, same shape
-    margin:float=0.1, # See `rank_loss`
-    reduction:str="sum", # See `rank_loss`
-    n_tok:Tensor|None=None, # Learnt tokens of each response, same shape
-)->dict: # Mean losses, shares of pairs, mean log-probability and length by rank
+    v: Tensor,  # Scores, the original's first, (instructions, 1 + ranks)
+    mask: Tensor,  # Which scores exist, same shape
+    margin: float = 0.1,  # See `rank_loss`
+    reduction: str = "sum",  # See `rank_loss`
+    n_tok: Tensor | None = None,  # Learnt tokens of each response, same shape
+) -> dict:  # Mean losses, shares of pairs, mean log-probability and length by rank
     "What to know of a model's scores"
-    r,m,d = v[:,1:],mask[:,1:],{}
-    if mask[:,0].any(): d['mle_loss'] = mle_loss(v[mask[:,0],0]).mean()
+    r, m, d = v[:, 1:], mask[:, 1:], {}
+    if mask[:, 0].any():
+        d["mle_loss"] = mle_loss(v[mask[:, 0], 0]).mean()
     if m.any():
-        loss,real = pair_losses(r, margin, m)
-        d.update(rank_loss=rank_loss(r, margin, m, reduction).mean(), pair_accuracy=pair_accuracy(r, m),
-            pairs_in_margin=(loss>0).sum()/real.sum())
-    for name,x in (('logps',r), ('tokens',None if n_tok is None else n_tok[:,1:].float())):
-        if x is not None: d.update({f'{name}_rank_{k+1}': x[m[:,k],k].mean() for k in range(x.shape[1])})
-    return {k:o.item() for k,o in d.items()}
+        loss, real = pair_losses(r, margin, m)
+        d.update(
+            rank_loss=rank_loss(r, margin, m, reduction).mean(),
+            pair_accuracy=pair_accuracy(r, m),
+            pairs_in_margin=(loss > 0).sum() / real.sum(),
+        )
+    for name, x in (("logps", r), ("tokens", None if n_tok is None else n_tok[:, 1:].float())):
+        if x is not None:
+            d.update({f"{name}_rank_{k + 1}": x[m[:, k], k].mean() for k in range(x.shape[1])})
+    return {k: o.item() for k, o in d.items()}
 
 # %% ../nbs/04_train.ipynb #aca404fe
 def stack_scores(seen):
     "Score tables of several batches under each other"
-    k = max(v.shape[1] for v,*_ in seen)
-    return [torch.cat([F.pad(o, (0,k-o.shape[1])) for o in os]) for os in zip(*seen)]
+    k = max(v.shape[1] for v, *_ in seen)
+    return [torch.cat([F.pad(o, (0, k - o.shape[1])) for o in os]) for os in zip(*seen)]
+
 
 class Bar(TrainerCallback):
     "Our own progress bar, which is silent where nobody looks"
+
     def on_train_begin(self, args, state, control, **kwargs):
-        self.bar = progress(total=state.max_steps, desc='training')
+        self.bar = progress(total=state.max_steps, desc="training")
         self.bar.update(state.global_step)
-    def on_step_end(self, args, state, control, **kwargs): self.bar.update(1)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.bar.update(1)
+
     def on_log(self, args, state, control, logs=None, **kwargs):
-        if logs and 'loss' in logs: self.bar.set_postfix(loss=f"{logs['loss']:.3g}")
-    def on_train_end(self, args, state, control, **kwargs): self.bar.close()
+        if logs and "loss" in logs:
+            self.bar.set_postfix(loss=f"{logs['loss']:.3g}")
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.bar.close()
+
 
 class Reshuffle(TrainerCallback):
     "Tells the sampler its epoch, which gets lost where several processes go on from a checkpoint"
+
     def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
-        s:Any = train_dataloader
-        while hasattr(s, 'batch_sampler'): s = s.batch_sampler
-        if isinstance(s, TokenSampler): s.set_epoch(int(state.epoch))
+        s: Any = train_dataloader
+        while hasattr(s, "batch_sampler"):
+            s = s.batch_sampler
+        if isinstance(s, TokenSampler):
+            s.set_epoch(int(state.epoch))
 
 # %% ../nbs/04_train.ipynb #d9fb9ee5
-def _plain(items): return not any(o['cols'][-1] for o in items) # are there no responses to rank?
+def _plain(items):
+    return not any(o["cols"][-1] for o in items)  # are there no responses to rank?
 
 # %% ../nbs/04_train.ipynb #a11bae02
 class TunaTrainer(Trainer):
     "`transformers.Trainer` with the loss of Eq. 6"
-    loss_is_scaled_for_ga,collator_class,verified = True,RankedCollator,False
-    def __init__(self,
-        model, # Causal language model
-        args:TunaConfig, # Settings
-        train_dataset=None, # Ranked records; instruction records train by Eq. 2
-        eval_dataset=None, # The same, held out
-        processing_class=None, # Tokenizer
-        **kwargs, # For `transformers.Trainer`
+
+    loss_is_scaled_for_ga, collator_class, verified = True, RankedCollator, False
+
+    def __init__(
+        self,
+        model,  # Causal language model
+        args: TunaConfig,  # Settings
+        train_dataset=None,  # Ranked records; instruction records train by Eq. 2
+        eval_dataset=None,  # The same, held out
+        processing_class=None,  # Tokenizer
+        **kwargs,  # For `transformers.Trainer`
     ):
         lengths = [o for o in (args.max_length, context_length(model)) if o]
-        self.collator = self.collator_class(processing_class, min(lengths, default=None), args.template, args.packing,
-            args.long_prompts)
-        self.seen,self.eval_losses,self.use_cache = dict(train=[], eval=[]),[],getattr(model.config, 'use_cache', True)
-        if args.n_gpu>1: args._n_gpu = 1 # one process per device (torchrun), never DataParallel
-        train_dataset,eval_dataset = self.encode(train_dataset),self.encode(eval_dataset)
-        self.plain = next((_plain(o) for o in (train_dataset, eval_dataset) if isinstance(o, Items)), False)
-        if args.max_tokens and self.collator.mode!='packed':
-            raise TunaError("max_tokens counts tokens without padding, and this trainer's batches are padded")
-        if args.max_tokens and train_dataset: self.cut_steps(args, train_dataset)
-        self.meter,self.attention = Meter(model, args.device, torch.bfloat16 if args.bf16
-            else model.dtype),model.config._attn_implementation
-        super().__init__(model, args, data_collator=self.collator, train_dataset=train_dataset,
-            eval_dataset=eval_dataset, processing_class=processing_class, **kwargs)
+        self.collator = self.collator_class(
+            processing_class,
+            min(lengths, default=None),
+            args.template,
+            args.packing,
+            args.long_prompts,
+        )
+        self.seen, self.eval_losses, self.use_cache = (
+            {"train": [], "eval": []},
+            [],
+            getattr(model.config, "use_cache", True),
+        )
+        if args.n_gpu > 1:
+            args._n_gpu = 1  # one process per device (torchrun), never DataParallel
+        train_dataset, eval_dataset = self.encode(train_dataset), self.encode(eval_dataset)
+        self.plain = next(
+            (_plain(o) for o in (train_dataset, eval_dataset) if isinstance(o, Items)), False
+        )
+        if args.max_tokens and self.collator.mode != "packed":
+            raise TunaError(
+                "max_tokens counts tokens without padding, and this trainer's batches are padded"
+            )
+        if args.max_tokens and train_dataset:
+            self.cut_steps(args, train_dataset)
+        self.meter, self.attention = (
+            Meter(model, args.device, torch.bfloat16 if args.bf16 else model.dtype),
+            model.config._attn_implementation,
+        )
+        super().__init__(
+            model,
+            args,
+            data_collator=self.collator,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+            **kwargs,
+        )
         self.model_accepts_loss_kwargs = True
         self.add_callback(Reshuffle)
         self.shard_settings()
-        if not args.disable_tqdm: return
+        if not args.disable_tqdm:
+            return
         self.remove_callback(PrinterCallback)
         self.add_callback(Bar)
+
     def encode(self, ds):
         "Tokenise once, whatever the number of epochs"
-        if ds is None or isinstance(ds, str): return ds
-        if isinstance(ds, dict): return {k:self.encode(o) for k,o in ds.items()}
+        if ds is None or isinstance(ds, str):
+            return ds
+        if isinstance(ds, dict):
+            return {k: self.encode(o) for k, o in ds.items()}
         return ds if isinstance(ds, Items) else Items(self.collator.encode(ds))
-    def scores(self, model, inputs): return sequence_logps(model, inputs)
+
+    def scores(self, model, inputs):
+        return sequence_logps(model, inputs)
 
 # %% ../nbs/04_train.ipynb #c9a0e330
 @patch
-def loss_sum(self:TunaTrainer,
-    v, # Scores, the original's first, (instructions, 1 + ranks)
-    mask, # Which exist, same shape
-    n_tok, # Learnt tokens of each, same shape
-): # Scalar
+def loss_sum(
+    self: TunaTrainer,
+    v,  # Scores, the original's first, (instructions, 1 + ranks)
+    mask,  # Which exist, same shape
+    n_tok,  # Learnt tokens of each, same shape
+):  # Scalar
     "Eq. 6, summed over the instructions of a micro-batch"
     a = self.args
-    if (self.plain or v.shape[1]==1) and a.mle_over=='original':
-        return mle_loss(v[:,0]).sum()*(1 if self.plain else a.mle_weight)
-    orig = a.mle_weight if a.mle_over=='original' else 0
-    loss = tuna_loss(v[:,1:], v[:,0], a.margin, orig, mask[:,1:], a.reduction)
-    loss = loss.sum() if a.reduction=='sum' else loss*len(v)
-    return loss if a.mle_over=='original' else loss+a.mle_weight*len(v)*token_mean_loss(v, n_tok)
+    if (self.plain or v.shape[1] == 1) and a.mle_over == "original":
+        return mle_loss(v[:, 0]).sum() * (1 if self.plain else a.mle_weight)
+    orig = a.mle_weight if a.mle_over == "original" else 0
+    loss = tuna_loss(v[:, 1:], v[:, 0], a.margin, orig, mask[:, 1:], a.reduction)
+    loss = loss.sum() if a.reduction == "sum" else loss * len(v)
+    return (
+        loss
+        if a.mle_over == "original"
+        else loss + a.mle_weight * len(v) * token_mean_loss(v, n_tok)
+    )
 
 # %% ../nbs/04_train.ipynb #c6d4b758
 @patch
-def compute_loss(self:TunaTrainer, model, inputs, return_outputs=False, num_items_in_batch=None):
+def compute_loss(self: TunaTrainer, model, inputs, return_outputs=False, num_items_in_batch=None):
     "This micro-batch's part of the mean over the instructions of an optimizer step"
-    v,counted = self.scores(model, inputs),inputs['layout'].counted
-    some = [v, inputs['mask'], seq_lengths(inputs)]
-    if len(counted)<len(v): some = [o[counted] for o in some]
-    loss = self.loss_sum(*some) if counted else 0*v.sum()
-    if not model.training: self.eval_losses.append(loss.detach())
-    self.seen['train' if model.training else 'eval'].append([o.detach() for o in some])
-    loss = loss/(num_items_in_batch or max(1, len(counted)))*(self.accelerator.num_processes if num_items_in_batch
-        else 1)
-    return (loss, dict(scores=v)) if return_outputs else loss
+    v, counted = self.scores(model, inputs), inputs["layout"].counted
+    some = [v, inputs["mask"], seq_lengths(inputs)]
+    if len(counted) < len(v):
+        some = [o[counted] for o in some]
+    loss = self.loss_sum(*some) if counted else 0 * v.sum()
+    if not model.training:
+        self.eval_losses.append(loss.detach())
+    self.seen["train" if model.training else "eval"].append([o.detach() for o in some])
+    loss = (
+        loss
+        / (num_items_in_batch or max(1, len(counted)))
+        * (self.accelerator.num_processes if num_items_in_batch else 1)
+    )
+    return (loss, {"scores": v}) if return_outputs else loss
+
 
 @patch
-def get_batch_samples(self:TunaTrainer, *args, **kwargs):
+def get_batch_samples(self: TunaTrainer, *args, **kwargs):
     "The micro-batches of one optimizer step, and how many instructions they hold on all devices"
-    batches,_ = super(TunaTrainer, self).get_batch_samples(*args, **kwargs)
-    n = sum(len(o['layout'].counted) for o in batches)
-    self.step_ids = [i for o in batches for i in o['layout'].ids]
-    if self.accelerator.num_processes>1: n = self.accelerator.reduce(torch.tensor(n, device=self.args.device)).item()
-    return batches,n
+    batches, _ = super(TunaTrainer, self).get_batch_samples(*args, **kwargs)
+    n = sum(len(o["layout"].counted) for o in batches)
+    self.step_ids = [i for o in batches for i in o["layout"].ids]
+    if self.accelerator.num_processes > 1:
+        n = self.accelerator.reduce(torch.tensor(n, device=self.args.device)).item()
+    return batches, n
 
 # %% ../nbs/04_train.ipynb #8c19ed61
 @patch
-def costs(self:TunaTrainer, items):
+def costs(self: TunaTrainer, items):
     "What each item costs: its longest row where rows are padded, else its tokens"
-    return [max(map(len, o['rows'])) if self.collator.mode=='padded' else packed_size(o) for o in items]
+    return [
+        max(map(len, o["rows"])) if self.collator.mode == "padded" else packed_size(o)
+        for o in items
+    ]
+
 
 @patch
-def cut_steps(self:TunaTrainer, args, items):
+def cut_steps(self: TunaTrainer, args, items):
     "As many micro-batches in a step as `max_tokens` asks for"
-    size,k,largest = fit_budget(self.costs(items), args.max_tokens, args.per_device_train_batch_size,
+    size, k, largest = fit_budget(
+        self.costs(items),
+        args.max_tokens,
+        args.per_device_train_batch_size,
         args.gradient_accumulation_steps,
-        args.world_size, args.num_train_epochs, args.order_seed, [o['id'] for o in items])
-    args.per_device_train_batch_size,args.gradient_accumulation_steps = size,k
-    logger.info("%d micro-batches a step, of %d instructions on average and at most %d tokens", k, size, largest)
+        args.world_size,
+        args.num_train_epochs,
+        args.order_seed,
+        [o["id"] for o in items],
+    )
+    args.per_device_train_batch_size, args.gradient_accumulation_steps = size, k
+    logger.info(
+        "%d micro-batches a step, of %d instructions on average and at most %d tokens",
+        k,
+        size,
+        largest,
+    )
 
 # %% ../nbs/04_train.ipynb #bc090af6
 @patch
-def _sampler(self:TunaTrainer, items, size, accumulation, **kwargs):
-    s = TokenSampler(self.costs(items), size*accumulation*self.args.world_size, self.args.world_size, accumulation,
-        seed=self.args.order_seed, rank=self.args.process_index, **kwargs)
-    s.padded = self.collator.mode!='packed'
+def _sampler(self: TunaTrainer, items, size, accumulation, **kwargs):
+    s = TokenSampler(
+        self.costs(items),
+        size * accumulation * self.args.world_size,
+        self.args.world_size,
+        accumulation,
+        seed=self.args.order_seed,
+        rank=self.args.process_index,
+        **kwargs,
+    )
+    s.padded = self.collator.mode != "packed"
     return s
 
-@patch
-def _get_train_sampler(self:TunaTrainer, train_dataset=None):
-    a,ds = self.args,self.train_dataset if train_dataset is None else train_dataset
-    if a.train_sampling_strategy!='batch_rebalance' or not isinstance(ds, Items):
-        return super(TunaTrainer, self)._get_train_sampler(train_dataset)
-    return self._sampler(ds, a.train_batch_size, a.gradient_accumulation_steps, drop_last=a.dataloader_drop_last)
 
 @patch
-def _get_eval_sampler(self:TunaTrainer, eval_dataset):
+def _get_train_sampler(self: TunaTrainer, train_dataset=None):
+    a, ds = self.args, self.train_dataset if train_dataset is None else train_dataset
+    if a.train_sampling_strategy != "batch_rebalance" or not isinstance(ds, Items):
+        return super(TunaTrainer, self)._get_train_sampler(train_dataset)
+    return self._sampler(
+        ds, a.train_batch_size, a.gradient_accumulation_steps, drop_last=a.dataloader_drop_last
+    )
+
+
+@patch
+def _get_eval_sampler(self: TunaTrainer, eval_dataset):
     return self._sampler(eval_dataset, self.args.eval_batch_size, 1, shuffle=False, drop_last=False)
 
 # %% ../nbs/04_train.ipynb #6c9a6368
 @patch
-def shard_settings(self:TunaTrainer):
+def shard_settings(self: TunaTrainer):
     "Under FSDP: gradients are cut up after each micro-batch and added in float32"
-    plugin = getattr(self.accelerator.state, 'fsdp_plugin', None)
-    if plugin is None: return
-    self.accelerator.gradient_state.plugin_kwargs['sync_each_batch'] = True
-    if self.accelerator.mixed_precision=='bf16':
-        plugin.mixed_precision_policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
+    if plugin is None:
+        return
+    self.accelerator.gradient_state.plugin_kwargs["sync_each_batch"] = True
+    if self.accelerator.mixed_precision == "bf16":
+        plugin.mixed_precision_policy = MixedPrecisionPolicy(
+            param_dtype=torch.bfloat16, reduce_dtype=torch.float32
+        )
 
 # %% ../nbs/04_train.ipynb #c3e813f7
 @patch
-def ready(self:TunaTrainer, model, inputs):
+def ready(self: TunaTrainer, model, inputs):
     "The batch in a mode that this model is known to read rightly"
     coll = self.collator
-    if coll.mode=='packed': use_packed(model)
-    if not self.verified and coll.mode!='padded' and self.args.verify_packing:
-        self.verify(model, self.train_dataset or inputs['layout'].items)
+    if coll.mode == "packed":
+        use_packed(model)
+    if not self.verified and coll.mode != "padded" and self.args.verify_packing:
+        self.verify(model, self.train_dataset or inputs["layout"].items)
     self.verified = True
-    return inputs if inputs['layout'].mode==coll.mode else coll(inputs['layout'].items)
+    return inputs if inputs["layout"].mode == coll.mode else coll(inputs["layout"].items)
+
 
 @patch
-def verify(self:TunaTrainer, model, items):
+def verify(self: TunaTrainer, model, items):
     "Compare packed with padded scores, and fall back if they differ"
-    coll,n = self.collator,self.costs(items)
-    half = self.args.bf16 or self.args.fp16 or base_model(model).dtype in (torch.bfloat16, torch.float16)
+    coll, n = self.collator, self.costs(items)
+    half = (
+        self.args.bf16
+        or self.args.fp16
+        or base_model(model).dtype in (torch.bfloat16, torch.float16)
+    )
     pair = [items[f(range(len(n)), key=lambda i: n[i])] for f in (max, min)]
     reasons = [o for o in gather_object([why_not(model, pair, coll.mode, coll.pad, half)]) if o]
-    if not reasons: return
-    logger.warning('packing="%s" does not suit this model (%s); going on with padded batches%s', coll.mode, reasons[0],
-        f", which may have more than the {self.args.max_tokens} tokens of max_tokens" if self.args.max_tokens else '')
-    coll.mode = 'padded'
+    if not reasons:
+        return
+    logger.warning(
+        'packing="%s" does not suit this model (%s); going on with padded batches%s',
+        coll.mode,
+        reasons[0],
+        f", which may have more than the {self.args.max_tokens} tokens of max_tokens"
+        if self.args.max_tokens
+        else "",
+    )
+    coll.mode = "padded"
     base_model(model).set_attn_implementation(self.attention)
 
 # %% ../nbs/04_train.ipynb #c89d6172
 @patch
-def training_step(self:TunaTrainer, model, inputs, *args, **kwargs):
+def training_step(self: TunaTrainer, model, inputs, *args, **kwargs):
     inputs = self.ready(model, inputs)
     loss = super(TunaTrainer, self).training_step(model, inputs, *args, **kwargs)
-    if not loss.isfinite(): self.stop(f"the loss is {loss.item()}", inputs['layout'].ids)
+    if not loss.isfinite():
+        self.stop(f"the loss is {loss.item()}", inputs["layout"].ids)
     self.meter.add(inputs)
     return loss
 
+
 @patch
-def _get_grad_norm(self:TunaTrainer, *args, **kwargs):
+def _get_grad_norm(self: TunaTrainer, *args, **kwargs):
     norm = super(TunaTrainer, self)._get_grad_norm(*args, **kwargs)
     x = float(norm)
     if not math.isfinite(x) and self.accelerator.scaler is None:
         self.stop(f"the norm of the gradient is {x}", self.step_ids)
     return norm
 
+
 def _last_checkpoint(out, resume):
     "The checkpoint to go on from, if there is one"
-    if resume is not True: return resume or None
-    whole = [o.parent for o in Path(out).glob('checkpoint-*/trainer_state.json')] # written last
-    return str(max(whole, key=lambda o: int(o.name.split('-')[1]))) if whole else None
+    if resume is not True:
+        return resume or None
+    whole = [o.parent for o in Path(out).glob("checkpoint-*/trainer_state.json")]  # written last
+    return str(max(whole, key=lambda o: int(o.name.split("-")[1]))) if whole else None
+
 
 @patch
-def stop(self:TunaTrainer, why, ids):
+def stop(self: TunaTrainer, why, ids):
     "End a run that has gone wrong"
     last = _last_checkpoint(self.args.output_dir, True)
-    raise TunaError(f"step {self.state.global_step+1}: {why}, before the weights were changed; records "
-        f"{', '.join(ids[:8])}{' …'*(len(ids)>8)}; "
-        +(f"the last good checkpoint is {last}" if last else "there is no checkpoint to go back to"))
+    raise TunaError(
+        f"step {self.state.global_step + 1}: {why}, before the weights were changed; records "
+        f"{', '.join(ids[:8])}{' …' * (len(ids) > 8)}; "
+        + (
+            f"the last good checkpoint is {last}"
+            if last
+            else "there is no checkpoint to go back to"
+        )
+    )
 
 # %% ../nbs/04_train.ipynb #cb990374
 @patch
-def metrics(self:TunaTrainer, mode, prefix=''):
+def metrics(self: TunaTrainer, mode, prefix=""):
     "Summarise and forget the scores seen so far in `mode`, train or eval"
-    seen,self.seen[mode] = self.seen[mode],[]
-    if self.accelerator.num_processes>1: seen = gather_object([[o.cpu() for o in os] for os in seen])
-    if not sum(len(v) for v,*_ in seen): return {}
-    return {prefix+k:o for k,o in self.summary(*stack_scores(seen)).items()}
+    seen, self.seen[mode] = self.seen[mode], []
+    if self.accelerator.num_processes > 1:
+        seen = gather_object([[o.cpu() for o in os] for os in seen])
+    if not sum(len(v) for v, *_ in seen):
+        return {}
+    return {prefix + k: o for k, o in self.summary(*stack_scores(seen)).items()}
+
 
 @patch
-def summary(self:TunaTrainer, v, mask, n_tok=None):
+def summary(self: TunaTrainer, v, mask, n_tok=None):
     return ranking_metrics(v, mask, self.args.margin, self.args.reduction, n_tok)
 
+
 @patch
-def log(self:TunaTrainer, logs, *args, **kwargs):
-    if 'loss' in logs: logs.update(self.metrics('train'), **self.meter.read(lambda x: gather_object([x])))
+def log(self: TunaTrainer, logs, *args, **kwargs):
+    if "loss" in logs:
+        logs.update(self.metrics("train"), **self.meter.read(lambda x: gather_object([x])))
     super(TunaTrainer, self).log(logs, *args, **kwargs)
 
 # %% ../nbs/04_train.ipynb #bd86b56d
 @patch
-def prediction_step(self:TunaTrainer, model, inputs, *args, **kwargs):
+def prediction_step(self: TunaTrainer, model, inputs, *args, **kwargs):
     inputs = self._prepare_inputs(self.ready(model, inputs))
-    with torch.no_grad(), self.compute_loss_context_manager(): loss = self.compute_loss(model, inputs)
-    return loss.detach(),None,None
+    with torch.no_grad(), self.compute_loss_context_manager():
+        loss = self.compute_loss(model, inputs)
+    return loss.detach(), None, None
+
 
 @patch
-def evaluation_loop(self:TunaTrainer, *args, metric_key_prefix='eval', **kwargs):
+def evaluation_loop(self: TunaTrainer, *args, metric_key_prefix="eval", **kwargs):
     "Trainer's loop, and the metrics of all rankings together"
-    self.seen['eval'],self.eval_losses = [],[]
-    out:Any = super(TunaTrainer, self).evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
-    total,n = map(sum, zip(*gather_object([(sum(self.eval_losses).item(), sum(len(v) for v,*_ in self.seen['eval']))])))
-    out.metrics[metric_key_prefix+'_loss'] = total/n
-    out.metrics.update(self.metrics('eval', metric_key_prefix+'_'))
+    self.seen["eval"], self.eval_losses = [], []
+    out: Any = super(TunaTrainer, self).evaluation_loop(
+        *args, metric_key_prefix=metric_key_prefix, **kwargs
+    )
+    total, n = map(
+        sum,
+        zip(
+            *gather_object(
+                [(sum(self.eval_losses).item(), sum(len(v) for v, *_ in self.seen["eval"]))]
+            )
+        ),
+    )
+    out.metrics[metric_key_prefix + "_loss"] = total / n
+    out.metrics.update(self.metrics("eval", metric_key_prefix + "_"))
     return out
 
+
 @patch
-def evaluate(self:TunaTrainer, eval_dataset=None, *args, **kwargs):
+def evaluate(self: TunaTrainer, eval_dataset=None, *args, **kwargs):
     ds = self.encode(eval_dataset)
-    if self.train_dataset is None and isinstance(ds, Items): self.plain = _plain(ds)
+    if self.train_dataset is None and isinstance(ds, Items):
+        self.plain = _plain(ds)
     return super(TunaTrainer, self).evaluate(ds, *args, **kwargs)
 
 # %% ../nbs/04_train.ipynb #41db5497
 def load_pretrained(
-    model, # Folder, Hub id, or a loaded model
-    tokenizer=None, # Tokenizer, folder or Hub id; by default the one saved with the model
-    cls=AutoModelForCausalLM, # Which head
-    dtype=torch.float32, # Of the weights; half precision loses the small steps of stage two
-    **args, # For `load_model`
-)->tuple: # Model and tokenizer
+    model,  # Folder, Hub id, or a loaded model
+    tokenizer=None,  # Tokenizer, folder or Hub id; by default the one saved with the model
+    cls=AutoModelForCausalLM,  # Which head
+    dtype=torch.float32,  # Of the weights; half precision loses the small steps of stage two
+    **args,  # For `load_model`
+) -> tuple:  # Model and tokenizer
     "A model to train, and its tokenizer"
-    loaded,source = hasattr(model, 'forward'),tokenizer or model
-    if loaded and tokenizer is None: raise TunaError("a loaded model needs its tokenizer too")
-    if not callable(source): tokenizer = load_tokenizer(source)
-    return (model if loaded else load_model(cls, model, dtype, **args)),tokenizer
+    loaded, source = hasattr(model, "forward"), tokenizer or model
+    if loaded and tokenizer is None:
+        raise TunaError("a loaded model needs its tokenizer too")
+    if not callable(source):
+        tokenizer = load_tokenizer(source)
+    return (model if loaded else load_model(cls, model, dtype, **args)), tokenizer
 
 # %% ../nbs/04_train.ipynb #6954494d
 def add_lora(
-    model, # Causal language model or sequence classifier
-    lora, # None or False: all weights are trained; True: rank 8 on all linear layers; a dict of LoraConfig's fields; a LoraConfig
-): # The model, or a `PeftModel` around it
+    model,  # Causal language model or sequence classifier
+    lora,  # None or False: all weights are trained; True: rank 8 on all linear layers; a dict of LoraConfig's fields; a LoraConfig
+):  # The model, or a `PeftModel` around it
     "Train small adapters in place of the weights"
-    if not lora: return model
-    from peft import LoraConfig,get_peft_model
-    task = 'SEQ_CLS' if _classifies(model) else 'CAUSAL_LM'
-    fields = dict(r=8, lora_alpha=16, target_modules='all-linear', task_type=task)
-    if not isinstance(lora, LoraConfig): lora = LoraConfig(**{**fields, **(lora if isinstance(lora, dict) else {})})
+    if not lora:
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    task = "SEQ_CLS" if _classifies(model) else "CAUSAL_LM"
+    fields = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear", "task_type": task}
+    if not isinstance(lora, LoraConfig):
+        lora = LoraConfig(**{**fields, **(lora if isinstance(lora, dict) else {})})
     lora.task_type = lora.task_type or task
-    if lora.task_type!=task: raise TunaError(f"adapters for this model need task_type {task}, got {lora.task_type}")
+    if lora.task_type != task:
+        raise TunaError(f"adapters for this model need task_type {task}, got {lora.task_type}")
     return get_peft_model(model, lora)
 
-def _classifies(model): return type(base_model(model)).__name__.endswith('ForSequenceClassification')
+
+def _classifies(model):
+    return type(base_model(model)).__name__.endswith("ForSequenceClassification")
 
 # %% ../nbs/04_train.ipynb #8553db19
 @patch
-def _save(self:TunaTrainer, output_dir=None, state_dict=None):
+def _save(self: TunaTrainer, output_dir=None, state_dict=None):
     "Weights as safetensors and tokenizer, as plain transformers reads them; no pickled settings"
-    if not self.args.should_save: return
-    out,model = output_dir or self.args.output_dir,self.accelerator.unwrap_model(self.model)
-    was,model.config.use_cache = model.config.use_cache,self.use_cache
+    if not self.args.should_save:
+        return
+    out, model = output_dir or self.args.output_dir, self.accelerator.unwrap_model(self.model)
+    was, model.config.use_cache = model.config.use_cache, self.use_cache
     with quiet():
         model.save_pretrained(out, state_dict=state_dict)
-        if self.processing_class: self.processing_class.save_pretrained(out)
+        if self.processing_class:
+            self.processing_class.save_pretrained(out)
     model.config.use_cache = was
 
 # %% ../nbs/04_train.ipynb #36469890
 @patch
-def finish(self:TunaTrainer,
-    merge:bool=True, # Merge adapters into the weights, and keep them in adapter/ too
+def finish(
+    self: TunaTrainer,
+    merge: bool = True,  # Merge adapters into the weights, and keep them in adapter/ too
 ):
     "Write the trained model and the training log, and make the model fit for generation"
-    out,model = Path(self.args.output_dir),self.accelerator.unwrap_model(self.model)
+    out, model = Path(self.args.output_dir), self.accelerator.unwrap_model(self.model)
     home = base_model(model).device
-    for name,m in [*model.named_modules()]: # peft looks adapters up by the names of modules
-        if isinstance(m, CheckpointWrapper): model.set_submodule(name, m._checkpoint_wrapped_module)
-    if merge and hasattr(model, 'merge_and_unload'):
+    for name, m in [*model.named_modules()]:  # peft looks adapters up by the names of modules
+        if isinstance(m, CheckpointWrapper):
+            model.set_submodule(name, m._checkpoint_wrapped_module)
+    if merge and hasattr(model, "merge_and_unload"):
         state = self.accelerator.get_state_dict(self.model_wrapped)
         with quiet():
-            if self.args.should_save: model.save_pretrained(out/'adapter', state_dict=state)
+            if self.args.should_save:
+                model.save_pretrained(out / "adapter", state_dict=state)
         self.model = self.model_wrapped = model = self.widen(model).merge_and_unload()
     # checkpoints may be in shards, the model is not
     plugin = self.accelerator.state.fsdp_plugin if self.is_fsdp_enabled else None
-    if plugin: plugin.set_state_dict_type('FULL_STATE_DICT')
+    if plugin:
+        plugin.set_state_dict_type("FULL_STATE_DICT")
     self.save_model(out)
     self.save_state()
     self.accelerator.wait_for_everyone()
     model.config.use_cache = self.use_cache
-    if self.collator.mode=='packed': base_model(model).set_attn_implementation(self.attention)
+    if self.collator.mode == "packed":
+        base_model(model).set_attn_implementation(self.attention)
     model.eval()
-    if base_model(model).device==home: return
-    try: model.to(home) # back from where it was widened
+    if base_model(model).device == home:
+        return
+    try:
+        model.to(home)  # back from where it was widened
     except torch.OutOfMemoryError:
         logger.warning("the merged model is too large for %s in float32 and stays on the CPU", home)
 
+
 @patch
-def widen(self:TunaTrainer, model):
+def widen(self: TunaTrainer, model):
     "The model, for the process that saves it, with weights that lose nothing when small updates are added"
     apart = self.is_fsdp_enabled or self.is_deepspeed_enabled
-    if apart or not self.args.should_save or base_model(model).dtype==torch.float32:
+    if apart or not self.args.should_save or base_model(model).dtype == torch.float32:
         return model
     return model.cpu().float()
 
 # %% ../nbs/04_train.ipynb #1a8e96c5
 def fit(
-    cls, # Trainer class
-    model, # Folder, Hub id, or a loaded model, which is trained in place
-    tokenizer, # Tokenizer; None takes the one saved with the model
-    ds, # Records to train on
-    output_dir, # Where model, tokenizer and training log go
-    eval_ds=None, # Records held out
-    lora=None, # See `add_lora`
-    merge:bool=True, # Save adapters merged into the weights (and alone in adapter/); False: alone
-    resume=False, # True goes on from the last checkpoint in `output_dir`, if any; or a checkpoint's path
-    dtype=torch.float32, # Of the weights that are loaded
-    callbacks=None, # For `transformers.Trainer`
-    **training_args, # Fields of `TunaConfig`
-): # The trainer, of class `cls`, after training
+    cls,  # Trainer class
+    model,  # Folder, Hub id, or a loaded model, which is trained in place
+    tokenizer,  # Tokenizer; None takes the one saved with the model
+    ds,  # Records to train on
+    output_dir,  # Where model, tokenizer and training log go
+    eval_ds=None,  # Records held out
+    lora=None,  # See `add_lora`
+    merge: bool = True,  # Save adapters merged into the weights (and alone in adapter/); False: alone
+    resume=False,  # True goes on from the last checkpoint in `output_dir`, if any; or a checkpoint's path
+    dtype=torch.float32,  # Of the weights that are loaded
+    callbacks=None,  # For `transformers.Trainer`
+    **training_args,  # Fields of `TunaConfig`
+):  # The trainer, of class `cls`, after training
     "Load, train, save"
-    if not len(ds): raise TunaError("no records to train on")
-    if Path(output_dir).is_file(): raise TunaError(f"{output_dir}: is a file, and a folder is needed to save the model")
-    if isinstance(model, (str,Path)) and Path(model).resolve()==Path(output_dir).resolve():
-        raise TunaError(f"{output_dir}: the trained model would replace the one that it starts from; give another "
-            f"folder")
-    if isinstance(eval_ds, (str,Path)): eval_ds = load_ranked(eval_ds)
-    try: args = TunaConfig(str(output_dir), **training_args)
-    except TypeError as e: raise TunaError(f"unknown setting: {e}") from None
+    if not len(ds):
+        raise TunaError("no records to train on")
+    if Path(output_dir).is_file():
+        raise TunaError(f"{output_dir}: is a file, and a folder is needed to save the model")
+    if isinstance(model, (str, Path)) and Path(model).resolve() == Path(output_dir).resolve():
+        raise TunaError(
+            f"{output_dir}: the trained model would replace the one that it starts from; give another "
+            f"folder"
+        )
+    if isinstance(eval_ds, (str, Path)):
+        eval_ds = load_ranked(eval_ds)
+    try:
+        args = TunaConfig(str(output_dir), **training_args)
+    except TypeError as e:
+        raise TunaError(f"unknown setting: {e}") from None
     seed_all(args.seed)
-    model,tokenizer = load_pretrained(model, tokenizer, dtype=dtype)
-    trainer = cls(add_lora(model, lora), args, ds, eval_ds, processing_class=tokenizer, callbacks=callbacks)
+    model, tokenizer = load_pretrained(model, tokenizer, dtype=dtype)
+    trainer = cls(
+        add_lora(model, lora), args, ds, eval_ds, processing_class=tokenizer, callbacks=callbacks
+    )
     trainer.train(resume_from_checkpoint=_last_checkpoint(args.output_dir, resume))
     trainer.finish(merge)
     return trainer
 
 # %% ../nbs/04_train.ipynb #acef5cd8
 def sft(
-    model, # Folder, Hub id, or a loaded model, which is trained in place
-    tokenizer, # Tokenizer; None takes the one saved with the model
-    ds, # Instruction records, or a file of them; responses other than `output` are ignored
-    output_dir, # Where model, tokenizer and training log go
-    **training_args, # Settings of `fit` and fields of `TunaConfig`; default 3 epochs at 2e-5
-)->TunaTrainer: # After training
+    model,  # Folder, Hub id, or a loaded model, which is trained in place
+    tokenizer,  # Tokenizer; None takes the one saved with the model
+    ds,  # Instruction records, or a file of them; responses other than `output` are ignored
+    output_dir,  # Where model, tokenizer and training log go
+    **training_args,  # Settings of `fit` and fields of `TunaConfig`; default 3 epochs at 2e-5
+) -> TunaTrainer:  # After training
     "Instruction tuning on the original responses (Eq. 2)"
-    if isinstance(ds, (str,Path)): ds = load_instructions(ds)
-    ds = [{k:o[k] for k in ('id','instruction','input','output') if k in o} for o in ds]
-    return fit(TunaTrainer, model, tokenizer, ds, output_dir, **{**dict(learning_rate=2e-5, num_train_epochs=3),
-        **training_args})
+    if isinstance(ds, (str, Path)):
+        ds = load_instructions(ds)
+    ds = [{k: o[k] for k in ("id", "instruction", "input", "output") if k in o} for o in ds]
+    return fit(
+        TunaTrainer,
+        model,
+        tokenizer,
+        ds,
+        output_dir,
+        **{"learning_rate": 2e-5, "num_train_epochs": 3, **training_args},
+    )
 
 # %% ../nbs/04_train.ipynb #50bea887
 def tune(
-    model, # Folder, Hub id, or a loaded model, which is trained in place
-    tokenizer, # Tokenizer; None takes the one saved with the model
-    ranked_ds, # Ranked records, or a file of them
-    output_dir, # Where model, tokenizer and training log go
-    margin:float=0.1, # Gap m asked for between neighbours in the ranking
-    mle_weight:float=1.0, # Weight λ of the original response
-    **training_args, # Settings of `fit` and fields of `TunaConfig`; default 1 epoch at 1e-5
-)->TunaTrainer: # After training
+    model,  # Folder, Hub id, or a loaded model, which is trained in place
+    tokenizer,  # Tokenizer; None takes the one saved with the model
+    ranked_ds,  # Ranked records, or a file of them
+    output_dir,  # Where model, tokenizer and training log go
+    margin: float = 0.1,  # Gap m asked for between neighbours in the ranking
+    mle_weight: float = 1.0,  # Weight λ of the original response
+    **training_args,  # Settings of `fit` and fields of `TunaConfig`; default 1 epoch at 1e-5
+) -> TunaTrainer:  # After training
     "Learn a ranking (Eq. 6)"
-    if isinstance(ranked_ds, (str,Path)): ranked_ds = load_ranked(ranked_ds)
-    if not any(len(o['responses'])>1 for o in ranked_ds):
+    if isinstance(ranked_ds, (str, Path)):
+        ranked_ds = load_ranked(ranked_ds)
+    if not any(len(o["responses"]) > 1 for o in ranked_ds):
         raise TunaError("no record has two responses, so there is no order to learn")
-    return fit(TunaTrainer, model, tokenizer, ranked_ds, output_dir, margin=margin, mle_weight=mle_weight,
-        **training_args)
+    return fit(
+        TunaTrainer,
+        model,
+        tokenizer,
+        ranked_ds,
+        output_dir,
+        margin=margin,
+        mle_weight=mle_weight,
+        **training_args,
+    )
 
 # %% ../nbs/04_train.ipynb #4d1d650d
 def expand_responses(
-    ds, # Ranked records
-    top:int|None=None, # How many responses of each, the best first; None: all
-    original:bool=True, # Keep the original response too
-)->Dataset: # Instruction records
+    ds,  # Ranked records
+    top: int | None = None,  # How many responses of each, the best first; None: all
+    original: bool = True,  # Keep the original response too
+) -> Dataset:  # Instruction records
     "One instruction record for each response (Alpaca-Mul, §3.4)"
+
     def rows(o):
-        ts = ([o['output']] if original else [])+list(o['responses'][:top])
-        return [dict(id=f"{o['id']}/{i}", instruction=o['instruction'], input=o['input'], output=t)
-            for i,t in enumerate(ts)]
+        ts = ([o["output"]] if original else []) + list(o["responses"][:top])
+        return [
+            {
+                "id": f"{o['id']}/{i}",
+                "instruction": o["instruction"],
+                "input": o["input"],
+                "output": t,
+            }
+            for i, t in enumerate(ts)
+        ]
+
     return Dataset.from_list([r for o in ds for r in rows(o)])
 
 # %% ../nbs/04_train.ipynb #e0e55771
 def logistic_loss(
-    v:Tensor, # Scores of the responses, best first, (batch, n)
-    mask:Tensor, # True where a response exists, (batch, n)
-)->Tensor: # One loss per instruction, (batch,); 0 without pairs
+    v: Tensor,  # Scores of the responses, best first, (batch, n)
+    mask: Tensor,  # True where a response exists, (batch, n)
+) -> Tensor:  # One loss per instruction, (batch,); 0 without pairs
     "Mean of -log σ(v_j - v_k) over the pairs j < k"
-    j,k = rank_pairs(v.shape[-1], v.device)
-    real = mask[...,j]&mask[...,k]
-    return (F.softplus(upcast(v[...,k]-v[...,j]))*real).sum(-1)/real.sum(-1).clamp(min=1)
+    j, k = rank_pairs(v.shape[-1], v.device)
+    real = mask[..., j] & mask[..., k]
+    return (F.softplus(upcast(v[..., k] - v[..., j])) * real).sum(-1) / real.sum(-1).clamp(min=1)
 
 # %% ../nbs/04_train.ipynb #9ab6957f
 class PRMCollator(RankedCollator):
     "Batches for a proxy ranking model"
-    only = 'padded' # A sequence classifier looks for the end of each row
+
+    only = "padded"  # A sequence classifier looks for the end of each row
+
     def encode(self, records):
-        return encode_records([dict(o, output='') for o in records], self.tokenizer, self.max_length, self.template,
-            end=False, long_prompts=self.long_prompts)
+        return encode_records(
+            [dict(o, output="") for o in records],
+            self.tokenizer,
+            self.max_length,
+            self.template,
+            end=False,
+            long_prompts=self.long_prompts,
+        )
+
 
 def head_scores(
-    model, # Sequence classifier with one label
-    batch:dict, # What `PRMCollator` returns
-)->Tensor: # The head's score of every response, 0 in empty places, (instructions, 1 + ranks)
+    model,  # Sequence classifier with one label
+    batch: dict,  # What `PRMCollator` returns
+) -> Tensor:  # The head's score of every response, 0 in empty places, (instructions, 1 + ranks)
     "Scores of a proxy ranking model"
-    v = model(input_ids=batch['input_ids'], attention_mask=batch['attention_mask'], use_cache=False).logits
+    v = model(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
+    ).logits
     return by_cell(upcast(v.squeeze(-1)), batch)
 
 # %% ../nbs/04_train.ipynb #e41467d5
 class PRMTrainer(TunaTrainer):
     "Learns a number per response in place of its probability"
+
     collator_class = PRMCollator
-    def scores(self, model, inputs): return head_scores(model, inputs)
-    def loss_sum(self, v, mask, n_tok): return logistic_loss(v[:,1:], mask[:,1:]).sum()
+
+    def scores(self, model, inputs):
+        return head_scores(model, inputs)
+
+    def loss_sum(self, v, mask, n_tok):
+        return logistic_loss(v[:, 1:], mask[:, 1:]).sum()
+
     def summary(self, v, mask, n_tok=None):
-        v,mask = v[:,1:],mask[:,1:]
-        return dict(rank_loss=logistic_loss(v, mask).mean().item(), pair_accuracy=pair_accuracy(v, mask).item())
+        v, mask = v[:, 1:], mask[:, 1:]
+        return {
+            "rank_loss": logistic_loss(v, mask).mean().item(),
+            "pair_accuracy": pair_accuracy(v, mask).item(),
+        }
 
 # %% ../nbs/04_train.ipynb #996143a4
 def load_prm(
-    prm, # Folder, Hub id, or a loaded sequence classifier
-    tokenizer=None, # Tokenizer; None takes the one saved with the model
-    dtype=torch.float32, # Of the weights
-    new:bool=False, # Give a language model a new head? False: it must have one
-)->tuple: # Model and tokenizer, agreed on the pad token
+    prm,  # Folder, Hub id, or a loaded sequence classifier
+    tokenizer=None,  # Tokenizer; None takes the one saved with the model
+    dtype=torch.float32,  # Of the weights
+    new: bool = False,  # Give a language model a new head? False: it must have one
+) -> tuple:  # Model and tokenizer, agreed on the pad token
     "A sequence classifier with one label"
-    loaded = hasattr(prm, 'forward')
+    loaded = hasattr(prm, "forward")
     if loaded or not new:
         config = prm.config if loaded else load_config(prm)
-        kind = type(base_model(prm)).__name__ if loaded else (config.architectures or ['a model of no known kind'])[0]
-        if not kind.endswith('ForSequenceClassification') or config.num_labels!=1:
-            raise TunaError(f"{'the loaded model' if loaded else prm}: a proxy ranking model is a sequence classifier "
-                f"with one label, this is {kind} with {config.num_labels}")
-    args = dict(num_labels=1, new_head=True) if new else {}
-    model,tokenizer = load_pretrained(prm, tokenizer, AutoModelForSequenceClassification, dtype, **args)
-    if tokenizer.pad_token_id is None: tokenizer = copy.deepcopy(tokenizer)
+        kind = (
+            type(base_model(prm)).__name__
+            if loaded
+            else (config.architectures or ["a model of no known kind"])[0]
+        )
+        if not kind.endswith("ForSequenceClassification") or config.num_labels != 1:
+            raise TunaError(
+                f"{'the loaded model' if loaded else prm}: a proxy ranking model is a sequence classifier "
+                f"with one label, this is {kind} with {config.num_labels}"
+            )
+    args = {"num_labels": 1, "new_head": True} if new else {}
+    model, tokenizer = load_pretrained(
+        prm, tokenizer, AutoModelForSequenceClassification, dtype, **args
+    )
+    if tokenizer.pad_token_id is None:
+        tokenizer = copy.deepcopy(tokenizer)
     tokenizer.pad_token_id = RankedCollator(tokenizer).pad
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    return model.cuda() if not loaded and torch.cuda.is_available() else model,tokenizer
+    return model.cuda() if not loaded and torch.cuda.is_available() else model, tokenizer
 
 # %% ../nbs/04_train.ipynb #835e34a0
 def train_prm(
-    model, # Folder or Hub id of a language model, or a loaded sequence classifier with one label, which is trained in place
-    tokenizer, # Tokenizer; None takes the one saved with the model
-    ranked_ds, # Ranked records, or a file of them; the original responses are not used
-    output_dir, # Where model, tokenizer and training log go
-    dtype=torch.float32, # Of the weights that are loaded
-    **training_args, # Settings of `fit` and fields of `TunaConfig`; default 1 epoch at 1e-5
-)->PRMTrainer: # After training
+    model,  # Folder or Hub id of a language model, or a loaded sequence classifier with one label, which is trained in place
+    tokenizer,  # Tokenizer; None takes the one saved with the model
+    ranked_ds,  # Ranked records, or a file of them; the original responses are not used
+    output_dir,  # Where model, tokenizer and training log go
+    dtype=torch.float32,  # Of the weights that are loaded
+    **training_args,  # Settings of `fit` and fields of `TunaConfig`; default 1 epoch at 1e-5
+) -> PRMTrainer:  # After training
     "Train a proxy ranking model on a judge's rankings (§3.1)"
-    if isinstance(ranked_ds, (str,Path)): ranked_ds = load_ranked(ranked_ds, blank_output='keep')
-    ds = [o for o in ranked_ds if len(o['responses'])>1]
-    if not ds: raise TunaError("no record has two responses, so there is no order to learn")
-    if not training_args.get('merge', True):
-        raise TunaError("a proxy ranking model is saved with its adapters merged, so merge=False cannot be")
-    seed_all(training_args.get('seed', 0))
-    model,tokenizer = load_prm(model, tokenizer, dtype, new=True)
+    if isinstance(ranked_ds, (str, Path)):
+        ranked_ds = load_ranked(ranked_ds, blank_output="keep")
+    ds = [o for o in ranked_ds if len(o["responses"]) > 1]
+    if not ds:
+        raise TunaError("no record has two responses, so there is no order to learn")
+    if not training_args.get("merge", True):
+        raise TunaError(
+            "a proxy ranking model is saved with its adapters merged, so merge=False cannot be"
+        )
+    seed_all(training_args.get("seed", 0))
+    model, tokenizer = load_prm(model, tokenizer, dtype, new=True)
     return fit(PRMTrainer, model, tokenizer, ds, output_dir, **training_args)
 
 # %% ../nbs/04_train.ipynb #aa059a06
 def split_by_hash(
-    ds, # Records with an `id`, as a Dataset
-    share:float=0.2, # Part to hold out
-    salt:str="", # Another one gives another split
-)->tuple: # Records to train on, records held out
+    ds,  # Records with an `id`, as a Dataset
+    share: float = 0.2,  # Part to hold out
+    salt: str = "",  # Another one gives another split
+) -> tuple:  # Records to train on, records held out
     "A split that depends on nothing but the ids"
-    held = [int(hashlib.sha256(f'{salt}{i}'.encode()).hexdigest()[:8], 16)<share*16**8 for i in ds['id']]
-    return tuple(ds.select([i for i,h in enumerate(held) if h==want]) for want in (False, True))
+    held = [
+        int(hashlib.sha256(f"{salt}{i}".encode()).hexdigest()[:8], 16) < share * 16**8
+        for i in ds["id"]
+    ]
+    return tuple(ds.select([i for i, h in enumerate(held) if h == want]) for want in (False, True))
 
 # %% ../nbs/04_train.ipynb #8301d4c6
 def score_records(
-    model, # Loaded model
-    tokenizer, # Its tokenizer
-    ds, # Instruction or ranked records
-    scores=sequence_logps, # Function of model and batch
-    batch_size:int=16, # Instructions at once
-    max_length:int|None=None, # Longest prompt and response together; default the model's context
-    template="alpaca", # See `format_prompt`
-    collator=RankedCollator, # What makes the batches
-)->tuple: # Scores, the original's first, and which exist; both (records, 1 + ranks)
+    model,  # Loaded model
+    tokenizer,  # Its tokenizer
+    ds,  # Instruction or ranked records
+    scores=sequence_logps,  # Function of model and batch
+    batch_size: int = 16,  # Instructions at once
+    max_length: int
+    | None = None,  # Longest prompt and response together; default the model's context
+    template="alpaca",  # See `format_prompt`
+    collator=RankedCollator,  # What makes the batches
+) -> tuple:  # Scores, the original's first, and which exist; both (records, 1 + ranks)
     "Scores of all responses of all records, in the order of the records"
     coll = collator(tokenizer, max_length or context_length(model), template)
-    items,seen = coll.encode(ds),[]
-    order = sorted(range(len(items)), key=lambda i: -max(map(len, items[i]['rows'])))
+    items, seen = coll.encode(ds), []
+    order = sorted(range(len(items)), key=lambda i: -max(map(len, items[i]["rows"])))
     model.eval()
     with torch.inference_mode():
-        for i in progress(range(0, len(order), batch_size), desc='scoring'):
-            batch = to_device(coll([items[j] for j in order[i:i+batch_size]]), model.device)
-            seen.append((scores(model, batch).cpu(), batch['mask'].cpu()))
+        for i in progress(range(0, len(order), batch_size), desc="scoring"):
+            batch = to_device(coll([items[j] for j in order[i : i + batch_size]]), model.device)
+            seen.append((scores(model, batch).cpu(), batch["mask"].cpu()))
     back = torch.tensor(order).argsort()
     return tuple(o[back] for o in stack_scores(seen))
 
 # %% ../nbs/04_train.ipynb #64132bf6
-def _scorable(ds, model, tokenizer, max_length=None, template='alpaca', **kwargs)->Any:
+def _scorable(ds, model, tokenizer, max_length=None, template="alpaca", **kwargs) -> Any:
     "Records whose prompts leave room for a response"
     return fitting(ds, tokenizer, max_length or context_length(model), template=template)
 
+
 def prm_scores(
-    ds, # Records with `responses`, none of them blank
-    prm, # Loaded proxy ranking model
-    tokenizer, # Its tokenizer
-    scores=head_scores, # Function of model and batch
-    **kwargs, # Settings of `score_records`
-)->list: # One list of scores per record
+    ds,  # Records with `responses`, none of them blank
+    prm,  # Loaded proxy ranking model
+    tokenizer,  # Its tokenizer
+    scores=head_scores,  # Function of model and batch
+    **kwargs,  # Settings of `score_records`
+) -> list:  # One list of scores per record
     "A proxy ranking model's score of every response"
-    v,mask = score_records(prm, tokenizer, ds, scores, collator=PRMCollator, **kwargs)
-    return [o[m].tolist() for o,m in zip(v[:,1:], mask[:,1:])]
+    v, mask = score_records(prm, tokenizer, ds, scores, collator=PRMCollator, **kwargs)
+    return [o[m].tolist() for o, m in zip(v[:, 1:], mask[:, 1:])]
 
 # %% ../nbs/04_train.ipynb #46e6cdb4
 def ordered_shares(
-    ds, # Ranked records
-    values, # One list of numbers per record, larger for the better response
-)->list: # Share of the pairs in the judge's order (a tie is one half) and number of pairs, for each record that has any
+    ds,  # Ranked records
+    values,  # One list of numbers per record, larger for the better response
+) -> list:  # Share of the pairs in the judge's order (a tie is one half) and number of pairs, for each record that has any
     "How well other numbers put a judge's pairs in order"
     res = []
-    for o,v in zip(ds, values, strict=True):
-        right = [(a>b)+(a==b)/2 for (s,a),(t,b) in combinations(zip(o['scores'], v, strict=True), 2) if s>t]
-        if right: res.append((sum(right)/len(right), len(right)))
+    for o, v in zip(ds, values, strict=True):
+        right = [
+            (a > b) + (a == b) / 2
+            for (s, a), (t, b) in combinations(zip(o["scores"], v, strict=True), 2)
+            if s > t
+        ]
+        if right:
+            res.append((sum(right) / len(right), len(right)))
     return res
 
 # %% ../nbs/04_train.ipynb #4039eabd
 def prm_accuracy(
-    held, # Ranked records that the model was not trained on; those whose prompts are too long are left out and counted
-    prm, # Folder, Hub id, or a loaded proxy ranking model
-    tokenizer=None, # Tokenizer; None takes the one saved with the model
-    **kwargs, # Settings of `score_records`
-)->dict: # accuracy, its 95 % interval over records lo and hi, longer (accuracy of the rule that the longer is better), pairs, records
+    held,  # Ranked records that the model was not trained on; those whose prompts are too long are left out and counted
+    prm,  # Folder, Hub id, or a loaded proxy ranking model
+    tokenizer=None,  # Tokenizer; None takes the one saved with the model
+    **kwargs,  # Settings of `score_records`
+) -> dict:  # accuracy, its 95 % interval over records lo and hi, longer (accuracy of the rule that the longer is better), pairs, records
     "Held-out pair accuracy of a proxy ranking model"
-    model,tokenizer = load_prm(prm, tokenizer)
+    model, tokenizer = load_prm(prm, tokenizer)
     held = _scorable(held, model, tokenizer, **kwargs)
     shares = ordered_shares(held, prm_scores(held, model, tokenizer, **kwargs)) if len(held) else []
-    if not shares: raise TunaError("no record held out has two responses that the judge told apart")
-    accuracy,lo,hi = mean_interval([s for s,_ in shares])
-    longer = [s for s,_ in ordered_shares(held, [[len(t) for t in o['responses']] for o in held])]
-    return dict(accuracy=accuracy, lo=lo, hi=hi, longer=sum(longer)/len(longer), pairs=sum(n for _,n in shares),
-        records=len(shares))
+    if not shares:
+        raise TunaError("no record held out has two responses that the judge told apart")
+    accuracy, lo, hi = mean_interval([s for s, _ in shares])
+    longer = [s for s, _ in ordered_shares(held, [[len(t) for t in o["responses"]] for o in held])]
+    return {
+        "accuracy": accuracy,
+        "lo": lo,
+        "hi": hi,
+        "longer": sum(longer) / len(longer),
+        "pairs": sum(n for _, n in shares),
+        "records": len(shares),
+    }
 
 # %% ../nbs/04_train.ipynb #c25a7b60
 def _responses(row):
     "Numbers of the responses to rank: not blank, and equal ones once"
-    ts = row.get('responses')
+    ts = row.get("responses")
     if not isinstance(ts, list) or not all(isinstance(t, str) for t in ts):
-        raise TunaError(f"record {row['id']}, field 'responses': expected a list of texts, got {ts!r:.60}")
-    return [i for i,t in enumerate(ts) if t.strip() and t not in ts[:i]]
+        raise TunaError(
+            f"record {row['id']}, field 'responses': expected a list of texts, got {ts!r:.60}"
+        )
+    return [i for i, t in enumerate(ts) if t.strip() and t not in ts[:i]]
+
 
 def _per_response(rows):
     "Names of the columns that have a number or a text for each response"
-    fits = lambda v,n: isinstance(v, list) and len(v)==n and not any(isinstance(o, (list,dict)) for o in v)
-    return [k for k in rows[0] if any(r[k] for r in rows) and all(r[k] is None or fits(r[k], len(r['responses']))
-        for r in rows)]
+    fits = lambda v, n: (
+        isinstance(v, list) and len(v) == n and not any(isinstance(o, (list, dict)) for o in v)
+    )
+    return [
+        k
+        for k in rows[0]
+        if any(r[k] for r in rows)
+        and all(r[k] is None or fits(r[k], len(r["responses"])) for r in rows)
+    ]
 
-def _pick(row, keys, order): return {k: row[k] and [row[k][i] for i in order] for k in keys}
+
+def _pick(row, keys, order):
+    return {k: row[k] and [row[k][i] for i in order] for k in keys}
+
 
 def _kept(scores, store, model):
     "`scores`, looked up in a store where it has them"
     digest = weights_digest(model)
+
     def f(model, batch):
-        key = request_key({k: batch[k].tolist() for k in ('input_ids','attention_mask','cells')}, digest)
-        if (kept := store.get(key)) is None: store.put(key, kept := dict(scores=scores(model, batch).tolist()))
-        return torch.tensor(kept['scores'])
+        key = request_key(
+            {k: batch[k].tolist() for k in ("input_ids", "attention_mask", "cells")}, digest
+        )
+        if (kept := store.get(key)) is None:
+            store.put(key, kept := {"scores": scores(model, batch).tolist()})
+        return torch.tensor(kept["scores"])
+
     return f
 
 # %% ../nbs/04_train.ipynb #cad3062c
 def prm_rank(
-    ds, # Records with `responses` in any order: anything `load_instructions` reads
-    prm, # Folder, Hub id, or a loaded proxy ranking model
-    tokenizer=None, # Tokenizer; None takes the one saved with the model
-    store:Store|None=None, # Keeps the scores of finished batches
-    name:str|None=None, # Value of the column `model`; default the folder or Hub id, or "prm" for a loaded model
-    **kwargs, # Settings of `score_records`
-)->Dataset: # Ranked records: the other columns, `responses` best first, `scores`, `source` "prm", `model`
+    ds,  # Records with `responses` in any order: anything `load_instructions` reads
+    prm,  # Folder, Hub id, or a loaded proxy ranking model
+    tokenizer=None,  # Tokenizer; None takes the one saved with the model
+    store: Store | None = None,  # Keeps the scores of finished batches
+    name: str
+    | None = None,  # Value of the column `model`; default the folder or Hub id, or "prm" for a loaded model
+    **kwargs,  # Settings of `score_records`
+) -> (
+    Dataset
+):  # Ranked records: the other columns, `responses` best first, `scores`, `source` "prm", `model`
     "Rank responses by a proxy ranking model (§3.1)"
-    model,tokenizer = load_prm(prm, tokenizer)
-    name,rows = name or ('prm' if model is prm else str(prm)),load_instructions(ds, blank_output='keep').to_list()
-    keep,keys = [_responses(o) for o in rows],_per_response(rows)
-    todo = [{**o, **_pick(o, keys, idx)} for o,idx in zip(rows, keep) if idx]
-    if len(todo)<len(rows):
-        logger.warning("left out %d of %d records, all of their responses are blank", len(rows)-len(todo), len(rows))
-    if not todo: raise TunaError("no record has a response to rank")
+    model, tokenizer = load_prm(prm, tokenizer)
+    name, rows = (
+        name or ("prm" if model is prm else str(prm)),
+        load_instructions(ds, blank_output="keep").to_list(),
+    )
+    keep, keys = [_responses(o) for o in rows], _per_response(rows)
+    todo = [{**o, **_pick(o, keys, idx)} for o, idx in zip(rows, keep) if idx]
+    if len(todo) < len(rows):
+        logger.warning(
+            "left out %d of %d records, all of their responses are blank",
+            len(rows) - len(todo),
+            len(rows),
+        )
+    if not todo:
+        raise TunaError("no record has a response to rank")
     todo = _scorable(todo, model, tokenizer, **kwargs)
-    if not todo: raise TunaError("no prompt leaves room for a response in the model's context")
+    if not todo:
+        raise TunaError("no prompt leaves room for a response in the model's context")
     scores = head_scores if store is None else _kept(head_scores, store, model)
     ranked = []
-    for o,v in zip(todo, prm_scores(todo, model, tokenizer, scores, **kwargs)):
+    for o, v in zip(todo, prm_scores(todo, model, tokenizer, scores, **kwargs)):
         if not all(map(math.isfinite, v)):
             raise TunaError(f"record {o['id']}: the proxy ranking model's scores are {v}")
         order = sorted(range(len(v)), key=lambda i: -v[i])
-        ranked.append({**o, **_pick(o, keys, order), 'scores':[v[i] for i in order], 'source':'prm', 'model':name})
+        ranked.append(
+            {
+                **o,
+                **_pick(o, keys, order),
+                "scores": [v[i] for i in order],
+                "source": "prm",
+                "model": name,
+            }
+        )
     return Dataset.from_list(ranked)
 
 # %% ../nbs/04_train.ipynb #33ab3f8b
 @dataclass(frozen=True)
 class Recipe:
     "How the paper trained a model"
-    start:str # Model that training starts from
-    data:str # What it is trained on
-    lr:float # Peak learning rate
-    tables:tuple # Tables of the paper that have its results or settings
-    epochs:float = 1
-    batch_size:int = 128 # Instructions per optimizer step, on all devices
-    warmup:int = 2 # Steps
-    margin:float|None = 0.1 # m of Eq. 5; None where nothing is ranked
-    mle_weight:float|None = 1.0 # λ of Eq. 6
-    beta:float|None = None # β of Eq. 3; None where no data is ranked by the teacher
-    silent:str = "" # What the paper does not say, and what we took
-    def settings(self,
-        micro_batch:int=8, # Instructions at once on one device
-        devices:int=1, # Devices that train together
-    )->dict: # Arguments for `sft`, `tune` or `train_prm`
+
+    start: str  # Model that training starts from
+    data: str  # What it is trained on
+    lr: float  # Peak learning rate
+    tables: tuple  # Tables of the paper that have its results or settings
+    epochs: float = 1
+    batch_size: int = 128  # Instructions per optimizer step, on all devices
+    warmup: int = 2  # Steps
+    margin: float | None = 0.1  # m of Eq. 5; None where nothing is ranked
+    mle_weight: float | None = 1.0  # λ of Eq. 6
+    beta: float | None = None  # β of Eq. 3; None where no data is ranked by the teacher
+    silent: str = ""  # What the paper does not say, and what we took
+
+    def settings(
+        self,
+        micro_batch: int = 8,  # Instructions at once on one device
+        devices: int = 1,  # Devices that train together
+    ) -> dict:  # Arguments for `sft`, `tune` or `train_prm`
         "The recipe as training arguments"
-        steps,rest = divmod(self.batch_size, micro_batch*devices)
+        steps, rest = divmod(self.batch_size, micro_batch * devices)
         if rest or not steps:
-            raise TunaError(f"a batch of {self.batch_size} cannot be cut into micro-batches of {micro_batch} on "
-                f"{devices} devices")
-        d = dict(learning_rate=self.lr, num_train_epochs=self.epochs, warmup_steps=self.warmup,
-            lr_scheduler_type='cosine', adam_beta1=0.9, adam_beta2=0.999,
-            per_device_train_batch_size=micro_batch, gradient_accumulation_steps=steps)
+            raise TunaError(
+                f"a batch of {self.batch_size} cannot be cut into micro-batches of {micro_batch} on "
+                f"{devices} devices"
+            )
+        d = {
+            "learning_rate": self.lr,
+            "num_train_epochs": self.epochs,
+            "warmup_steps": self.warmup,
+            "lr_scheduler_type": "cosine",
+            "adam_beta1": 0.9,
+            "adam_beta2": 0.999,
+            "per_device_train_batch_size": micro_batch,
+            "gradient_accumulation_steps": steps,
+        }
         return d if self.margin is None else dict(d, margin=self.margin, mle_weight=self.mle_weight)
 
 # %% ../nbs/04_train.ipynb #e6153944
 _SCHEDULE = "schedule: cosine, as released"
-_SFT = ("§3.1 gives rate and optimizer and points to Llama-X for the rest: its 3 epochs and 64 on each of 8 GPUs are "
-    "assumed; " + _SCHEDULE)
+_SFT = (
+    "§3.1 gives rate and optimizer and points to Llama-X for the rest: its 3 epochs and 64 on each of 8 GPUs are "
+    "assumed; " + _SCHEDULE
+)
 _PRM = "all settings: those of Tuna_c are assumed; head and loss are ours"
-_p,_c = "teacher's ranking of its own responses (Eq. 3)","judge's ranking of Alpaca's responses"
-_as_c = "Table 7 has no line for it: App. C's rate for models tuned from Alpaca, the rest as Tuna_c; " + _SCHEDULE
+_p, _c = "teacher's ranking of its own responses (Eq. 3)", "judge's ranking of Alpaca's responses"
+_as_c = (
+    "Table 7 has no line for it: App. C's rate for models tuned from Alpaca, the rest as Tuna_c; "
+    + _SCHEDULE
+)
 RECIPES = {
-    'Alpaca': Recipe('LLaMA-7B', '52K Alpaca', 2e-5, (1,3,8), 3, 512, margin=None, mle_weight=None, silent=_SFT),
-    'Alpaca-Mul': Recipe('LLaMA-7B', '52K Alpaca and four of the teacher\'s responses to each', 2e-5, (3,), 3, 512,
-        margin=None, mle_weight=None, silent=_SFT),
-    'Tuna_p': Recipe('Alpaca', f'52K: {_p}', 1e-5, (1,3,7,8), beta=1.3, silent=_SCHEDULE),
-    'Tuna_c': Recipe('Alpaca', f'first 13K: {_c}', 1e-5, (1,3,7,8), silent=_SCHEDULE),
-    'Tuna': Recipe('Tuna_p', "13K: judge's ranking of Tuna_p's responses", 1e-6, (1,3,7,8), silent=_SCHEDULE),
-    'Tuna_cp-13K': Recipe('Tuna_c', f'first 13K: {_p}', 1e-6, (3,7), beta=1.3, silent=_SCHEDULE),
-    'Tuna_cp-39K': Recipe('Tuna_c', f'last 39K: {_p}', 1e-6, (3,7), beta=1.3, silent=_SCHEDULE),
-    'Tuna_cp-52K': Recipe('Tuna_c', f'52K: {_p}', 1e-6, (3,7), beta=1.3, silent=_SCHEDULE),
-    'mix-Tuna-52K': Recipe('Alpaca', f'first 13K: {_c}; last 39K: {_p}', 1e-5, (3,7), beta=1.3, silent=_SCHEDULE),
-    'mix-Tuna-104K': Recipe('Alpaca', f"13K: {_c}; 39K: a PRM's ranking of Alpaca's responses; 52K: {_p}", 5e-6, (3,7),
-        beta=1.3, silent="which PRM; " + _SCHEDULE),
-    'PRM-3B': Recipe('StableLM-3B', f'13K: {_c}', 1e-5, (8,), margin=None, mle_weight=None, silent=_PRM),
-    'PRM-7B': Recipe('LLaMA-7B', f'13K: {_c}', 1e-5, (8,), margin=None, mle_weight=None, silent=_PRM),
-    **{f'Tuna_c (PRM-{b}-52K)': Recipe('Alpaca', f"52K: PRM-{b}'s ranking of Alpaca's responses", 1e-5,
-        (1,8) if b=='3B' else (8,), silent=_as_c) for b in ('3B','7B')},
-    'Tuna_c (PRM)': Recipe('Alpaca', "52K: PRM-3B's ranking of Alpaca's responses", 1e-5, (1,8), silent=_as_c),
-    **{f'Tuna_c (PRM-{b}-39K)': Recipe('Alpaca', f"first 13K: {_c}; last 39K: PRM-{b}'s ranking", 1e-5, (8,),
-        silent=_as_c) for b in ('3B','7B')},
+    "Alpaca": Recipe(
+        "LLaMA-7B", "52K Alpaca", 2e-5, (1, 3, 8), 3, 512, margin=None, mle_weight=None, silent=_SFT
+    ),
+    "Alpaca-Mul": Recipe(
+        "LLaMA-7B",
+        "52K Alpaca and four of the teacher's responses to each",
+        2e-5,
+        (3,),
+        3,
+        512,
+        margin=None,
+        mle_weight=None,
+        silent=_SFT,
+    ),
+    "Tuna_p": Recipe("Alpaca", f"52K: {_p}", 1e-5, (1, 3, 7, 8), beta=1.3, silent=_SCHEDULE),
+    "Tuna_c": Recipe("Alpaca", f"first 13K: {_c}", 1e-5, (1, 3, 7, 8), silent=_SCHEDULE),
+    "Tuna": Recipe(
+        "Tuna_p", "13K: judge's ranking of Tuna_p's responses", 1e-6, (1, 3, 7, 8), silent=_SCHEDULE
+    ),
+    "Tuna_cp-13K": Recipe("Tuna_c", f"first 13K: {_p}", 1e-6, (3, 7), beta=1.3, silent=_SCHEDULE),
+    "Tuna_cp-39K": Recipe("Tuna_c", f"last 39K: {_p}", 1e-6, (3, 7), beta=1.3, silent=_SCHEDULE),
+    "Tuna_cp-52K": Recipe("Tuna_c", f"52K: {_p}", 1e-6, (3, 7), beta=1.3, silent=_SCHEDULE),
+    "mix-Tuna-52K": Recipe(
+        "Alpaca", f"first 13K: {_c}; last 39K: {_p}", 1e-5, (3, 7), beta=1.3, silent=_SCHEDULE
+    ),
+    "mix-Tuna-104K": Recipe(
+        "Alpaca",
+        f"13K: {_c}; 39K: a PRM's ranking of Alpaca's responses; 52K: {_p}",
+        5e-6,
+        (3, 7),
+        beta=1.3,
+        silent="which PRM; " + _SCHEDULE,
+    ),
+    "PRM-3B": Recipe(
+        "StableLM-3B", f"13K: {_c}", 1e-5, (8,), margin=None, mle_weight=None, silent=_PRM
+    ),
+    "PRM-7B": Recipe(
+        "LLaMA-7B", f"13K: {_c}", 1e-5, (8,), margin=None, mle_weight=None, silent=_PRM
+    ),
+    **{
+        f"Tuna_c (PRM-{b}-52K)": Recipe(
+            "Alpaca",
+            f"52K: PRM-{b}'s ranking of Alpaca's responses",
+            1e-5,
+            (1, 8) if b == "3B" else (8,),
+            silent=_as_c,
+        )
+        for b in ("3B", "7B")
+    },
+    "Tuna_c (PRM)": Recipe(
+        "Alpaca", "52K: PRM-3B's ranking of Alpaca's responses", 1e-5, (1, 8), silent=_as_c
+    ),
+    **{
+        f"Tuna_c (PRM-{b}-39K)": Recipe(
+            "Alpaca", f"first 13K: {_c}; last 39K: PRM-{b}'s ranking", 1e-5, (8,), silent=_as_c
+        )
+        for b in ("3B", "7B")
+    },
 }
 
 # %% ../nbs/04_train.ipynb #1b7fd93c
 def get_recipe(
-    name:str, # Name of a model in `RECIPES`; spaces do not matter
-)->Recipe: # Its recipe
+    name: str,  # Name of a model in `RECIPES`; spaces do not matter
+) -> Recipe:  # Its recipe
     "Look up a recipe"
-    found = {k.replace(' ', ''):o for k,o in RECIPES.items()}.get(name.replace(' ', ''))
-    if found is None: raise TunaError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
+    found = {k.replace(" ", ""): o for k, o in RECIPES.items()}.get(name.replace(" ", ""))
+    if found is None:
+        raise TunaError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
     return found
 
 # %% ../nbs/04_train.ipynb #ae559b20
 def _check_options(values, report_to):
     "One line for numbers that make no sense and for a log that has nowhere to go"
-    for k,v in values.items():
-        if v is None: continue
-        if k in ('lr','epochs','save_every'): least,ok = 'above 0',0<v<math.inf
-        else: n = int(k not in ('lora','seed')); least,ok = f'at least {n}',v>=n
-        if not ok: raise TunaError(f"{k} must be {least}, got {v}")
-    if values['save_every']>1:
-        raise TunaError(f"save_every is a part of the run, so at most 1; got {values['save_every']}")
-    if values['seed']>=2**32: raise TunaError(f"seed must be below 2**32, got {values['seed']}")
-    if report_to in ('none','all'): return
+    for k, v in values.items():
+        if v is None:
+            continue
+        if k in ("lr", "epochs", "save_every"):
+            least, ok = "above 0", 0 < v < math.inf
+        else:
+            n = int(k not in ("lora", "seed"))
+            least, ok = f"at least {n}", v >= n
+        if not ok:
+            raise TunaError(f"{k} must be {least}, got {v}")
+    if values["save_every"] > 1:
+        raise TunaError(
+            f"save_every is a part of the run, so at most 1; got {values['save_every']}"
+        )
+    if values["seed"] >= 2**32:
+        raise TunaError(f"seed must be below 2**32, got {values['seed']}")
+    if report_to in ("none", "all"):
+        return
     if report_to not in INTEGRATION_TO_CALLBACK:
-        raise TunaError(f"report_to must be none, all or one of {', '.join(INTEGRATION_TO_CALLBACK)}; got "
-            f"{report_to!r}")
-    if report_to not in (*get_available_reporting_integrations(), 'azure_ml', 'flyte'):
+        raise TunaError(
+            f"report_to must be none, all or one of {', '.join(INTEGRATION_TO_CALLBACK)}; got "
+            f"{report_to!r}"
+        )
+    if report_to not in (*get_available_reporting_integrations(), "azure_ml", "flyte"):
         raise TunaError(f"report_to {report_to}: it is not installed")
 
 # %% ../nbs/04_train.ipynb #d62efbe3
 def run_options(
-    recipe:str, # Name of a model in `RECIPES`
-    lr:float|None=None, # Peak learning rate
-    epochs:float|None=None, # Times through the data
-    batch_size:int|None=None, # Instructions per optimizer step
-    micro_batch:int=8, # Instructions at once on one device
-    max_tokens:int|None=None, # Most tokens at once on one device; sets micro_batch to what fits
-    lora:int=0, # Rank of adapters; 0 trains all weights
-    bf16:bool=False, # Compute in bfloat16; weights that learn stay in float32
-    activation_checkpointing:bool=False, # Make activations twice to save memory
-    packing:str='packed', # How batches are made: packed, rows or padded
-    max_length:int|None=None, # Longest prompt and response together, in tokens
-    long_prompts:str='drop', # A prompt that leaves no room for a response: drop the record (and say how many), or error
-    template:str='alpaca', # Prompt template, alpaca or none
-    save_every:float=0.1, # Part of the run between checkpoints
-    report_to:str='none', # Where to send the log, such as tensorboard or wandb
-    seed:int=0, # Of order, new heads and adapters
-    restart:bool=False, # Begin anew even if there is a checkpoint
-    devices:int|None=None, # Devices that train together; default those of this launch
-)->dict: # Arguments of `fit`
+    recipe: str,  # Name of a model in `RECIPES`
+    lr: float | None = None,  # Peak learning rate
+    epochs: float | None = None,  # Times through the data
+    batch_size: int | None = None,  # Instructions per optimizer step
+    micro_batch: int = 8,  # Instructions at once on one device
+    max_tokens: int
+    | None = None,  # Most tokens at once on one device; sets micro_batch to what fits
+    lora: int = 0,  # Rank of adapters; 0 trains all weights
+    bf16: bool = False,  # Compute in bfloat16; weights that learn stay in float32
+    activation_checkpointing: bool = False,  # Make activations twice to save memory
+    packing: str = "packed",  # How batches are made: packed, rows or padded
+    max_length: int | None = None,  # Longest prompt and response together, in tokens
+    long_prompts: str = "drop",  # A prompt that leaves no room for a response: drop the record (and say how many), or error
+    template: str = "alpaca",  # Prompt template, alpaca or none
+    save_every: float = 0.1,  # Part of the run between checkpoints
+    report_to: str = "none",  # Where to send the log, such as tensorboard or wandb
+    seed: int = 0,  # Of order, new heads and adapters
+    restart: bool = False,  # Begin anew even if there is a checkpoint
+    devices: int | None = None,  # Devices that train together; default those of this launch
+) -> dict:  # Arguments of `fit`
     "What the commands that train have in common"
-    _check_options(dict(lr=lr, epochs=epochs, batch_size=batch_size, micro_batch=micro_batch, max_tokens=max_tokens,
-        lora=lora, max_length=max_length,
-        save_every=save_every, seed=seed), report_to)
+    _check_options(
+        {
+            "lr": lr,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "micro_batch": micro_batch,
+            "max_tokens": max_tokens,
+            "lora": lora,
+            "max_length": max_length,
+            "save_every": save_every,
+            "seed": seed,
+        },
+        report_to,
+    )
     r = get_recipe(recipe)
-    for k,v in dict(lr=lr, epochs=epochs, batch_size=batch_size).items():
-        if v is not None: r = replace(r, **{k:v})
-    if template not in ('alpaca','none'): raise TunaError(f"template must be 'alpaca' or 'none', got {template!r}")
-    if long_prompts not in ('drop','error'):
+    for k, v in {"lr": lr, "epochs": epochs, "batch_size": batch_size}.items():
+        if v is not None:
+            r = replace(r, **{k: v})
+    if template not in ("alpaca", "none"):
+        raise TunaError(f"template must be 'alpaca' or 'none', got {template!r}")
+    if long_prompts not in ("drop", "error"):
         raise TunaError(f"long_prompts must be drop or error, got {long_prompts!r}")
-    devices = devices or int(os.environ.get('WORLD_SIZE', 1))
-    size = r.batch_size//devices if max_tokens else min(micro_batch, r.batch_size//devices or 1)
-    return dict(r.settings(size, devices), lora=dict(r=lora, lora_alpha=2*lora) if lora else None, bf16=bf16,
-        dtype=torch.bfloat16 if lora and bf16 else torch.float32, activation_checkpointing=activation_checkpointing,
-        packing=packing, max_tokens=max_tokens, max_length=max_length, long_prompts=long_prompts, template=template,
-        save_strategy='steps', save_steps=min(save_every, 1-1e-6), # 1 would be every step
-        save_total_limit=1, report_to=report_to, seed=seed, resume=not restart)
+    devices = devices or int(os.environ.get("WORLD_SIZE", 1))
+    size = r.batch_size // devices if max_tokens else min(micro_batch, r.batch_size // devices or 1)
+    return dict(
+        r.settings(size, devices),
+        lora={"r": lora, "lora_alpha": 2 * lora} if lora else None,
+        bf16=bf16,
+        dtype=torch.bfloat16 if lora and bf16 else torch.float32,
+        activation_checkpointing=activation_checkpointing,
+        packing=packing,
+        max_tokens=max_tokens,
+        max_length=max_length,
+        long_prompts=long_prompts,
+        template=template,
+        save_strategy="steps",
+        save_steps=min(save_every, 1 - 1e-6),  # 1 would be every step
+        save_total_limit=1,
+        report_to=report_to,
+        seed=seed,
+        resume=not restart,
+    )
 
 # %% ../nbs/04_train.ipynb #48996d6c
 def _report(trainer, out):
     "What came of a run, printed and for scripts"
-    log,keys = [o for o in trainer.state.log_history
-        if 'loss' in o],('step','loss','rank_loss','mle_loss','pair_accuracy')
+    log, keys = (
+        [o for o in trainer.state.log_history if "loss" in o],
+        ("step", "loss", "rank_loss", "mle_loss", "pair_accuracy"),
+    )
     last = {k: log[-1][k] for k in keys if k in log[-1]} if log else {}
-    if last: trainer.say('  '.join(f'{k} {v:.4g}' for k,v in last.items()))
+    if last:
+        trainer.say("  ".join(f"{k} {v:.4g}" for k, v in last.items()))
     trainer.say(f"saved: {out}")
-    return dict(model=out, steps=trainer.state.global_step, epochs=trainer.state.epoch,
-        **{k: v for k,v in last.items() if k!='step'})
+    return dict(
+        model=out,
+        steps=trainer.state.global_step,
+        epochs=trainer.state.epoch,
+        **{k: v for k, v in last.items() if k != "step"},
+    )
+
 
 @patch
-def say(self:TunaTrainer, *what):
+def say(self: TunaTrainer, *what):
     "Print, once on all processes"
-    if self.is_world_process_zero(): print(*what)
+    if self.is_world_process_zero():
+        print(*what)
+
 
 def _score_held_out(trainer, held, args):
     "Metrics of rankings that were not trained on, printed and for scripts"
-    how = dict(max_length=args['max_length'], template=args['template'])
+    how = {"max_length": args["max_length"], "template": args["template"]}
     held = _scorable(held, trainer.model, trainer.processing_class, **how)
-    if not len(held): raise TunaError("no prompt of the held-out rankings leaves room for a response")
+    if not len(held):
+        raise TunaError("no prompt of the held-out rankings leaves room for a response")
     found = trainer.summary(*score_records(trainer.model, trainer.processing_class, held, **how))
-    trainer.say('held out:', '  '.join(f'{k} {o:.4g}' for k,o in found.items()))
-    return {k: float(o) for k,o in found.items()}
+    trainer.say("held out:", "  ".join(f"{k} {o:.4g}" for k, o in found.items()))
+    return {k: float(o) for k, o in found.items()}
 
 # %% ../nbs/04_train.ipynb #e94afb19
 def show_plan(
-    model:str, # Folder or Hub id; only its configuration and tokenizer are read
-    ds, # Records to train on
-    args:dict, # From `run_options`
-    devices:int=1, # Devices that train together
-    sharding:str='none', # none, fsdp2 or zero3
-    memory:float|None=None, # GB of a device
-    card:str|None=None, # Name of the card, such as H100
-    tokens_per_second:float|None=None, # Measured speed of all devices, in place of a card's
-): # The `Plan`
+    model: str,  # Folder or Hub id; only its configuration and tokenizer are read
+    ds,  # Records to train on
+    args: dict,  # From `run_options`
+    devices: int = 1,  # Devices that train together
+    sharding: str = "none",  # none, fsdp2 or zero3
+    memory: float | None = None,  # GB of a device
+    card: str | None = None,  # Name of the card, such as H100
+    tokens_per_second: float | None = None,  # Measured speed of all devices, in place of a card's
+):  # The `Plan`
     "Print what a run needs on each device, and how long it takes"
-    tokenizer,config = load_tokenizer(model),load_config(model)
-    lengths = [o for o in (args['max_length'], context_length(config)) if o]
-    items = encode_records(ds, tokenizer, min(lengths, default=None), args['template'],
-        long_prompts=args['long_prompts'])
-    k,epochs = args['gradient_accumulation_steps'],args['num_train_epochs']
-    size,k,largest = fit_budget([packed_size(o) for o in items], args['max_tokens'] or math.inf,
-        args['per_device_train_batch_size'], k, devices, epochs, args['seed'], [o['id'] for o in items])
-    rows = [len(r)-o['start'] for o in items for r in o['rows']]
-    typical = Item(round(sum(o['start'] for o in items)/len(items)),
-        (round(sum(rows)/len(rows)),)*round(len(rows)/len(items)))
-    lora = args['lora']['r'] if args['lora'] else 0
-    p = plan_memory(model, largest, typical, devices, sharding, lora, args['dtype'], args['bf16'],
-        args['activation_checkpointing'], k, memory=memory)
+    tokenizer, config = load_tokenizer(model), load_config(model)
+    lengths = [o for o in (args["max_length"], context_length(config)) if o]
+    items = encode_records(
+        ds,
+        tokenizer,
+        min(lengths, default=None),
+        args["template"],
+        long_prompts=args["long_prompts"],
+    )
+    k, epochs = args["gradient_accumulation_steps"], args["num_train_epochs"]
+    size, k, largest = fit_budget(
+        [packed_size(o) for o in items],
+        args["max_tokens"] or math.inf,
+        args["per_device_train_batch_size"],
+        k,
+        devices,
+        epochs,
+        args["seed"],
+        [o["id"] for o in items],
+    )
+    rows = [len(r) - o["start"] for o in items for r in o["rows"]]
+    typical = Item(
+        round(sum(o["start"] for o in items) / len(items)),
+        (round(sum(rows) / len(rows)),) * round(len(rows) / len(items)),
+    )
+    lora = args["lora"]["r"] if args["lora"] else 0
+    p = plan_memory(
+        model,
+        largest,
+        typical,
+        devices,
+        sharding,
+        lora,
+        args["dtype"],
+        args["bf16"],
+        args["activation_checkpointing"],
+        k,
+        memory=memory,
+    )
     print(p)
-    print(f"{len(items):,} instructions of {typical.tokens} tokens, {epochs:g} epochs, {k} micro-batches a step")
+    print(
+        f"{len(items):,} instructions of {typical.tokens} tokens, {epochs:g} epochs, {k} micro-batches a step"
+    )
     if card or tokens_per_second:
-        print(f"{hours(p, len(items), epochs, tokens_per_second, card):.2g} hours"
-            +('' if tokens_per_second else f' on {card}, as arithmetic'))
+        print(
+            f"{hours(p, len(items), epochs, tokens_per_second, card):.2g} hours"
+            + ("" if tokens_per_second else f" on {card}, as arithmetic")
+        )
     return p
 
 # %% ../nbs/04_train.ipynb #817f80f4
-_HOW = {'per_device_train_batch_size','gradient_accumulation_steps','max_tokens','activation_checkpointing','packing',
-    'dtype','save_strategy','save_steps','save_total_limit',
-    'report_to','resume','eval_ds'} # settings that do not change what is learnt
+_HOW = {
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "max_tokens",
+    "activation_checkpointing",
+    "packing",
+    "dtype",
+    "save_strategy",
+    "save_steps",
+    "save_total_limit",
+    "report_to",
+    "resume",
+    "eval_ds",
+}  # settings that do not change what is learnt
+
 
 def _made_of(command, model, ds, args):
     "What makes a run the same"
-    texts = [[o['id'], o['instruction'], o.get('input') or '', o.get('output') or '', *(o.get('responses') or [])]
-        for o in ds]
-    size = args['per_device_train_batch_size']*args['gradient_accumulation_steps']*int(os.environ.get('WORLD_SIZE', 1))
-    d = dict(command=command, model=os.path.normpath(str(model)), records=request_key(dict(texts=texts), ''),
-        batch_size=size)
-    if Path(model).is_dir(): d['weights'] = files_digest(model)
-    return json.loads(json.dumps({**d, **{k:v for k,v in args.items() if k not in _HOW}}))
+    texts = [
+        [
+            o["id"],
+            o["instruction"],
+            o.get("input") or "",
+            o.get("output") or "",
+            *(o.get("responses") or []),
+        ]
+        for o in ds
+    ]
+    size = (
+        args["per_device_train_batch_size"]
+        * args["gradient_accumulation_steps"]
+        * int(os.environ.get("WORLD_SIZE", 1))
+    )
+    d = {
+        "command": command,
+        "model": os.path.normpath(str(model)),
+        "records": request_key({"texts": texts}, ""),
+        "batch_size": size,
+    }
+    if Path(model).is_dir():
+        d["weights"] = files_digest(model)
+    return json.loads(json.dumps({**d, **{k: v for k, v in args.items() if k not in _HOW}}))
 
 # %% ../nbs/04_train.ipynb #14ecbf3f
 def _trained_on(out, command, model, ds, args):
     "Refuse a folder with the model of another run, or of another program"
-    out,key,restart = Path(out),_made_of(command, model, ds, args),not args['resume']
-    record = out/'trained_on.json'
-    models = [o for pattern in ('checkpoint-*','*.safetensors','*.bin','*.gguf','config.json','adapter_config.json')
-        for o in out.glob(pattern)]
-    if models and not record.exists(): raise TunaError(
-        f"{out}: {models[0].name} is there and was not made by {command}; give another folder")
+    out, key, restart = Path(out), _made_of(command, model, ds, args), not args["resume"]
+    record = out / "trained_on.json"
+    models = [
+        o
+        for pattern in (
+            "checkpoint-*",
+            "*.safetensors",
+            "*.bin",
+            "*.gguf",
+            "config.json",
+            "adapter_config.json",
+        )
+        for o in out.glob(pattern)
+    ]
+    if models and not record.exists():
+        raise TunaError(
+            f"{out}: {models[0].name} is there and was not made by {command}; give another folder"
+        )
     was = json.loads(record.read_text()) if record.exists() else key
-    other = [k for k in {**key, **was} if was.get(k)!=key.get(k)]
-    if other and not restart and models: raise TunaError(
-        f"{out}: the model there was trained with other {', '.join(other)}; --restart begins anew, another "
-        f"folder keeps it")
+    other = [k for k in {**key, **was} if was.get(k) != key.get(k)]
+    if other and not restart and models:
+        raise TunaError(
+            f"{out}: the model there was trained with other {', '.join(other)}; --restart begins anew, another "
+            f"folder keeps it"
+        )
     return [WriteDown(key, restart)]
+
 
 class WriteDown(TrainerCallback):
     "Keeps what a run is made of, from its first step on, when the checkpoints of another one are removed"
-    def __init__(self, key, restart): self.key,self.restart = key,restart
+
+    def __init__(self, key, restart):
+        self.key, self.restart = key, restart
+
     def on_train_begin(self, args, state, control, **kwargs):
-        if not state.is_world_process_zero: return
+        if not state.is_world_process_zero:
+            return
         out = Path(args.output_dir)
-        for o in [*out.glob('checkpoint-*')] if self.restart else []: shutil.rmtree(o)
-        write_text(out/'trained_on.json', json.dumps(self.key, indent=1))
+        for o in [*out.glob("checkpoint-*")] if self.restart else []:
+            shutil.rmtree(o)
+        write_text(out / "trained_on.json", json.dumps(self.key, indent=1))
 
 # %% ../nbs/04_train.ipynb #81b11c2f
-@command(example='tuna_sft base alpaca_data.json out/alpaca --lr 2e-5 --epochs 3')
-@delegates(run_options, but=['devices'])
+@command(example="tuna_sft base alpaca_data.json out/alpaca --lr 2e-5 --epochs 3")
+@delegates(run_options, but=["devices"])
 def tuna_sft(
-    model:str, # Folder or Hub id of the model to start from
-    data:str, # Instruction records: a JSON, JSON lines or Parquet file, a folder or Hub id
-    output_dir:str, # Folder for the trained model
-    recipe:str='Alpaca', # Settings of one of the paper's models; the options below change them
-    all_responses:bool=False, # Data are rankings: learn all responses alike (Alpaca-Mul)
-    blank_output:str='drop', # A record whose output is blank: drop it (and say how many), or error
-    limit:int|None=None, # Only the first so many records
-    **kwargs
-)->dict: # Folder, steps and the last metrics
+    model: str,  # Folder or Hub id of the model to start from
+    data: str,  # Instruction records: a JSON, JSON lines or Parquet file, a folder or Hub id
+    output_dir: str,  # Folder for the trained model
+    recipe: str = "Alpaca",  # Settings of one of the paper's models; the options below change them
+    all_responses: bool = False,  # Data are rankings: learn all responses alike (Alpaca-Mul)
+    blank_output: str = "drop",  # A record whose output is blank: drop it (and say how many), or error
+    limit: int | None = None,  # Only the first so many records
+    **kwargs,
+) -> dict:  # Folder, steps and the last metrics
     "Instruction tuning (Eq. 2)"
-    if blank_output=='keep':
-        raise TunaError("there is nothing to learn from a blank output; blank_output must be drop or error")
-    ds = (expand_responses(load_ranked(data, blank_output)) if all_responses
-        else load_instructions(data, blank_output))
-    if limit: ds = head(ds, limit)
-    args = {k:v for k,v in run_options(recipe, **kwargs).items() if k not in ('margin','mle_weight')}
-    callbacks = _trained_on(output_dir, 'tuna_sft', model, [dict(o, responses=[]) for o in ds], args)
+    if blank_output == "keep":
+        raise TunaError(
+            "there is nothing to learn from a blank output; blank_output must be drop or error"
+        )
+    ds = (
+        expand_responses(load_ranked(data, blank_output))
+        if all_responses
+        else load_instructions(data, blank_output)
+    )
+    if limit:
+        ds = head(ds, limit)
+    args = {
+        k: v for k, v in run_options(recipe, **kwargs).items() if k not in ("margin", "mle_weight")
+    }
+    callbacks = _trained_on(
+        output_dir, "tuna_sft", model, [dict(o, responses=[]) for o in ds], args
+    )
     return _report(sft(model, None, ds, output_dir, callbacks=callbacks, **args), output_dir)
 
 # %% ../nbs/04_train.ipynb #b518127a
-@command(example="""tuna_train out/alpaca ranked.jsonl out/tuna --recipe Tuna_p
-tuna_train out/alpaca ranked.jsonl out/tuna --plan --card H100   # memory and hours, before it starts""")
-@delegates(run_options, but=['devices'])
+@command(
+    example="""tuna_train out/alpaca ranked.jsonl out/tuna --recipe Tuna_p
+tuna_train out/alpaca ranked.jsonl out/tuna --plan --card H100   # memory and hours, before it starts"""
+)
+@delegates(run_options, but=["devices"])
 def tuna_train(
-    model:str, # Folder or Hub id of the model to start from
-    data:str, # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id
-    output_dir:str, # Folder for the trained model
-    recipe:str='Tuna_p', # Settings of one of the paper's models; the options below change them
-    margin:float=0.1, # Gap m asked for between neighbours in the ranking
-    mle_weight:float=1.0, # Weight λ of the original response
-    reduction:str='sum', # Ranking loss of the paper (sum) or of the released code (released)
-    mle_over:str='original', # Likelihood of the original response (original) or, as in the released code, of all responses (all)
-    blank_output:str='drop', # A record whose original response is blank: drop it (and say how many), keep it to learn from its ranking alone, or error
-    limit:int|None=None, # Only the first so many records
-    eval_data:str|None=None, # Held-out rankings, scored at the end
-    plan:bool=False, # Only print what the run would need on each device, and how long it would take
-    devices:int=1, # For the plan: devices that train together
-    sharding:str='none', # For the plan: none, fsdp2 or zero3
-    memory:float|None=None, # For the plan: GB of a device
-    card:str|None=None, # For the plan: name of the card, such as H100
-    tokens_per_second:float|None=None, # For the plan: measured speed of all devices, in place of a card's
-    **kwargs
-): # Folder, steps and the last metrics; with `plan` the `Plan`
+    model: str,  # Folder or Hub id of the model to start from
+    data: str,  # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id
+    output_dir: str,  # Folder for the trained model
+    recipe: str = "Tuna_p",  # Settings of one of the paper's models; the options below change them
+    margin: float = 0.1,  # Gap m asked for between neighbours in the ranking
+    mle_weight: float = 1.0,  # Weight λ of the original response
+    reduction: str = "sum",  # Ranking loss of the paper (sum) or of the released code (released)
+    mle_over: str = "original",  # Likelihood of the original response (original) or, as in the released code, of all responses (all)
+    blank_output: str = "drop",  # A record whose original response is blank: drop it (and say how many), keep it to learn from its ranking alone, or error
+    limit: int | None = None,  # Only the first so many records
+    eval_data: str | None = None,  # Held-out rankings, scored at the end
+    plan: bool = False,  # Only print what the run would need on each device, and how long it would take
+    devices: int = 1,  # For the plan: devices that train together
+    sharding: str = "none",  # For the plan: none, fsdp2 or zero3
+    memory: float | None = None,  # For the plan: GB of a device
+    card: str | None = None,  # For the plan: name of the card, such as H100
+    tokens_per_second: float
+    | None = None,  # For the plan: measured speed of all devices, in place of a card's
+    **kwargs,
+):  # Folder, steps and the last metrics; with `plan` the `Plan`
     "Learn rankings (Eq. 6)"
     ds = load_ranked(data, blank_output)
     held = load_ranked(eval_data, blank_output) if eval_data else None
     ds = head(ds, limit) if limit else ds
     args = run_options(recipe, **(kwargs if not plan else dict(kwargs, devices=devices)))
-    if plan: return show_plan(model, ds, args, devices, sharding, memory, card, tokens_per_second)
-    args.update(margin=margin, mle_weight=mle_weight, reduction=reduction, mle_over=mle_over, eval_ds=held)
-    trainer = tune(model, None, ds, output_dir, callbacks=_trained_on(output_dir, 'tuna_train', model, ds, args),
-        **args)
+    if plan:
+        return show_plan(model, ds, args, devices, sharding, memory, card, tokens_per_second)
+    args.update(
+        margin=margin, mle_weight=mle_weight, reduction=reduction, mle_over=mle_over, eval_ds=held
+    )
+    trainer = tune(
+        model,
+        None,
+        ds,
+        output_dir,
+        callbacks=_trained_on(output_dir, "tuna_train", model, ds, args),
+        **args,
+    )
     found = _report(trainer, output_dir)
-    if held is not None: found['held_out'] = _score_held_out(trainer, held, args)
+    if held is not None:
+        found["held_out"] = _score_held_out(trainer, held, args)
     return found
 
 # %% ../nbs/04_train.ipynb #1094f2f1
-@command(example='tuna_prm base-3b judged.jsonl out/prm --held-out 0.1')
-@delegates(run_options, but=['packing','max_tokens','devices'])
+@command(example="tuna_prm base-3b judged.jsonl out/prm --held-out 0.1")
+@delegates(run_options, but=["packing", "max_tokens", "devices"])
 def tuna_prm(
-    model:str, # Folder or Hub id of the language model to start from
-    data:str, # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id
-    output_dir:str, # Folder for the proxy ranking model
-    recipe:str='PRM-3B', # Settings of one of the paper's models; the options below change them
-    held_out:float=0.1, # Share of the records, chosen by their ids, to measure pair accuracy on
-    limit:int|None=None, # Only the first so many records
-    **kwargs
-)->dict: # Folder, steps, last metrics and what held-out rankings show
+    model: str,  # Folder or Hub id of the language model to start from
+    data: str,  # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id
+    output_dir: str,  # Folder for the proxy ranking model
+    recipe: str = "PRM-3B",  # Settings of one of the paper's models; the options below change them
+    held_out: float = 0.1,  # Share of the records, chosen by their ids, to measure pair accuracy on
+    limit: int | None = None,  # Only the first so many records
+    **kwargs,
+) -> dict:  # Folder, steps, last metrics and what held-out rankings show
     "Train a proxy ranking model (§3.1)"
-    if not 0<=held_out<1: raise TunaError(f"held_out must be at least 0 and below 1, got {held_out}")
-    ds = load_ranked(data, blank_output='keep') # the originals are not used
-    if limit: ds = head(ds, limit)
-    train,held = split_by_hash(ds, held_out)
-    if held_out and not ordered_shares(held, held['scores']):
-        raise TunaError(f"{data}: nothing to measure on; a share of {held_out} holds out {len(held)} of {len(ds)} "
+    if not 0 <= held_out < 1:
+        raise TunaError(f"held_out must be at least 0 and below 1, got {held_out}")
+    ds = load_ranked(data, blank_output="keep")  # the originals are not used
+    if limit:
+        ds = head(ds, limit)
+    train, held = split_by_hash(ds, held_out)
+    if held_out and not ordered_shares(held, held["scores"]):
+        raise TunaError(
+            f"{data}: nothing to measure on; a share of {held_out} holds out {len(held)} of {len(ds)} "
             f"records, "
-            "none with two responses of different scores")
+            "none with two responses of different scores"
+        )
     args = run_options(recipe, **kwargs)
-    trainer = train_prm(model, None, train, output_dir, callbacks=_trained_on(output_dir, 'tuna_prm', model, train,
-        args), **args)
+    trainer = train_prm(
+        model,
+        None,
+        train,
+        output_dir,
+        callbacks=_trained_on(output_dir, "tuna_prm", model, train, args),
+        **args,
+    )
     found = _report(trainer, output_dir)
-    if not held_out: return found
-    found['held_out'] = prm_accuracy(held, trainer.model, trainer.processing_class, max_length=args['max_length'],
-        template=args['template'])
-    trainer.say("held out: {accuracy:.3f} of pairs in the judge's order [{lo:.3f}, {hi:.3f}], {pairs} pairs of "
-        "{records} records; the longer first: {longer:.3f}".format(**found['held_out']))
+    if not held_out:
+        return found
+    found["held_out"] = prm_accuracy(
+        held,
+        trainer.model,
+        trainer.processing_class,
+        max_length=args["max_length"],
+        template=args["template"],
+    )
+    trainer.say(
+        "held out: {accuracy:.3f} of pairs in the judge's order [{lo:.3f}, {hi:.3f}], {pairs} pairs of "
+        "{records} records; the longer first: {longer:.3f}".format(**found["held_out"])
+    )
     return found
 
 # %% ../nbs/04_train.ipynb #28fde06b
-@command(example='tuna_prm_rank samples.jsonl out/prm ranked.jsonl')
+@command(example="tuna_prm_rank samples.jsonl out/prm ranked.jsonl")
 def tuna_prm_rank(
-    data:str, # Records with responses, as tuna_sample writes them
-    prm:str, # Folder or Hub id of a proxy ranking model
-    out:str, # File for the ranked records, JSON lines or Parquet
-    template:str='alpaca', # Prompt template that the model was trained with, alpaca or none
-    max_length:int|None=None, # Longest prompt and response together, in tokens
-    bf16:bool=False, # Load the weights in bfloat16
-    batch_size:int=16, # Instructions at once
-    limit:int|None=None, # Only the first so many records
-): # File and number of records
+    data: str,  # Records with responses, as tuna_sample writes them
+    prm: str,  # Folder or Hub id of a proxy ranking model
+    out: str,  # File for the ranked records, JSON lines or Parquet
+    template: str = "alpaca",  # Prompt template that the model was trained with, alpaca or none
+    max_length: int | None = None,  # Longest prompt and response together, in tokens
+    bf16: bool = False,  # Load the weights in bfloat16
+    batch_size: int = 16,  # Instructions at once
+    limit: int | None = None,  # Only the first so many records
+):  # File and number of records
     "Rank responses by a proxy ranking model (§3.1)"
     check_out(out, data)
-    ds = load_instructions(data, blank_output='keep')
-    if limit: ds = head(ds, limit)
-    model,tokenizer = load_prm(prm, dtype=torch.bfloat16 if bf16 else torch.float32)
+    ds = load_instructions(data, blank_output="keep")
+    if limit:
+        ds = head(ds, limit)
+    model, tokenizer = load_prm(prm, dtype=torch.bfloat16 if bf16 else torch.float32)
     with _resuming(out) as store:
-        ranked = prm_rank(ds, model, tokenizer, store, prm, template=template, max_length=max_length,
-            batch_size=batch_size)
+        ranked = prm_rank(
+            ds,
+            model,
+            tokenizer,
+            store,
+            prm,
+            template=template,
+            max_length=max_length,
+            batch_size=batch_size,
+        )
         save_ranked(ranked, out)
     print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
-    return dict(out=out, records=len(ds), written=len(ranked))
+    return {"out": out, "records": len(ds), "written": len(ranked)}
 
 # %% ../nbs/04_train.ipynb #1b3f7011
 def stage(
-    path, # JSON file of the result
-    f, # What to do if the file is not there; returns something JSON can hold
-): # The result
+    path,  # JSON file of the result
+    f,  # What to do if the file is not there; returns something JSON can hold
+):  # The result
     "Do a step once"
     path = Path(path)
-    if not path.exists(): write_text(path, json.dumps(f(), indent=1))
+    if not path.exists():
+        write_text(path, json.dumps(f(), indent=1))
     return json.loads(path.read_text())
 
 # %% ../nbs/04_train.ipynb #4b1de195
-def _real_scores(path, held, mle_weight=1.):
+def _real_scores(path, held, mle_weight=1.0):
     "Metrics on held-out rankings, and the accuracy of each record"
-    model,tok = load_pretrained(path)
-    v,mask = score_records(model, tok, held)
-    right,n = ordered_pairs(v[:,1:], mask[:,1:])
-    return dict(ranking_metrics(v, mask), by_record=(right/n).tolist())
+    model, tok = load_pretrained(path)
+    v, mask = score_records(model, tok, held)
+    right, n = ordered_pairs(v[:, 1:], mask[:, 1:])
+    return dict(ranking_metrics(v, mask), by_record=(right / n).tolist())
+
 
 def _longer_first(held):
     "Pair accuracy of the rule that the longer response is better"
-    n = max(map(len, held['responses']))
-    rows = [[float(len(t)) for t in ts]+[0.]*(n-len(ts)) for ts in held['responses']]
-    return pair_accuracy(torch.tensor(rows),
-        torch.tensor([[k<len(ts) for k in range(n)] for ts in held['responses']])).item()
+    n = max(map(len, held["responses"]))
+    rows = [[float(len(t)) for t in ts] + [0.0] * (n - len(ts)) for ts in held["responses"]]
+    return pair_accuracy(
+        torch.tensor(rows),
+        torch.tensor([[k < len(ts) for k in range(n)] for ts in held["responses"]]),
+    ).item()
+
 
 def _real_samples(path, ds, seed, max_new_tokens):
     "Diverse samples, and how diverse they are"
-    got = sample_responses(ds, LocalModel(path), n=4, tau=0.8, max_new_tokens=max_new_tokens, seed=seed).to_list()
-    keys = ('id','instruction','input','responses','temperatures','similarities','trials')
-    return [{k:o[k] for k in keys} for o in got]
+    got = sample_responses(
+        ds, LocalModel(path), n=4, tau=0.8, max_new_tokens=max_new_tokens, seed=seed
+    ).to_list()
+    keys = ("id", "instruction", "input", "responses", "temperatures", "similarities", "trials")
+    return [{k: o[k] for k in keys} for o in got]
 
 # %% ../nbs/04_train.ipynb #65a16c26
 def real_run(
-    data_dir, # Folder with alpaca/, rankings/ and models/stories260K
-    out_dir, # Folder for models and results; finished stages are found there and not repeated
-    n_sft:int=2000, # Alpaca records for instruction tuning
-    n_sample:int=200, # Instructions to sample from
-    share:float=0.2, # Part of the rankings held out
-    sft_args:dict|None=None, # Settings of the instruction tuning, beside the defaults below
-    tune_args:dict|None=None, # Settings of the ranking stage, likewise
-    max_new_tokens:int=128, # Longest sample
-    seed:int=0, # Of everything
-)->dict: # Metrics of each model on held-out rankings, gain in pair accuracy with a 95 % interval, samples' diversity
+    data_dir,  # Folder with alpaca/, rankings/ and models/stories260K
+    out_dir,  # Folder for models and results; finished stages are found there and not repeated
+    n_sft: int = 2000,  # Alpaca records for instruction tuning
+    n_sample: int = 200,  # Instructions to sample from
+    share: float = 0.2,  # Part of the rankings held out
+    sft_args: dict | None = None,  # Settings of the instruction tuning, beside the defaults below
+    tune_args: dict | None = None,  # Settings of the ranking stage, likewise
+    max_new_tokens: int = 128,  # Longest sample
+    seed: int = 0,  # Of everything
+) -> dict:  # Metrics of each model on held-out rankings, gain in pair accuracy with a 95 % interval, samples' diversity
     "Instruction tuning, diverse samples and a ranking, with a real checkpoint and real data"
-    data,out = Path(data_dir),Path(out_dir)
-    base,tok = data/'models'/'stories260K',load_pretrained(data/'models'/'stories260K')[1]
-    args = dict(seed=seed, per_device_train_batch_size=8)
-    sft_args = {**args, **dict(num_train_epochs=3, learning_rate=1e-3), **(sft_args or {})}
-    tune_args = {**args, **dict(num_train_epochs=2, learning_rate=3e-3), **(tune_args or {})}
-    n = n_sft+n_sample
-    alpaca = head(fitting(head(load_instructions(data/'alpaca'/'alpaca_data.json'), 2*n), tok, 512, room=64), n)
-    ranked = fitting(load_ranked(data/'rankings'/'ranking4_gpt4turbo.json'), tok, 512, room=64)
-    train,held = split_by_hash(ranked, share)
+    data, out = Path(data_dir), Path(out_dir)
+    base, tok = data / "models" / "stories260K", load_pretrained(data / "models" / "stories260K")[1]
+    args = {"seed": seed, "per_device_train_batch_size": 8}
+    sft_args = {**args, "num_train_epochs": 3, "learning_rate": 1e-3, **(sft_args or {})}
+    tune_args = {**args, "num_train_epochs": 2, "learning_rate": 3e-3, **(tune_args or {})}
+    n = n_sft + n_sample
+    alpaca = head(
+        fitting(
+            head(load_instructions(data / "alpaca" / "alpaca_data.json"), 2 * n), tok, 512, room=64
+        ),
+        n,
+    )
+    ranked = fitting(load_ranked(data / "rankings" / "ranking4_gpt4turbo.json"), tok, 512, room=64)
+    train, held = split_by_hash(ranked, share)
+
     def trained(name, f, start, ds, **kwargs):
-        stage(out/name/'done.json', lambda: f(start, None, ds, out/name, **kwargs).state.log_history)
-        return stage(out/f'{name}.json', lambda: _real_scores(out/name, held))
-    res = dict(base=stage(out/'base.json', lambda: _real_scores(base, held)))
-    res['sft'] = trained('sft', sft, base, head(alpaca, n_sft), **sft_args)
-    samples = stage(out/'samples.json', lambda: _real_samples(out/'sft', tail(alpaca, n_sample), seed, max_new_tokens))
-    res['more sft'] = trained('more_sft', sft, out/'sft', train, **tune_args)
-    res['tuna'] = trained('tuna', tune, out/'sft', train, **tune_args)
+        stage(
+            out / name / "done.json",
+            lambda: f(start, None, ds, out / name, **kwargs).state.log_history,
+        )
+        return stage(out / f"{name}.json", lambda: _real_scores(out / name, held))
+
+    res = {"base": stage(out / "base.json", lambda: _real_scores(base, held))}
+    res["sft"] = trained("sft", sft, base, head(alpaca, n_sft), **sft_args)
+    samples = stage(
+        out / "samples.json",
+        lambda: _real_samples(out / "sft", tail(alpaca, n_sample), seed, max_new_tokens),
+    )
+    res["more sft"] = trained("more_sft", sft, out / "sft", train, **tune_args)
+    res["tuna"] = trained("tuna", tune, out / "sft", train, **tune_args)
     return _real_report(res, samples, train, held)
 
 # %% ../nbs/04_train.ipynb #2257c92f
 def _real_report(res, samples, train, held):
     "Numbers of a real run"
-    per = {k:o.pop('by_record') for k,o in res.items()}
-    gain = lambda a,b: mean_interval([x-y for x,y in zip(per[a], per[b]) if x==x])
-    sims = [s for o in samples for s in o['similarities']]
-    return dict(models=res, n_train=len(train), n_held=len(held), longer_first=_longer_first(held),
-        gain_over_sft=gain('tuna', 'sft'), gain_over_more_sft=gain('tuna', 'more sft'),
-        samples=dict(instructions=len(samples), resampled=sum(o['trials']>0 for o in samples),
-            mean_similarity=sum(sims)/len(sims),
-            too_similar=sum(s>=.8 for s in sims)))
+    per = {k: o.pop("by_record") for k, o in res.items()}
+    gain = lambda a, b: mean_interval([x - y for x, y in zip(per[a], per[b]) if x == x])
+    sims = [s for o in samples for s in o["similarities"]]
+    return {
+        "models": res,
+        "n_train": len(train),
+        "n_held": len(held),
+        "longer_first": _longer_first(held),
+        "gain_over_sft": gain("tuna", "sft"),
+        "gain_over_more_sft": gain("tuna", "more sft"),
+        "samples": {
+            "instructions": len(samples),
+            "resampled": sum(o["trials"] > 0 for o in samples),
+            "mean_similarity": sum(sims) / len(sims),
+            "too_similar": sum(s >= 0.8 for s in sims),
+        },
+    }

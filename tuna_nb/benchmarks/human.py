@@ -7,299 +7,416 @@ __all__ = ['TABLE2', 'rank_scores', 'Annotations', 'question_scores', 'simulate_
            'HumanScores', 'human_scores', 'ordinal_alpha', 'annotator_agreement', 'annotation_form', 'read_rankings']
 
 # %% ../../nbs/benchmarks/human.ipynb #ecea1f5f
-import hashlib,html,json,math,re
-from dataclasses import dataclass,field
+import hashlib
+import html
+import json
+import math
+import re
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+
 import numpy as np
-from ..utils.core import TunaError,_read_text,mean_interval,write_text
+
 from ..judge.agreement import rank_agreement
+from ..utils.core import TunaError, _read_text, mean_interval, write_text
 
 # %% ../../nbs/benchmarks/human.ipynb #c1be74bc
 def rank_scores(
-    ranking:list, # Place of each system, 1 is best; equal places are ties
-)->list: # Points of each system, k + 1 − place; tied ones get the mean
+    ranking: list,  # Place of each system, 1 is best; equal places are ties
+) -> list:  # Points of each system, k + 1 − place; tied ones get the mean
     "Points from places (§3.2: 6 − i for the i-th of five)"
-    try: r = np.asarray(ranking)
-    except ValueError: r = np.empty(0)
-    if r.ndim!=1 or not len(r) or r.dtype.kind not in 'iuf':
+    try:
+        r = np.asarray(ranking)
+    except ValueError:
+        r = np.empty(0)
+    if r.ndim != 1 or not len(r) or r.dtype.kind not in "iuf":
         raise TunaError(f"a ranking is a list of places, got {ranking!r}")
-    k,first = len(r),(r<r[:,None]).sum(1)+1
-    mean = first+((r==r[:,None]).sum(1)-1)/2
-    dense = np.searchsorted(np.unique(r), r)+1
+    k, first = len(r), (r < r[:, None]).sum(1) + 1
+    mean = first + ((r == r[:, None]).sum(1) - 1) / 2
+    dense = np.searchsorted(np.unique(r), r) + 1
     if not any(np.array_equal(r, o) for o in (first, dense, mean)):
-        raise TunaError(f"{ranking!r} is no ranking of {k}: the places must run from 1 without gaps")
-    return (k+1-mean).tolist()
+        raise TunaError(
+            f"{ranking!r} is no ranking of {k}: the places must run from 1 without gaps"
+        )
+    return (k + 1 - mean).tolist()
 
 # %% ../../nbs/benchmarks/human.ipynb #d7f9376e
 # Published scores and marks
-TABLE2 = {'Alpaca': (2.13,''), 'PPO-sim': (2.95,'*'), 'Tuna_p': (2.98,'*'), 'Tuna_c': (3.15,'*'), 'Tuna': (3.80,'*†')}
+TABLE2 = {
+    "Alpaca": (2.13, ""),
+    "PPO-sim": (2.95, "*"),
+    "Tuna_p": (2.98, "*"),
+    "Tuna_c": (3.15, "*"),
+    "Tuna": (3.80, "*†"),
+}
 
 # %% ../../nbs/benchmarks/human.ipynb #8c724273
 @dataclass
 class Annotations:
     "Rankings of the systems' answers, by question and annotator"
-    systems:list # Names
-    rankings:dict # For each question, for each annotator: [[systems at place 1], [at place 2], ...]
-    incomplete:dict = field(default_factory=dict) # Questions with too few annotators, in the same shape; they do not count
-    def points(self,
-        ranking:list, # As in `rankings`
-        question='?', # For the message if something is wrong
-    )->list:
+
+    systems: list  # Names
+    rankings: (
+        dict  # For each question, for each annotator: [[systems at place 1], [at place 2], ...]
+    )
+    incomplete: dict = field(
+        default_factory=dict
+    )  # Questions with too few annotators, in the same shape; they do not count
+
+    def points(
+        self,
+        ranking: list,  # As in `rankings`
+        question="?",  # For the message if something is wrong
+    ) -> list:
         "Points in the order of `systems`"
-        place = {s: i for i,tied in enumerate(ranking, 1) for s in tied}
-        if sorted(s for tied in ranking for s in tied)!=sorted(self.systems):
-            raise TunaError(f"question {question}: {ranking} does not rank each of {self.systems} once")
+        place = {s: i for i, tied in enumerate(ranking, 1) for s in tied}
+        if sorted(s for tied in ranking for s in tied) != sorted(self.systems):
+            raise TunaError(
+                f"question {question}: {ranking} does not rank each of {self.systems} once"
+            )
         return rank_scores([place[s] for s in self.systems])
 
 # %% ../../nbs/benchmarks/human.ipynb #00783407
 def question_scores(
-    annotations:Annotations, # Rankings
-)->np.ndarray: # Mean points over annotators, (questions, systems)
+    annotations: Annotations,  # Rankings
+) -> np.ndarray:  # Mean points over annotators, (questions, systems)
     "Points of each question, averaged over its annotators (§3.2)"
-    if not annotations.rankings: raise TunaError("no question to score")
+    if not annotations.rankings:
+        raise TunaError("no question to score")
     rows = []
-    for q,by in annotations.rankings.items():
-        if not by: raise TunaError(f"question {q}: no rankings")
+    for q, by in annotations.rankings.items():
+        if not by:
+            raise TunaError(f"question {q}: no rankings")
         rows.append(np.mean([annotations.points(r, q) for r in by.values()], 0))
     return np.array(rows)
 
 # %% ../../nbs/benchmarks/human.ipynb #9299efcd
 def simulate_annotators(
-    quality:dict, # θ: how good each system is
-    n_questions:int=80, # Vicuna QA has 80
-    n_annotators:int=2, # Per question
-    noise:float=1., # τ: scale of each annotator's own taste; 0 ranks without error
-    seed:int=0, # Of all draws
-    spread:float=0., # σ: how much a system's quality differs between questions, the same for all annotators
-)->Annotations: # Questions 1, 2, ... and annotators 1, 2, ...; no ties where there is noise or spread
+    quality: dict,  # θ: how good each system is
+    n_questions: int = 80,  # Vicuna QA has 80
+    n_annotators: int = 2,  # Per question
+    noise: float = 1.0,  # τ: scale of each annotator's own taste; 0 ranks without error
+    seed: int = 0,  # Of all draws
+    spread: float = 0.0,  # σ: how much a system's quality differs between questions, the same for all annotators
+) -> (
+    Annotations
+):  # Questions 1, 2, ... and annotators 1, 2, ...; no ties where there is noise or spread
     "Rankings by made-up annotators of known taste (Plackett-Luce)"
-    names,theta = list(quality),np.array([*quality.values()], float)
-    if len(names)<2 or not np.isfinite(theta).all():
+    names, theta = list(quality), np.array([*quality.values()], float)
+    if len(names) < 2 or not np.isfinite(theta).all():
         raise TunaError(f"need a finite quality for two or more systems, got {quality}")
-    if min(n_questions, n_annotators)<1 or min(noise, spread)<0:
-        raise TunaError(f"cannot simulate {n_questions} questions, {n_annotators} annotators, noise {noise}, "
-            f"spread {spread}")
+    if min(n_questions, n_annotators) < 1 or min(noise, spread) < 0:
+        raise TunaError(
+            f"cannot simulate {n_questions} questions, {n_annotators} annotators, noise {noise}, "
+            f"spread {spread}"
+        )
     rng = np.random.default_rng(seed)
-    shared = theta+spread*rng.normal(size=(n_questions, 1, len(names)))
-    seen = shared+noise*rng.gumbel(size=(n_questions, n_annotators, len(names)))
-    return Annotations(names, {str(q): {str(a): _best_first(u, names) for a,u in enumerate(us, 1)}
-        for q,us in enumerate(seen, 1)})
+    shared = theta + spread * rng.normal(size=(n_questions, 1, len(names)))
+    seen = shared + noise * rng.gumbel(size=(n_questions, n_annotators, len(names)))
+    return Annotations(
+        names,
+        {
+            str(q): {str(a): _best_first(u, names) for a, u in enumerate(us, 1)}
+            for q, us in enumerate(seen, 1)
+        },
+    )
+
 
 def _best_first(values, names):
     "Names grouped by value, largest first"
-    return [[s for s,v in zip(names, values) if v==u] for u in np.unique(values)[::-1]]
+    return [[s for s, v in zip(names, values) if v == u] for u in np.unique(values)[::-1]]
 
 # %% ../../nbs/benchmarks/human.ipynb #4a2a2589
-def _flip_p(d, n_flips, seed)->np.ndarray:
+def _flip_p(d, n_flips, seed) -> np.ndarray:
     "Two-sided p value of each column of differences, (questions, columns), all with the same flips"
-    d = d[(d!=0).any(1)]
-    n,seen = len(d),np.abs(d.sum(0))-1e-9
-    if n<=16:
-        signs = 1-2*((np.arange(2**n)[:,None]>>np.arange(n))&1)
-        return (np.abs(signs@d)>=seen).mean(0)
-    rng,hits = np.random.default_rng(seed),1
+    d = d[(d != 0).any(1)]
+    n, seen = len(d), np.abs(d.sum(0)) - 1e-9
+    if n <= 16:
+        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+        return (np.abs(signs @ d) >= seen).mean(0)
+    rng, hits = np.random.default_rng(seed), 1
     for start in range(0, n_flips, 10_000):
-        signs = 2*rng.integers(0, 2, (min(10_000, n_flips-start), n), dtype=np.int8)-1
-        hits = hits+(np.abs(signs.astype(float)@d)>=seen).sum(0)
-    return hits/(n_flips+1)
+        signs = 2 * rng.integers(0, 2, (min(10_000, n_flips - start), n), dtype=np.int8) - 1
+        hits = hits + (np.abs(signs.astype(float) @ d) >= seen).sum(0)
+    return hits / (n_flips + 1)
+
 
 def sign_flip_test(
-    diffs:list, # Difference of two systems' scores on each question
-    n_flips:int=100_000, # Random flips where more than 16 differ from 0; all flips otherwise
-    seed:int=0, # Of the random flips
-)->float: # Two-sided p value
+    diffs: list,  # Difference of two systems' scores on each question
+    n_flips: int = 100_000,  # Random flips where more than 16 differ from 0; all flips otherwise
+    seed: int = 0,  # Of the random flips
+) -> float:  # Two-sided p value
     "Paired permutation test over questions (for the marks of Table 2)"
     d = np.asarray(diffs, float)
-    if d.ndim!=1 or not len(d) or not np.isfinite(d).all():
+    if d.ndim != 1 or not len(d) or not np.isfinite(d).all():
         raise TunaError(f"need a list of finite differences, got {diffs!r}")
-    if n_flips<1: raise TunaError(f"n_flips must be at least 1, got {n_flips}")
-    return float(_flip_p(d[:,None], n_flips, seed)[0])
+    if n_flips < 1:
+        raise TunaError(f"n_flips must be at least 1, got {n_flips}")
+    return float(_flip_p(d[:, None], n_flips, seed)[0])
 
 # %% ../../nbs/benchmarks/human.ipynb #d6463cb8
 def holm(
-    ps:list, # p values of all tests made
-)->list: # Corrected ones: below α for any with probability α at most, if no hypothesis tested is false
+    ps: list,  # p values of all tests made
+) -> (
+    list
+):  # Corrected ones: below α for any with probability α at most, if no hypothesis tested is false
     "Holm's correction for several tests"
-    out,worst = [0.]*len(ps),0.
-    for i,k in enumerate(sorted(range(len(ps)), key=lambda k: ps[k])):
-        worst = max(worst, min(1., ps[k]*(len(ps)-i)))
+    out, worst = [0.0] * len(ps), 0.0
+    for i, k in enumerate(sorted(range(len(ps)), key=lambda k: ps[k])):
+        worst = max(worst, min(1.0, ps[k] * (len(ps) - i)))
         out[k] = worst
     return out
 
 # %% ../../nbs/benchmarks/human.ipynb #c6da682d
 class _Markdown(str):
     "Text that a notebook shows formatted"
-    def _repr_markdown_(self): return str(self)
+
+    def _repr_markdown_(self):
+        return str(self)
+
 
 def _md_rows(rows):
     "A Markdown table; the first row is the heading"
-    esc = lambda s: html.escape(str(s)).replace('|', '&#124;').replace('*', '&#42;').replace('\n', ' ')
-    head,*body = [[esc(o) for o in r] for r in rows]
-    return '\n'.join('| '+' | '.join(r)+' |' for r in [head, ['---']+['---:']*(len(head)-1), *body])
+    esc = lambda s: (
+        html.escape(str(s)).replace("|", "&#124;").replace("*", "&#42;").replace("\n", " ")
+    )
+    head, *body = [[esc(o) for o in r] for r in rows]
+    return "\n".join(
+        "| " + " | ".join(r) + " |" for r in [head, ["---"] + ["---:"] * (len(head) - 1), *body]
+    )
 
 # %% ../../nbs/benchmarks/human.ipynb #d76eded1
 @dataclass
 class HumanScores:
     "Scores of the systems and tests between them, in the layout of Table 2"
-    scores:dict # For each system (mean, lower end, upper end)
-    tests:list # For each pair: dict of `a`, `b`, `diff` (a − b), `p`, `holm`
-    base:str # What `*` compares with, or None
-    alpha:float # Level of the marks
-    corrected:bool # Do the marks go by Holm's p values?
-    n_questions:int # Questions that count
-    n_left_out:int # Questions that had too few annotators
-    def better(self,
-        a:str, # System
-        b:str, # Another one
-    )->bool:
+
+    scores: dict  # For each system (mean, lower end, upper end)
+    tests: list  # For each pair: dict of `a`, `b`, `diff` (a − b), `p`, `holm`
+    base: str  # What `*` compares with, or None
+    alpha: float  # Level of the marks
+    corrected: bool  # Do the marks go by Holm's p values?
+    n_questions: int  # Questions that count
+    n_left_out: int  # Questions that had too few annotators
+
+    def better(
+        self,
+        a: str,  # System
+        b: str,  # Another one
+    ) -> bool:
         "Is `a` significantly better than `b`?"
-        t = next(t for t in self.tests if {t['a'],t['b']}=={a,b})
-        return self.scores[a][0]>self.scores[b][0] and t['holm' if self.corrected else 'p']<self.alpha
+        t = next(t for t in self.tests if {t["a"], t["b"]} == {a, b})
+        return (
+            self.scores[a][0] > self.scores[b][0]
+            and t["holm" if self.corrected else "p"] < self.alpha
+        )
+
     @property
     def marks(self):
         "`*`, `†`, both or nothing for each system"
         best = max(self.scores, key=lambda s: self.scores[s][0])
         star = {s for s in self.scores if self.base not in (None, s) and self.better(s, self.base)}
-        dagger = {best} if all(self.better(best, s) for s in self.scores if s!=best) else set()
-        return {s: '*'*(s in star)+'†'*(s in dagger) for s in self.scores}
-    def markdown(self): "The table, the paper's row below ours, and what the marks mean"; return _scores_md(self)
-    def tests_markdown(self): "The pairs of systems with their p values"; return _tests_md(self)
-    def _repr_markdown_(self): return self.markdown()
+        dagger = {best} if all(self.better(best, s) for s in self.scores if s != best) else set()
+        return {s: "*" * (s in star) + "†" * (s in dagger) for s in self.scores}
+
+    def markdown(self):
+        "The table, the paper's row below ours, and what the marks mean"
+        return _scores_md(self)
+
+    def tests_markdown(self):
+        "The pairs of systems with their p values"
+        return _tests_md(self)
+
+    def _repr_markdown_(self):
+        return self.markdown()
 
 # %% ../../nbs/benchmarks/human.ipynb #b3c31784
 def _scores_md(o):
-    rows = [['Model', *o.scores], ['Score', *(f'{m:.2f}{o.marks[s]}' for s,(m,_,_) in o.scores.items())],
-        ['95 % interval', *(f'{lo:.2f} to {hi:.2f}' for _,lo,hi in o.scores.values())]]
-    if {*TABLE2}&{*o.scores}:
-        rows.append(['Paper', *('{:.2f}{}'.format(*TABLE2[s]) if s in TABLE2 else '-' for s in o.scores)])
-    star = '' if o.base is None else f'&#42; better than {html.escape(str(o.base))}, '
-    how = "with Holm's correction over all pairs" if o.corrected else 'uncorrected'
-    left = f', {o.n_left_out} more left out with too few annotators' if o.n_left_out else ''
-    return _Markdown(_md_rows(rows)+f"\n\n{o.n_questions} questions{left}; {star}† better than every other system (p < "
-        f"{o.alpha:g}, two-sided sign-flip test, {how})")
+    rows = [
+        ["Model", *o.scores],
+        ["Score", *(f"{m:.2f}{o.marks[s]}" for s, (m, _, _) in o.scores.items())],
+        ["95 % interval", *(f"{lo:.2f} to {hi:.2f}" for _, lo, hi in o.scores.values())],
+    ]
+    if {*TABLE2} & {*o.scores}:
+        rows.append(
+            ["Paper", *("{:.2f}{}".format(*TABLE2[s]) if s in TABLE2 else "-" for s in o.scores)]
+        )
+    star = "" if o.base is None else f"&#42; better than {html.escape(str(o.base))}, "
+    how = "with Holm's correction over all pairs" if o.corrected else "uncorrected"
+    left = f", {o.n_left_out} more left out with too few annotators" if o.n_left_out else ""
+    return _Markdown(
+        _md_rows(rows)
+        + f"\n\n{o.n_questions} questions{left}; {star}† better than every other system (p < "
+        f"{o.alpha:g}, two-sided sign-flip test, {how})"
+    )
 
-def _p(x): return f'{x:.4f}' if x>=.0001 else '< 0.0001'
+
+def _p(x):
+    return f"{x:.4f}" if x >= 0.0001 else "< 0.0001"
+
 
 def _tests_md(o):
-    rows = [['Pair','Difference','p',"p (Holm)"]]
+    rows = [["Pair", "Difference", "p", "p (Holm)"]]
     for t in o.tests:
-        a,b,d = (t['a'],t['b'],t['diff']) if t['diff']>=0 else (t['b'],t['a'],-t['diff'])
-        rows.append([f'{a} over {b}', f'{d:.2f}', _p(t['p']), _p(t['holm'])])
+        a, b, d = (t["a"], t["b"], t["diff"]) if t["diff"] >= 0 else (t["b"], t["a"], -t["diff"])
+        rows.append([f"{a} over {b}", f"{d:.2f}", _p(t["p"]), _p(t["holm"])])
     return _Markdown(_md_rows(rows))
 
 # %% ../../nbs/benchmarks/human.ipynb #87e27a50
 def human_scores(
-    annotations:Annotations, # Rankings, as `read_rankings` returns them
-    base:str='Alpaca', # What `*` compares with; None for no such mark
-    alpha:float=.01, # Level of the marks
-    corrected:bool=False, # Marks by Holm's p values instead of each test's own
-    n_flips:int=100_000, # Random flips of the tests
-    seed:int=0, # Of the flips
-)->HumanScores: # Shows itself as a table
+    annotations: Annotations,  # Rankings, as `read_rankings` returns them
+    base: str = "Alpaca",  # What `*` compares with; None for no such mark
+    alpha: float = 0.01,  # Level of the marks
+    corrected: bool = False,  # Marks by Holm's p values instead of each test's own
+    n_flips: int = 100_000,  # Random flips of the tests
+    seed: int = 0,  # Of the flips
+) -> HumanScores:  # Shows itself as a table
     "Mean points of each system with intervals, tests and marks (Table 2)"
     if base not in (None, *annotations.systems):
-        raise TunaError(f"no system {base!r} to compare with; there are {', '.join(annotations.systems)}")
-    if len(annotations.systems)<2: raise TunaError("one system has nothing to be compared with")
-    if not 0<alpha<1: raise TunaError(f"alpha must be between 0 and 1, got {alpha}")
-    s,names = question_scores(annotations),annotations.systems
+        raise TunaError(
+            f"no system {base!r} to compare with; there are {', '.join(annotations.systems)}"
+        )
+    if len(annotations.systems) < 2:
+        raise TunaError("one system has nothing to be compared with")
+    if not 0 < alpha < 1:
+        raise TunaError(f"alpha must be between 0 and 1, got {alpha}")
+    s, names = question_scores(annotations), annotations.systems
     pairs = [*combinations(range(len(names)), 2)]
-    d = np.stack([s[:,i]-s[:,j] for i,j in pairs], 1)
+    d = np.stack([s[:, i] - s[:, j] for i, j in pairs], 1)
     ps = _flip_p(d, n_flips, seed).tolist()
-    tests = [dict(a=names[i], b=names[j], diff=float(x), p=p, holm=h) for (i,j),x,p,h in zip(pairs, d.mean(0), ps,
-        holm(ps))]
-    return HumanScores({n: mean_interval(x) for n,x in zip(names, s.T)}, tests, base, alpha, corrected, len(s),
-        len(annotations.incomplete))
+    tests = [
+        {"a": names[i], "b": names[j], "diff": float(x), "p": p, "holm": h}
+        for (i, j), x, p, h in zip(pairs, d.mean(0), ps, holm(ps))
+    ]
+    return HumanScores(
+        {n: mean_interval(x) for n, x in zip(names, s.T)},
+        tests,
+        base,
+        alpha,
+        corrected,
+        len(s),
+        len(annotations.incomplete),
+    )
 
 # %% ../../nbs/benchmarks/human.ipynb #2c77854f
 def ordinal_alpha(
-    items:list, # For each item the values that its annotators gave, as many as there are
-)->float: # 1 for perfect agreement, 0 for chance; NaN where all values are equal
+    items: list,  # For each item the values that its annotators gave, as many as there are
+) -> float:  # 1 for perfect agreement, 0 for chance; NaN where all values are equal
     "Krippendorff's alpha for ordinal values"
-    items = [list(v) for v in items if len(v)>1]
-    if not items: raise TunaError("no item with values from two annotators")
+    items = [list(v) for v in items if len(v) > 1]
+    if not items:
+        raise TunaError("no item with values from two annotators")
     values = np.unique([o for v in items for o in v])
-    o = np.zeros((len(values),)*2)
+    o = np.zeros((len(values),) * 2)
     for v in items:
-        n = (np.array(v)[:,None]==values).sum(0)
-        o += (np.outer(n, n)-np.diag(n))/(len(v)-1)
+        n = (np.array(v)[:, None] == values).sum(0)
+        o += (np.outer(n, n) - np.diag(n)) / (len(v) - 1)
     n = o.sum(0)
-    upto = n.cumsum()-n/2
-    d = np.triu((upto-upto[:,None])**2)
-    expected = (np.outer(n, n)*d).sum()
-    return float(1-(n.sum()-1)*(o*d).sum()/expected) if expected else math.nan
+    upto = n.cumsum() - n / 2
+    d = np.triu((upto - upto[:, None]) ** 2)
+    expected = (np.outer(n, n) * d).sum()
+    return float(1 - (n.sum() - 1) * (o * d).sum() / expected) if expected else math.nan
 
 # %% ../../nbs/benchmarks/human.ipynb #f28fc2c2
 def annotator_agreement(
-    annotations:Annotations, # Rankings, some questions by two annotators or more
-)->dict: # `spearman`: (mean, questions) by pair of annotators; `mean_spearman`; `same_order`: share of pairs; `alpha`
+    annotations: Annotations,  # Rankings, some questions by two annotators or more
+) -> dict:  # `spearman`: (mean, questions) by pair of annotators; `mean_spearman`; `same_order`: share of pairs; `alpha`
     "How far annotators rank alike (§3.2 has two per question)"
-    points = {q: {a: annotations.points(r, q) for a,r in by.items()} for q,by in annotations.rankings.items()}
-    rho,same = {},[]
+    points = {
+        q: {a: annotations.points(r, q) for a, r in by.items()}
+        for q, by in annotations.rankings.items()
+    }
+    rho, same = {}, []
     for by in points.values():
-        for a,b in combinations(sorted(by), 2):
-            if not math.isnan(r := rank_agreement(by[a], by[b])): rho.setdefault((a,b), []).append(r)
-            same += [np.sign(np.subtract(*x))==np.sign(np.subtract(*y))
-                for x,y in zip(combinations(by[a], 2), combinations(by[b], 2))]
-    if not same: raise TunaError("no question was ranked by two annotators")
+        for a, b in combinations(sorted(by), 2):
+            if not math.isnan(r := rank_agreement(by[a], by[b])):
+                rho.setdefault((a, b), []).append(r)
+            same += [
+                np.sign(np.subtract(*x)) == np.sign(np.subtract(*y))
+                for x, y in zip(combinations(by[a], 2), combinations(by[b], 2))
+            ]
+    if not same:
+        raise TunaError("no question was ranked by two annotators")
     every = [r for rs in rho.values() for r in rs]
-    return dict(spearman={ab: (float(np.mean(rs)), len(rs)) for ab,rs in sorted(rho.items())},
-        mean_spearman=float(np.mean(every)) if every else math.nan,
-        same_order=float(np.mean(same)), alpha=ordinal_alpha([v for by in points.values() for v in zip(*by.values())]))
+    return {
+        "spearman": {ab: (float(np.mean(rs)), len(rs)) for ab, rs in sorted(rho.items())},
+        "mean_spearman": float(np.mean(every)) if every else math.nan,
+        "same_order": float(np.mean(same)),
+        "alpha": ordinal_alpha([v for by in points.values() for v in zip(*by.values())]),
+    }
 
 # %% ../../nbs/benchmarks/human.ipynb #ac1fef3c
 def _shuffled(questions, answers, seed):
     "For each question the systems in the order of their labels"
-    rng,names = np.random.default_rng(seed),sorted(answers)
+    rng, names = np.random.default_rng(seed), sorted(answers)
     return {q: [names[i] for i in rng.permutation(len(names))] for q in questions}
 
-def _labels(k): return [chr(ord('A')+i) for i in range(k)]
+
+def _labels(k):
+    return [chr(ord("A") + i) for i in range(k)]
 
 # %% ../../nbs/benchmarks/human.ipynb #b5acd5ea
-def _fail(problems, where=''):
+def _fail(problems, where=""):
     "One error for all that is wrong"
-    if problems: raise TunaError(f"{where}{len(problems)} problem{'s'*(len(problems)>1)}: {'; '.join(problems)}")
+    if problems:
+        raise TunaError(
+            f"{where}{len(problems)} problem{'s' * (len(problems) > 1)}: {'; '.join(problems)}"
+        )
+
 
 def _texts(questions):
     "Text and category by question id, as text"
-    out,bad = {},[]
-    for i,q in enumerate(questions, 1):
+    out, bad = {}, []
+    for i, q in enumerate(questions, 1):
         if not isinstance(q, dict):
-            bad.append(f"question record {i}: expected a dict, got {type(q).__name__}"); continue
-        key,text,kind = q.get('question_id'),q.get('text'),q.get('category') or ''
-        key = '' if key is None else str(key)
-        if not key: bad.append(f"question record {i}: no question_id")
-        elif key in out: bad.append(f"question record {i}: question_id {key!r} is there twice")
-        if not isinstance(text, str) or not text.strip(): bad.append(f"question record {i}: text is {text!r}")
-        if not isinstance(kind, str): bad.append(f"question record {i}: category is {kind!r}")
-        out[key] = text,kind
-    if not out and not bad: bad = ["no questions"]
+            bad.append(f"question record {i}: expected a dict, got {type(q).__name__}")
+            continue
+        key, text, kind = q.get("question_id"), q.get("text"), q.get("category") or ""
+        key = "" if key is None else str(key)
+        if not key:
+            bad.append(f"question record {i}: no question_id")
+        elif key in out:
+            bad.append(f"question record {i}: question_id {key!r} is there twice")
+        if not isinstance(text, str) or not text.strip():
+            bad.append(f"question record {i}: text is {text!r}")
+        if not isinstance(kind, str):
+            bad.append(f"question record {i}: category is {kind!r}")
+        out[key] = text, kind
+    if not out and not bad:
+        bad = ["no questions"]
     _fail(bad)
     return out
 
 # %% ../../nbs/benchmarks/human.ipynb #6a41febc
 def _answers(questions, answers):
     "Answers by system and question id, as text"
-    out,bad = {},[]
-    if not 2<=len(answers)<=26: bad.append(f"{len(answers)} systems: the labels are A to Z, for 2 to 26")
-    for s,given in answers.items():
-        if not isinstance(s, str) or not s.strip(): bad.append(f"{s!r} is no name of a system"); continue
+    out, bad = {}, []
+    if not 2 <= len(answers) <= 26:
+        bad.append(f"{len(answers)} systems: the labels are A to Z, for 2 to 26")
+    for s, given in answers.items():
+        if not isinstance(s, str) or not s.strip():
+            bad.append(f"{s!r} is no name of a system")
+            continue
         if not isinstance(given, dict):
-            bad.append(f"{s}: expected answers by question id, got {type(given).__name__}"); continue
-        out[s] = {str(q): a for q,a in given.items()}
-        if len(out[s])<len(given): bad.append(f"{s}: two answers have the same question_id as text")
+            bad.append(f"{s}: expected answers by question id, got {type(given).__name__}")
+            continue
+        out[s] = {str(q): a for q, a in given.items()}
+        if len(out[s]) < len(given):
+            bad.append(f"{s}: two answers have the same question_id as text")
         for q in questions:
-            if q not in out[s]: bad.append(f"{s} has no answer to question {q}")
+            if q not in out[s]:
+                bad.append(f"{s} has no answer to question {q}")
             elif not isinstance(out[s][q], str):
                 bad.append(f"{s}, question {q}: the answer is {type(out[s][q]).__name__}, not text")
     _fail(bad)
     return out
 
 # %% ../../nbs/benchmarks/human.ipynb #b5d9c80f
-def _embed(data): return re.sub('[<>&]', lambda m: f'\\u{ord(m[0]):04x}', json.dumps(data))
+def _embed(data):
+    return re.sub("[<>&]", lambda m: f"\\u{ord(m[0]):04x}", json.dumps(data))
 
 # %% ../../nbs/benchmarks/human.ipynb #6b603676
-_CSS = r'''
+_CSS = r"""
 :root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--soft:#57606a;--line:#8b949e;--card:#f3f5f7;--go:#0b57d0;--on:#fff;--bad:#b3261e}
 @media (prefers-color-scheme:dark){:root{--bg:#14171a;--fg:#e6e8ea;--soft:#a9b1ba;--line:#6e7781;--card:#1f2428;--go:#8ab4f8;--on:#0b1220;--bad:#ffb4ab}}
 *{box-sizing:border-box}
@@ -330,10 +447,10 @@ article .text{flex:1}
 article .text:empty::before{content:'(empty answer)';color:var(--soft);font-style:italic}
 fieldset{border:0;padding:0;margin:.8rem 0 0;min-width:0}
 legend{padding:0;color:var(--soft)}
-'''
+"""
 
 # %% ../../nbs/benchmarks/human.ipynb #0d7ca7c8
-_CSS += r'''
+_CSS += r"""
 .places{display:flex;flex-wrap:wrap;gap:.4rem}
 .places label{position:relative}
 .places input{position:absolute;inset:0;width:100%;height:100%;margin:0;opacity:0;cursor:pointer}
@@ -343,10 +460,10 @@ _CSS += r'''
 footer{position:fixed;inset:auto 0 0;background:var(--bg);border-top:1px solid var(--line);padding:.5rem 1rem}
 footer>div{max-width:86rem;margin:0 auto;display:flex;flex-wrap:wrap;gap:.5rem;align-items:center}
 #order{flex:1 1 22rem;margin:0;overflow-wrap:anywhere}
-'''
+"""
 
 # %% ../../nbs/benchmarks/human.ipynb #d19e4959
-_LOGIC = r'''
+_LOGIC = r"""
 const blank = form => ({name: '', at: 0, places: form.questions.map(() => form.labels.map(() => 0))})
 const begun = places => places.some(p => p>0)
 const done = places => places.every(p => p>0)
@@ -364,10 +481,10 @@ function toFile(form, state) {
   return {form: form.id, annotator: state.name.trim(), rankings, unfinished}
 }
 
-'''
+"""
 
 # %% ../../nbs/benchmarks/human.ipynb #474d8d0e
-_LOGIC += r'''
+_LOGIC += r"""
 function dict(o) { return o!==null && typeof o==='object' && !Array.isArray(o) }
 
 function placed(form, ranking) {
@@ -394,10 +511,10 @@ function fromFile(form, file) {
   }
   return {name: file.annotator, found}
 }
-'''
+"""
 
 # %% ../../nbs/benchmarks/human.ipynb #bc249c78
-_STATE = r'''
+_STATE = r"""
 const form = JSON.parse(document.getElementById('form').textContent), $ = id => document.getElementById(id), store = 'ranking-form '+form.id
 let state = blank(form), keeps = true
 try {
@@ -424,10 +541,10 @@ function save() {
   say(open.length ? `Saved ${n} of ${form.questions.length} rankings. Not ranked yet: ${open.join(', ')}.` : 'Saved all rankings. Please send the file back.')
 }
 
-'''
+"""
 
 # %% ../../nbs/benchmarks/human.ipynb #e769e7f6
-_STATE += r'''
+_STATE += r"""
 async function load() {
   const chosen = $('file').files[0]
   $('file').value = ''
@@ -440,10 +557,10 @@ async function load() {
     keep(); show(); say(`Loaded ${found.size} questions.`)
   } catch (e) { say(e instanceof SyntaxError ? 'This is not a file of rankings.' : e.message, true) }
 }
-'''
+"""
 
 # %% ../../nbs/benchmarks/human.ipynb #c7226f12
-_VIEW = r'''
+_VIEW = r"""
 function make(tag, props, ...children) { const e = Object.assign(document.createElement(tag), props); e.append(...children); return e }
 
 function card(label, text) {
@@ -480,10 +597,10 @@ function show() {
   $('prev').disabled = state.at===0
   refresh()
 }
-'''
+"""
 
 # %% ../../nbs/benchmarks/human.ipynb #832ec574
-_EVENTS = r'''
+_EVENTS = r"""
 function go(i) { state.at = i; say(''); keep(); show(); window.scrollTo(0, 0); $('heading').focus() }
 
 function next() {
@@ -510,10 +627,10 @@ $('clear').addEventListener('click', () => { state.places[state.at].fill(0); say
 $('reset').addEventListener('click', () => { if (confirm('Forget the name and all rankings on this page?')) { state = blank(form); keep(); show(); say('') } })
 if (!(state.at>=0 && state.at<form.questions.length)) state.at = 0
 show()
-'''
+"""
 
 # %% ../../nbs/benchmarks/human.ipynb #5d65681c
-_BODY = r'''<header>
+_BODY = r"""<header>
 <p class="help">Read the question and all of its answers, then give each answer a place: 1 is the best. Answers that are equally good may share a place.
 Your progress stays in this browser. Save it to a file when you are done, or to go on elsewhere.</p>
 <div class="bar"><label for="name">Your name <input id="name" type="text" autocomplete="name" maxlength="200"></label>
@@ -530,169 +647,248 @@ Your progress stays in this browser. Save it to a file when you are done, or to 
 </main>
 <footer><div><p id="status" role="status"></p><p id="order" aria-live="polite"></p><button type="button" id="clear">Clear</button><button type="button" id="prev">Previous</button><button type="button" id="next" class="main">Next</button></div></footer>
 <noscript><p>This page needs JavaScript. It does not need the network.</p></noscript>
-'''
+"""
 
 # %% ../../nbs/benchmarks/human.ipynb #4e3d7433
 def _page(data):
     "The whole HTML file; it may load nothing from anywhere"
-    title = html.escape(data['title'])
-    rules = ("default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; "
-        "form-action 'none'")
-    return ''.join(['<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" '
-        'content="width=device-width, initial-scale=1">\n',
-        f'<meta http-equiv="Content-Security-Policy" '
-        f'content="{rules}">\n<title>{title}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<h1>{title}</h1>\n',
+    title = html.escape(data["title"])
+    rules = (
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    return "".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" '
+            'content="width=device-width, initial-scale=1">\n',
+            f'<meta http-equiv="Content-Security-Policy" '
+            f'content="{rules}">\n<title>{title}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<h1>{title}</h1>\n',
             _BODY,
-        f'<script type="application/json" id="form">{_embed(data)}</script>\n<script>\n\'use '
-        f'strict\'{_LOGIC}{_STATE}{_VIEW}{_EVENTS}</script>\n</body>\n</html>\n'])
+            f'<script type="application/json" id="form">{_embed(data)}</script>\n<script>\n\'use '
+            f"strict'{_LOGIC}{_STATE}{_VIEW}{_EVENTS}</script>\n</body>\n</html>\n",
+        ]
+    )
 
 # %% ../../nbs/benchmarks/human.ipynb #a68321d5
 def annotation_form(
-    questions:list, # Dicts with `question_id`, `text` and maybe `category`
-    answers:dict, # For each system its answers by question id
-    out, # HTML file to write; the key goes beside it, as `.key.json`
-    seed:int=0, # Of the order of the answers
-    title:str='Which answers are better?', # Heading of the page
-)->tuple: # Paths of the page, for annotators, and of the key, which is not for them
+    questions: list,  # Dicts with `question_id`, `text` and maybe `category`
+    answers: dict,  # For each system its answers by question id
+    out,  # HTML file to write; the key goes beside it, as `.key.json`
+    seed: int = 0,  # Of the order of the answers
+    title: str = "Which answers are better?",  # Heading of the page
+) -> tuple:  # Paths of the page, for annotators, and of the key, which is not for them
     "Write an offline page on which people rank anonymous, shuffled answers (§3.2)"
     asked = _texts(questions)
     given = _answers(asked, answers)
-    shown,labels = _shuffled(asked, given, seed),_labels(len(given))
-    data = dict(title=title, labels=labels,
-        questions=[dict(id=q, text=t, category=c, answers=[given[s][q] for s in shown[q]])
-        for q,(t,c) in asked.items()])
-    key = dict(seed=seed, systems=list(given), labels={q: dict(zip(labels, o)) for q,o in shown.items()})
-    data['id'] = key['form'] = hashlib.sha256(json.dumps([data, key]).encode()).hexdigest()[:12]
+    shown, labels = _shuffled(asked, given, seed), _labels(len(given))
+    data = {
+        "title": title,
+        "labels": labels,
+        "questions": [
+            {"id": q, "text": t, "category": c, "answers": [given[s][q] for s in shown[q]]}
+            for q, (t, c) in asked.items()
+        ],
+    }
+    key = {
+        "seed": seed,
+        "systems": list(given),
+        "labels": {q: dict(zip(labels, o)) for q, o in shown.items()},
+    }
+    data["id"] = key["form"] = hashlib.sha256(json.dumps([data, key]).encode()).hexdigest()[:12]
     out = Path(out)
-    if out.suffix!='.html': raise TunaError(f"{out.name}: the page's name must end in .html")
-    beside = out.with_suffix('.key.json')
-    if beside.exists() and _read_key(beside)[0]!=key['form']:
+    if out.suffix != ".html":
+        raise TunaError(f"{out.name}: the page's name must end in .html")
+    beside = out.with_suffix(".key.json")
+    if beside.exists() and _read_key(beside)[0] != key["form"]:
         raise TunaError(f"{beside.name} is the key of another form; choose another name")
     _warn_named(given, data, shown)
     write_text(beside, json.dumps(key, indent=1))
     write_text(out, _page(data))
-    return out,beside
+    return out, beside
 
 # %% ../../nbs/benchmarks/human.ipynb #b2afb12d
 def _warn_named(names, data, shown):
     "Print where a text names a system"
-    has = {s: re.compile(rf'(?<!\w){re.escape(s)}(?!\w)', re.IGNORECASE) for s in names}
-    def found(text): return [s for s in names if has[s].search(text)]
-    if named := found(data['title']): raise TunaError(f"the title {data['title']!r} names the system {named[0]}")
-    for q in data['questions']:
-        for where,text in [('the question', q['text']),
-                *((f'answer {l}', a) for l,a in zip(data['labels'], q['answers']))]:
-            for s in found(text): print(f"note: question {q['id']}, {where} contains the name {s}")
+    has = {s: re.compile(rf"(?<!\w){re.escape(s)}(?!\w)", re.IGNORECASE) for s in names}
+
+    def found(text):
+        return [s for s in names if has[s].search(text)]
+
+    if named := found(data["title"]):
+        raise TunaError(f"the title {data['title']!r} names the system {named[0]}")
+    for q in data["questions"]:
+        for where, text in [
+            ("the question", q["text"]),
+            *((f"answer {l}", a) for l, a in zip(data["labels"], q["answers"])),
+        ]:
+            for s in found(text):
+                print(f"note: question {q['id']}, {where} contains the name {s}")
 
 # %% ../../nbs/benchmarks/human.ipynb #c195b81e
 def _json_object(path):
     "The one JSON object of a file, in which no name may be there twice"
+
     def unique(pairs):
-        names = [k for k,_ in pairs]
+        names = [k for k, _ in pairs]
         for k in names:
-            if names.count(k)>1: raise TunaError(f"{path}: {k!r} is there twice")
+            if names.count(k) > 1:
+                raise TunaError(f"{path}: {k!r} is there twice")
         return dict(pairs)
-    try: out = json.loads(_read_text(path), object_pairs_hook=unique)
+
+    try:
+        out = json.loads(_read_text(path), object_pairs_hook=unique)
     except json.JSONDecodeError as e:
-        raise TunaError(f"{path}, line {e.lineno}, column {e.colno}: not valid JSON ({e.msg})") from None
-    except RecursionError: raise TunaError(f"{path}: nested too deeply") from None
-    if not isinstance(out, dict): raise TunaError(f"{path}: expected an object, got {type(out).__name__}")
+        raise TunaError(
+            f"{path}, line {e.lineno}, column {e.colno}: not valid JSON ({e.msg})"
+        ) from None
+    except RecursionError:
+        raise TunaError(f"{path}: nested too deeply") from None
+    if not isinstance(out, dict):
+        raise TunaError(f"{path}: expected an object, got {type(out).__name__}")
     return out
+
 
 def _read_key(path):
     "Form id, systems, and for each question the system behind each label"
     o = _json_object(path)
-    form,systems,labels = (o.get(k) for k in ('form','systems','labels'))
+    form, systems, labels = (o.get(k) for k in ("form", "systems", "labels"))
     if not isinstance(form, str) or not form:
         raise TunaError(f"{path}, field form: expected the id of a form, got {form!r}")
-    if not isinstance(systems, list) or len(systems)<2 or not all(isinstance(s, str) for s in systems):
+    if (
+        not isinstance(systems, list)
+        or len(systems) < 2
+        or not all(isinstance(s, str) for s in systems)
+    ):
         raise TunaError(f"{path}, field systems: expected names, got {systems!r}")
     if not isinstance(labels, dict) or not labels:
         raise TunaError(f"{path}, field labels: expected systems by question and label")
-    for q,shown in labels.items():
-        if not isinstance(shown, dict) or sorted(map(str, shown.values()))!=sorted(systems):
-            raise TunaError(f"{path}, question {q}: expected labels for each of {systems} once, got {shown!r}")
-    return form,systems,labels
+    for q, shown in labels.items():
+        if not isinstance(shown, dict) or sorted(map(str, shown.values())) != sorted(systems):
+            raise TunaError(
+                f"{path}, question {q}: expected labels for each of {systems} once, got {shown!r}"
+            )
+    return form, systems, labels
 
 # %% ../../nbs/benchmarks/human.ipynb #07ba7136
 def _ranking_problems(ranking, shown):
     "What is wrong with one saved ranking, in words"
     if not isinstance(ranking, list) or not all(isinstance(tied, list) for tied in ranking):
         return [f"field rankings: expected a list of labels for each place, got {ranking!r}"]
-    bad = [f"place {i}: nothing there" for i,tied in enumerate(ranking, 1) if not tied]
-    flat = [(i,l) for i,tied in enumerate(ranking, 1) for l in tied]
-    strange = [(i,l) for i,l in flat if not isinstance(l, str) or l not in shown]
-    bad += [f"place {i}: {l!r} was not shown, only {', '.join(shown)}" for i,l in strange]
-    labels = [l for i,l in flat if (i,l) not in strange]
-    bad += [f"label {l} is there {labels.count(l)} times" for l in shown if labels.count(l)>1]
-    return bad+[f"label {l} has no place" for l in shown if l not in labels]
+    bad = [f"place {i}: nothing there" for i, tied in enumerate(ranking, 1) if not tied]
+    flat = [(i, l) for i, tied in enumerate(ranking, 1) for l in tied]
+    strange = [(i, l) for i, l in flat if not isinstance(l, str) or l not in shown]
+    bad += [f"place {i}: {l!r} was not shown, only {', '.join(shown)}" for i, l in strange]
+    labels = [l for i, l in flat if (i, l) not in strange]
+    bad += [f"label {l} is there {labels.count(l)} times" for l in shown if labels.count(l) > 1]
+    return bad + [f"label {l} has no place" for l in shown if l not in labels]
 
 # %% ../../nbs/benchmarks/human.ipynb #20422f02
 def _read_saved(path, keys):
     "Annotator, rankings with systems in place of labels, and problems, each naming the file"
-    try: o = _json_object(path)
-    except TunaError as e: return None,{},[str(e)]
-    form,name,rankings,bad = o.get('form'),o.get('annotator'),o.get('rankings'),[]
+    try:
+        o = _json_object(path)
+    except TunaError as e:
+        return None, {}, [str(e)]
+    form, name, rankings, bad = o.get("form"), o.get("annotator"), o.get("rankings"), []
     if not isinstance(form, str) or form not in keys:
-        bad.append(f"{path}, field form: {form!r} is no form with a key here, only {', '.join(keys)}")
+        bad.append(
+            f"{path}, field form: {form!r} is no form with a key here, only {', '.join(keys)}"
+        )
     if not isinstance(name, str) or not name.strip():
         bad.append(f"{path}, field annotator: expected a name, got {name!r}")
     if not isinstance(rankings, dict):
-        bad.append(f"{path}, field rankings: expected rankings by question, got {type(rankings).__name__}")
-    if bad or not isinstance(name, str) or not isinstance(rankings, dict): return None,{},bad
+        bad.append(
+            f"{path}, field rankings: expected rankings by question, got {type(rankings).__name__}"
+        )
+    if bad or not isinstance(name, str) or not isinstance(rankings, dict):
+        return None, {}, bad
     good = {}
-    for q,r in rankings.items():
-        if q not in keys[form]: bad.append(f"{path}, question {q}: not in form {form}"); continue
+    for q, r in rankings.items():
+        if q not in keys[form]:
+            bad.append(f"{path}, question {q}: not in form {form}")
+            continue
         wrong = _ranking_problems(r, keys[form][q])
         bad += [f"{path}, question {q}, {w}" for w in wrong]
-        if not wrong: good[q] = [[keys[form][q][l] for l in tied] for tied in r]
-    return ' '.join(name.split()),good,bad
+        if not wrong:
+            good[q] = [[keys[form][q][l] for l in tied] for tied in r]
+    return " ".join(name.split()), good, bad
 
 # %% ../../nbs/benchmarks/human.ipynb #31551627
 def _read_keys(paths):
     "Systems, and labels by form and question; all forms must be about the same systems"
-    keys,systems = {},None
+    keys, systems = {}, None
     for p in paths:
-        form,names,labels = _read_key(p)
-        if form in keys: raise TunaError(f"{p}: form {form} has a key already")
-        if sorted(names)!=sorted(systems := systems or names):
-            raise TunaError(f"{p}, field systems: {names} are not those of the first key, {systems}")
+        form, names, labels = _read_key(p)
+        if form in keys:
+            raise TunaError(f"{p}: form {form} has a key already")
+        if sorted(names) != sorted(systems := systems or names):
+            raise TunaError(
+                f"{p}, field systems: {names} are not those of the first key, {systems}"
+            )
         keys[form] = labels
-    return systems,keys
+    return systems, keys
 
 # %% ../../nbs/benchmarks/human.ipynb #782357ba
 def _report_counts(annotations, least):
     "Print which questions do not count, and whether the others have equally many rankings"
-    few,counts = annotations.incomplete,[len(by) for by in annotations.rankings.values()]
+    few, counts = annotations.incomplete, [len(by) for by in annotations.rankings.values()]
     if few:
-        print(f"warning: {len(few)} of {len(few)+len(counts)} questions do not count, having fewer than {least} "
-            f"ranking(s): "+', '.join(f'{q} ({len(by)})' for q,by in few.items()))
-    if len({*counts})>1:
-        print('note: '+', '.join(f'{counts.count(n)} question(s) with {n} rankings' for n in sorted({*counts})))
+        print(
+            f"warning: {len(few)} of {len(few) + len(counts)} questions do not count, having fewer than {least} "
+            f"ranking(s): " + ", ".join(f"{q} ({len(by)})" for q, by in few.items())
+        )
+    if len({*counts}) > 1:
+        print(
+            "note: "
+            + ", ".join(
+                f"{counts.count(n)} question(s) with {n} rankings" for n in sorted({*counts})
+            )
+        )
 
 # %% ../../nbs/benchmarks/human.ipynb #2f3b3864
 def read_rankings(
-    paths:list, # Files that annotators saved, or one file
-    key, # Key of their form; a list of keys where there were several forms for the same questions
-    min_annotators:int=2, # Rankings a question needs to count; the paper has 2
-)->Annotations: # Complete questions in `rankings`, the others in `incomplete`
+    paths: list,  # Files that annotators saved, or one file
+    key,  # Key of their form; a list of keys where there were several forms for the same questions
+    min_annotators: int = 2,  # Rankings a question needs to count; the paper has 2
+) -> Annotations:  # Complete questions in `rankings`, the others in `incomplete`
     "Rankings from the files of `annotation_form`, with the systems' names (§3.2)"
-    paths,key = ([o] if isinstance(o, (str, Path)) else list(o) for o in (paths, key))
-    if not paths or not key or min_annotators<1:
-        raise TunaError(f"need files, a key and min_annotators of at least 1, got {len(paths)}, {len(key)} and "
-            f"{min_annotators}")
-    systems,keys = _read_keys(key)
-    asked,people,source,bad,fine = {q: {} for labels in keys.values() for q in labels},{},{},[],[]
+    paths, key = ([o] if isinstance(o, (str, Path)) else list(o) for o in (paths, key))
+    if not paths or not key or min_annotators < 1:
+        raise TunaError(
+            f"need files, a key and min_annotators of at least 1, got {len(paths)}, {len(key)} and "
+            f"{min_annotators}"
+        )
+    systems, keys = _read_keys(key)
+    asked, people, source, bad, fine = (
+        {q: {} for labels in keys.values() for q in labels},
+        {},
+        {},
+        [],
+        [],
+    )
     for p in paths:
-        name,rankings,wrong = _read_saved(p, keys)
-        if name: name = people.setdefault(name.casefold(), name)
-        for q,r in rankings.items():
-            if name in asked[q]: wrong.append(f"{p}, question {q}: {name} has ranked it already, in {source[q,name]}")
-            else: asked[q][name],source[q,name] = r,p
-        if wrong: bad += wrong
-        else: fine.append(str(p))
-    _fail(bad, f"{len(paths)-len(fine)} of {len(paths)} files cannot be used (fine: {', '.join(fine) or 'none'}); ")
-    out = Annotations(systems, {q: by for q,by in asked.items() if len(by)>=min_annotators},
-        {q: by for q,by in asked.items() if len(by)<min_annotators})
+        name, rankings, wrong = _read_saved(p, keys)
+        if name:
+            name = people.setdefault(name.casefold(), name)
+        for q, r in rankings.items():
+            if name in asked[q]:
+                wrong.append(
+                    f"{p}, question {q}: {name} has ranked it already, in {source[q, name]}"
+                )
+            else:
+                asked[q][name], source[q, name] = r, p
+        if wrong:
+            bad += wrong
+        else:
+            fine.append(str(p))
+    _fail(
+        bad,
+        f"{len(paths) - len(fine)} of {len(paths)} files cannot be used (fine: {', '.join(fine) or 'none'}); ",
+    )
+    out = Annotations(
+        systems,
+        {q: by for q, by in asked.items() if len(by) >= min_annotators},
+        {q: by for q, by in asked.items() if len(by) < min_annotators},
+    )
     _report_counts(out, min_annotators)
     return out

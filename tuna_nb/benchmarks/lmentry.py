@@ -17,225 +17,359 @@ __all__ = ['TRUNCATED', 'YES', 'NO', 'UNSURE', 'MAYBE', 'SHARED', 'SCORERS', 'NO
            'lmentry_score', 'score_intervals', 'load_predictions', 'LMentry']
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #99b9184b
-import logging,re
-from functools import lru_cache,partial
+import logging
+import re
+from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from ..data import format_prompt
-from ..utils.core import TunaError,read_document,read_json
+from ..utils.core import TunaError, read_document, read_json
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #72ab5f09
 # model names whose answers the official code cuts
-TRUNCATED = 'davinci','curie','babbage','ada','google-t5-xxl-lm-adapt'
+TRUNCATED = "davinci", "curie", "babbage", "ada", "google-t5-xxl-lm-adapt"
+
 
 def clean(
-    s:str, # A prediction or a pattern
-)->str:
+    s: str,  # A prediction or a pattern
+) -> str:
     "Lower case, no white space around, no runs of spaces"
-    return re.sub(' +', ' ', s.strip().lower())
+    return re.sub(" +", " ", s.strip().lower())
+
 
 def read_prediction(
-    s:str, # What a model said
-    truncate:bool=False, # Keep what stands before the first line break and the first full stop
-)->str: # What is scored
+    s: str,  # What a model said
+    truncate: bool = False,  # Keep what stands before the first line break and the first full stop
+) -> str:  # What is scored
     "A prediction as the scorers see it"
-    s = clean(s).replace('_', ' ')
-    return s.split('\n')[0].split('.')[0] if truncate else s
+    s = clean(s).replace("_", " ")
+    return s.split("\n")[0].split(".")[0] if truncate else s
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #7bcce9c4
 class Hole:
     "What fills a hole of a pattern: a regular expression, a text that all its matches contain, the word if it is one"
-    def __init__(self, pattern, needs='', word=None):
-        self.pattern,self.needs,self.word = pattern,str(needs).lower(),word
-    def replace(self, old, new): return Hole(self.pattern.replace(old, new)) if old in self.pattern else self
+
+    def __init__(self, pattern, needs="", word=None):
+        self.pattern, self.needs, self.word = pattern, str(needs).lower(), word
+
+    def replace(self, old, new):
+        return Hole(self.pattern.replace(old, new)) if old in self.pattern else self
+
 
 _QUOTES = r"""["'\.,]*"""
 
-def _text(x, fix): return re.escape(str(x)) if fix else str(x)
+
+def _text(x, fix):
+    return re.escape(str(x)) if fix else str(x)
+
+
 def _named(what, x, fix):
     # no signs that a pattern would read in another way
-    word = str(x).lower() if re.fullmatch('[a-zA-Z0-9]+', str(x)) else None
-    return Hole(rf'(The {what} )?{_QUOTES}\b{_text(x, fix)}\b{_QUOTES}', word or '', word and (what, word))
-def word_hole(x, fix=False): return _named('word', x, fix)
-def letter_hole(x, fix=False): return _named('letter', x, fix)
-def sentence_hole(x, fix=False): return Hole(rf'((The sentence )?{_QUOTES}{_text(x, fix)}{_QUOTES}|The sentence)')
+    word = str(x).lower() if re.fullmatch("[a-zA-Z0-9]+", str(x)) else None
+    return Hole(
+        rf"(The {what} )?{_QUOTES}\b{_text(x, fix)}\b{_QUOTES}", word or "", word and (what, word)
+    )
+
+
+def word_hole(x, fix=False):
+    return _named("word", x, fix)
+
+
+def letter_hole(x, fix=False):
+    return _named("letter", x, fix)
+
+
+def sentence_hole(x, fix=False):
+    return Hole(rf"((The sentence )?{_QUOTES}{_text(x, fix)}{_QUOTES}|The sentence)")
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #38b92af8
-_ONES = ('zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen '
-    'seventeen eighteen nineteen').split()
-_TENS = '- - twenty thirty forty fifty sixty seventy eighty ninety'.split()
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["-", "-", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+
 
 def spelled(
-    n:int, # 0 to 999, or one of these below zero
-)->str:
+    n: int,  # 0 to 999, or one of these below zero
+) -> str:
     "A number in English words"
-    if not -1000<n<1000: raise TunaError(f"numbers up to 999 can be spelt, got {n}")
-    if n<0: return 'minus '+spelled(-n)
-    if n>=100: return f'{_ONES[n//100]} hundred'+(f' and {spelled(n%100)}' if n%100 else '')
-    return _ONES[n] if n<20 else _TENS[n//10]+(f'-{_ONES[n%10]}' if n%10 else '')
+    if not -1000 < n < 1000:
+        raise TunaError(f"numbers up to 999 can be spelt, got {n}")
+    if n < 0:
+        return "minus " + spelled(-n)
+    if n >= 100:
+        return f"{_ONES[n // 100]} hundred" + (f" and {spelled(n % 100)}" if n % 100 else "")
+    return _ONES[n] if n < 20 else _TENS[n // 10] + (f"-{_ONES[n % 10]}" if n % 10 else "")
 
-def count_pattern(n): s = spelled(n); return rf"(\b{n}\b|{s}|{s.replace('-', ' ')})"
-def number_hole(n): return Hole(rf'(The number )?{_QUOTES}\b{count_pattern(n)}\b{_QUOTES}')
+
+def count_pattern(n):
+    s = spelled(n)
+    return rf"(\b{n}\b|{s}|{s.replace('-', ' ')})"
+
+
+def number_hole(n):
+    return Hole(rf"(The number )?{_QUOTES}\b{count_pattern(n)}\b{_QUOTES}")
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #ff8a5965
 def options_hole(words, fix=False):
     "One of the words, by naming them or pointing at them"
-    w = '[^a-zA-Z0-9_]'
-    listed = ''.join(f"{_text(x, fix)}{w}+{f'(and{w}+)?' if i==len(words)-2 else ''}" for i,x in enumerate(words))
-    named = f'(The words )?{w}*{listed}{w}*'
-    return Hole(f'(of|from) ({named}|the (words|options) (above|given|listed|following)|the '
-        f'(above|given|listed|following) (words|options))')
+    w = "[^a-zA-Z0-9_]"
+    listed = "".join(
+        f"{_text(x, fix)}{w}+{f'(and{w}+)?' if i == len(words) - 2 else ''}"
+        for i, x in enumerate(words)
+    )
+    named = f"(The words )?{w}*{listed}{w}*"
+    return Hole(
+        f"(of|from) ({named}|the (words|options) (above|given|listed|following)|the "
+        f"(above|given|listed|following) (words|options))"
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #581c3cb7
 @lru_cache(None)
-def _pieces(template): return re.split(r'\{(\w+)\}', template)
+def _pieces(template):
+    return re.split(r"\{(\w+)\}", template)
+
 
 @lru_cache(None)
 def required(
-    template:str, # A pattern with holes
-)->tuple: # The texts that it asks for, and the holes outside brackets
+    template: str,  # A pattern with holes
+) -> tuple:  # The texts that it asks for, and the holes outside brackets
     "What a prediction must contain for a pattern to match"
-    runs,run,depth,holes = [],'',0,[]
-    for c in re.findall(r'\{\w+\}|\\.|.', template):
-        depth += (c in '([')-(c in ')]')
-        if depth==0 and c[0]=='{' and len(c)>1: holes.append(c[1:-1])
-        if depth==0 and re.fullmatch("[a-zA-Z ,:']", c): run += c.lower()
+    runs, run, depth, holes = [], "", 0, []
+    for c in re.findall(r"\{\w+\}|\\.|.", template):
+        depth += (c in "([") - (c in ")]")
+        if depth == 0 and c[0] == "{" and len(c) > 1:
+            holes.append(c[1:-1])
+        if depth == 0 and re.fullmatch("[a-zA-Z ,:']", c):
+            run += c.lower()
         else:
-            runs.append(run[:-1] if c in '?*' else run)
-            run = ''
-    return tuple(o for o in map(clean, [*runs, run]) if o),tuple(holes)
+            runs.append(run[:-1] if c in "?*" else run)
+            run = ""
+    return tuple(o for o in map(clean, [*runs, run]) if o), tuple(holes)
+
 
 def fill(
-    template:str, # A pattern with holes
-    holes:dict, # What goes into each
-)->str:
+    template: str,  # A pattern with holes
+    holes: dict,  # What goes into each
+) -> str:
     "A pattern with its holes filled"
-    return ''.join(holes[o].pattern if i%2 else o for i,o in enumerate(_pieces(template)))
+    return "".join(holes[o].pattern if i % 2 else o for i, o in enumerate(_pieces(template)))
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #16f584f1
-_FOLD = {0x17f: 's', 0x131: 'i', 0x212a: 'k'}
+_FOLD = {0x17F: "s", 0x131: "i", 0x212A: "k"}
+
 
 @lru_cache(2**14)
-def _rx(pattern, flags=0): return re.compile(pattern, flags)
+def _rx(pattern, flags=0):
+    return re.compile(pattern, flags)
+
 
 class Prediction(str):
     "A prediction that knows which patterns can match it"
+
     def __new__(cls, s, skip=True):
         o = super().__new__(cls, s)
-        o.flat,o.skip = s.translate(_FOLD),skip
+        o.flat, o.skip = s.translate(_FOLD), skip
         return o
+
     def may_match(self, template, holes):
         "Is all there that a pattern asks for? True of all patterns if none are to be skipped"
-        texts,names = required(template)
-        return not self.skip or all(o in self.flat for o in texts) and all(holes[k].needs in self.flat for k in names)
+        texts, names = required(template)
+        return (
+            not self.skip
+            or all(o in self.flat for o in texts)
+            and all(holes[k].needs in self.flat for k in names)
+        )
+
     @property
-    def words(self): return re.findall(r'\b[a-z\d]+\b', self)
-    def has(self, x): return str(x) in self and bool(_rx(rf'\b{x}\b').search(self))
+    def words(self):
+        return re.findall(r"\b[a-z\d]+\b", self)
+
+    def has(self, x):
+        return str(x) in self and bool(_rx(rf"\b{x}\b").search(self))
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #f1078211
 @lru_cache(None)
 def _own_words(text):
-    return frozenset(re.findall('[a-z]+', re.sub(r'\{\w+\}|\\b', ' ', text.lower())))|{'the','word','letter'}
+    return frozenset(re.findall("[a-z]+", re.sub(r"\{\w+\}|\\b", " ", text.lower()))) | {
+        "the",
+        "word",
+        "letter",
+    }
 
-def _no_wildcards(text): return not re.search(r'[\[.]|\\[^b]', text.replace(_QUOTES, ''))
+
+def _no_wildcards(text):
+    return not re.search(r"[\[.]|\\[^b]", text.replace(_QUOTES, ""))
+
 
 def _masked(p, holes):
     "The words of holes and their masks, the prediction with them in place, and the holes for it"
-    if getattr(p, 'holes', None) is not holes:
+    if getattr(p, "holes", None) is not holes:
         words = {}
-        for k,h in holes.items():
-            if h.word: words.setdefault(h.word[1], f'zzq{k}zz')
-        p.masked = words,re.sub('[a-z0-9]+', lambda m: words.get(m[0], m[0]), p),{k: _named(h.word[0], words[h.word[1]],
-            False) if h.word else h for k,h in holes.items()}
+        for k, h in holes.items():
+            if h.word:
+                words.setdefault(h.word[1], f"zzq{k}zz")
+        p.masked = (
+            words,
+            re.sub("[a-z0-9]+", lambda m: words.get(m[0], m[0]), p),
+            {
+                k: _named(h.word[0], words[h.word[1]], False) if h.word else h
+                for k, h in holes.items()
+            },
+        )
         p.holes = holes
     return p.masked
 
+
 def _can_mask(p, parts):
     holes = parts[0][1]
-    if not p.skip or not p.isascii() or 'zzq' in p or any(h is not holes for _,h in parts): return False
-    texts = [t for t,_ in parts]+[holes[k].pattern for t,_ in parts for k in _pieces(t)[1::2] if not holes[k].word]
+    if not p.skip or not p.isascii() or "zzq" in p or any(h is not holes for _, h in parts):
+        return False
+    texts = [t for t, _ in parts] + [
+        holes[k].pattern for t, _ in parts for k in _pieces(t)[1::2] if not holes[k].word
+    ]
     words = _masked(p, holes)[0]
-    return all(map(_no_wildcards, texts)) and not any(x.startswith(w) or x.endswith(w) for t in texts
-        for w in _own_words(t) for x in words)
+    return all(map(_no_wildcards, texts)) and not any(
+        x.startswith(w) or x.endswith(w) for t in texts for w in _own_words(t) for x in words
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #7a8eec78
 def _clean_pattern(s, fix):
-    return re.sub(r'\\.|[^\\]+', lambda m: m[0] if m[0][0]=='\\' else m[0].lower(),
-        re.sub(' +', ' ', s.strip())) if fix else clean(s)
+    return (
+        re.sub(
+            r"\\.|[^\\]+",
+            lambda m: m[0] if m[0][0] == "\\" else m[0].lower(),
+            re.sub(" +", " ", s.strip()),
+        )
+        if fix
+        else clean(s)
+    )
+
 
 def find(
-    p:Prediction, # What is scored
-    *parts, # Pieces of a pattern, each with its holes
-    whole:bool=False, # Must it match from start to end, but for a full stop?
-    fix:bool=False, # Without the official code's oddities
-    tidy:bool=True, # Clean the pattern first
-    flags:int=0, # Of the regular expression
-): # The match, or None
+    p: Prediction,  # What is scored
+    *parts,  # Pieces of a pattern, each with its holes
+    whole: bool = False,  # Must it match from start to end, but for a full stop?
+    fix: bool = False,  # Without the official code's oddities
+    tidy: bool = True,  # Clean the pattern first
+    flags: int = 0,  # Of the regular expression
+):  # The match, or None
     "Look for a pattern in a prediction, as official code does"
     q = p
     if _can_mask(p, parts):
-        _,q,holes = _masked(p, parts[0][1])
-        parts = [(t, holes) for t,_ in parts]
-    s = ''.join(fill(t, h) for t,h in parts)
-    if tidy: s = _clean_pattern(s, fix)
-    if whole: return _rx((f'(?:{s})' if fix else s)+r'\.?$', flags).match(q)
+        _, q, holes = _masked(p, parts[0][1])
+        parts = [(t, holes) for t, _ in parts]
+    s = "".join(fill(t, h) for t, h in parts)
+    if tidy:
+        s = _clean_pattern(s, fix)
+    if whole:
+        return _rx((f"(?:{s})" if fix else s) + r"\.?$", flags).match(q)
     return _rx(s, flags).search(q)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #f17bba01
-YES,NO,UNSURE,MAYBE = (1,1),(0,1),(0,0),(1,0)
+YES, NO, UNSURE, MAYBE = (1, 1), (0, 1), (0, 0), (1, 0)
 
-_alone = {o: re.compile(rf"(?:the {o} )?{_QUOTES}([a-z0-9]+){_QUOTES}\.?$").match for o in ('word','letter')}
+_alone = {
+    o: re.compile(rf"(?:the {o} )?{_QUOTES}([a-z0-9]+){_QUOTES}\.?$").match
+    for o in ("word", "letter")
+}
+
 
 def is_alone(
-    p:Prediction, # What is scored
-    hole:Hole, # The answer
-)->bool:
+    p: Prediction,  # What is scored
+    hole: Hole,  # The answer
+) -> bool:
     "Is it the answer, perhaps in quotes, and nothing else?"
-    if hole.word and p.skip and p.isascii(): return bool(m := _alone[hole.word[0]](p)) and m[1]==hole.word[1]
-    return hole.needs in p.flat and bool(_rx(hole.pattern+r'\.?$', re.I).match(p))
+    if hole.word and p.skip and p.isascii():
+        return bool(m := _alone[hole.word[0]](p)) and m[1] == hole.word[1]
+    return hole.needs in p.flat and bool(_rx(hole.pattern + r"\.?$", re.I).match(p))
+
 
 def simple(
-    p:Prediction, # What is scored
-    hole:Hole, # The answer
-    repeat:bool=True, # Is the answer again and again right too?
-    fix:bool=False, # Without the official code's oddities
-)->tuple|None: # A verdict, or None where this check has none
+    p: Prediction,  # What is scored
+    hole: Hole,  # The answer
+    repeat: bool = True,  # Is the answer again and again right too?
+    fix: bool = False,  # Without the official code's oddities
+) -> tuple | None:  # A verdict, or None where this check has none
     "Is it the answer, and nothing else?"
-    if not re.search(r'[^\W_]', p): return NO if fix else None
-    if is_alone(p, hole): return YES
-    if not repeat: return None
+    if not re.search(r"[^\W_]", p):
+        return NO if fix else None
+    if is_alone(p, hole):
+        return YES
+    if not repeat:
+        return None
     words = p.words
-    if fix and not words: return None
-    same = all(o==hole.word[1] for o in words) if hole.word and p.skip else all(hole.needs in o
-        for o in words) and all(_rx(hole.pattern+'$').match(o) for o in words)
+    if fix and not words:
+        return None
+    same = (
+        all(o == hole.word[1] for o in words)
+        if hole.word and p.skip
+        else all(hole.needs in o for o in words)
+        and all(_rx(hole.pattern + "$").match(o) for o in words)
+    )
     return YES if same else None
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #fd7e0792
 def says(
-    p:Prediction, # What is scored
-    bases:list, # Patterns, each with its holes
-    prefixes=('',), # What may stand before, with holes of the first pattern
-    suffixes=('',), # And behind
-    fix:bool=False, # Without the official code's oddities
-)->tuple: # A verdict
+    p: Prediction,  # What is scored
+    bases: list,  # Patterns, each with its holes
+    prefixes=("",),  # What may stand before, with holes of the first pattern
+    suffixes=("",),  # And behind
+    fix: bool = False,  # Without the official code's oddities
+) -> tuple:  # A verdict
     "Does the prediction say one of these?"
-    outer,bare = bases[0][1],p.skip and '' in prefixes and '' in suffixes
-    bases = [(t, h) for t,h in bases if p.may_match(t, h)]
-    if bare: bases = [b for b in bases if find(p, b, fix=fix)]
-    if not bases: return UNSURE
-    before,behind = ([(o, outer) for o in os if p.may_match(o, outer)] for os in (prefixes, suffixes))
-    full = [(a, b, z) for b,a,z in product(bases, before, behind)]
-    if any(find(p, *o, whole=True, fix=fix) for o in full): return YES
+    outer, bare = bases[0][1], p.skip and "" in prefixes and "" in suffixes
+    bases = [(t, h) for t, h in bases if p.may_match(t, h)]
+    if bare:
+        bases = [b for b in bases if find(p, b, fix=fix)]
+    if not bases:
+        return UNSURE
+    before, behind = (
+        [(o, outer) for o in os if p.may_match(o, outer)] for os in (prefixes, suffixes)
+    )
+    full = [(a, b, z) for b, a, z in product(bases, before, behind)]
+    if any(find(p, *o, whole=True, fix=fix) for o in full):
+        return YES
     return MAYBE if bare or any(find(p, *o, fix=fix) for o in full) else UNSURE
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #404631d7
-def lines(s): return s.strip('\n').split('\n')
+def lines(s):
+    return s.strip("\n").split("\n")
+
+
 def shared(name, holes):
-    return [(o.replace('T', '{%s}'%name, 1) if o[0]=='T' and o[1]==' ' else o.replace(' T', ' {%s}'%name), holes)
-        for o in SHARED]
+    return [
+        (
+            o.replace("T", "{{{}}}".format(name), 1)
+            if o[0] == "T" and o[1] == " "
+            else o.replace(" T", " {{{}}}".format(name)),
+            holes,
+        )
+        for o in SHARED
+    ]
+
 
 SHARED = lines("""
 T is the answer
@@ -246,60 +380,83 @@ Answer: T
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #5c6ad7fa
 def derive(
-    bases:list, # Patterns, each with its holes
-    old:str, # Text to look for
-    new:str, # What to put in its place
-    a:str, # This hole
-    b:str, # and this one change places
-    fix:bool=False, # Look at the pattern's own text only
-)->list: # Of the patterns that hold the text, the converse
+    bases: list,  # Patterns, each with its holes
+    old: str,  # Text to look for
+    new: str,  # What to put in its place
+    a: str,  # This hole
+    b: str,  # and this one change places
+    fix: bool = False,  # Look at the pattern's own text only
+) -> list:  # Of the patterns that hold the text, the converse
     "Say the same the other way round"
     res = []
-    for t,holes in bases:
-        if old not in t and (fix or not any(old in holes[k].pattern for k in _pieces(t)[1::2])): continue
-        swapped = re.sub(r'\{(\w+)\}', lambda m: '{%s}'%{a: b, b: a}.get(m[1], m[1]), t).replace(old, new)
-        after = {} if fix else {k: h.replace(old, new) for k,h in holes.items()}
-        changed = {k for k,h in after.items() if h is not holes[k]}
-        if changed: # no longer what a further exchange looks for, so they get names of their own
-            swapped = re.sub(r'\{(\w+)\}', lambda m: '{%s_}'%m[1] if m[1] in changed else m[0], swapped)
-            holes = {**holes, **{f'{k}_': after[k] for k in changed}}
+    for t, holes in bases:
+        if old not in t and (fix or not any(old in holes[k].pattern for k in _pieces(t)[1::2])):
+            continue
+        swapped = re.sub(
+            r"\{(\w+)\}", lambda m: "{{{}}}".format({a: b, b: a}.get(m[1], m[1])), t
+        ).replace(old, new)
+        after = {} if fix else {k: h.replace(old, new) for k, h in holes.items()}
+        changed = {k for k, h in after.items() if h is not holes[k]}
+        if changed:  # no longer what a further exchange looks for, so they get names of their own
+            swapped = re.sub(
+                r"\{(\w+)\}", lambda m: "{{{}_}}".format(m[1]) if m[1] in changed else m[0], swapped
+            )
+            holes = {**holes, **{f"{k}_": after[k] for k in changed}}
         res.append((swapped, holes))
     return res
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #9b99e46d
 SCORERS = {}
 
+
 def scorer(*names):
     "Register a scorer of one or more tasks; with several it is told which"
+
     def _f(f):
-        for o in names: SCORERS[o] = partial(f, o) if len(names)>1 else f
+        for o in names:
+            SCORERS[o] = partial(f, o) if len(names) > 1 else f
         return f
+
     return _f
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #7a175515
-@scorer('sentence_containing')
+@scorer("sentence_containing")
 def sentence_containing(p, m, text, fix):
     "A whole word, with something before or behind it"
-    w = _text(m['word'].lower(), fix)
-    return YES if m['word'].lower() in p and _rx(rf"""((.*\b{w}\b.+)|(.+\b{w}\b.*))""").search(p) else NO
+    w = _text(m["word"].lower(), fix)
+    return (
+        YES
+        if m["word"].lower() in p and _rx(rf"""((.*\b{w}\b.+)|(.+\b{w}\b.*))""").search(p)
+        else NO
+    )
 
-@scorer('sentence_not_containing')
+
+@scorer("sentence_not_containing")
 def sentence_not_containing(p, m, text, fix):
     "Several words, and not this one"
-    w,n = m['word'].lower(),len(re.findall(r'\b[a-z]+\b', p))
-    if p.has(w) or not n: return NO
-    if n==1: return UNSURE
+    w, n = m["word"].lower(), len(re.findall(r"\b[a-z]+\b", p))
+    if p.has(w) or not n:
+        return NO
+    if n == 1:
+        return UNSURE
     return MAYBE if w in p else YES
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #6fee6231
-@scorer('word_containing')
+@scorer("word_containing")
 def word_containing(p, m, text, fix):
     "A word, alone or in one kind of sentence"
-    l = m['letter']
-    x = rf'\w*{l}\w*' if l in ('a','i') else rf'((\w+{l}\w*)|(\w*{l}\w+)|({l}-\w+))'
-    holes = dict(word=Hole(word_hole(x).pattern, l), letter=letter_hole(l))
-    return simple(p, holes['word'], fix=fix) or says(p,
-        [('{word} (is a word (that|which) )?(contains|uses|has) {letter}', holes), *shared('word', holes)], fix=fix)
+    l = m["letter"]
+    x = rf"\w*{l}\w*" if l in ("a", "i") else rf"((\w+{l}\w*)|(\w*{l}\w+)|({l}-\w+))"
+    holes = {"word": Hole(word_hole(x).pattern, l), "letter": letter_hole(l)}
+    return simple(p, holes["word"], fix=fix) or says(
+        p,
+        [
+            ("{word} (is a word (that|which) )?(contains|uses|has) {letter}", holes),
+            *shared("word", holes),
+        ],
+        fix=fix,
+    )
+
 
 NOT_CONTAINING = lines("""
 {word} (is a word (that|which) )?((does not)|(doesn't)) (contain|use|have) {letter}
@@ -308,37 +465,63 @@ A word not (containing|using|having) {letter} is {word}
 {word} is a word without {letter}
 """)
 
-@scorer('word_not_containing')
+
+@scorer("word_not_containing")
 def word_not_containing(p, m, text, fix):
     "Any word of other letters; to repeat the question is wrong"
-    l = m['letter']
-    if _rx(clean(text).replace(f'"{l}"', r'"\w"')+'$').match(p) or (not re.search(r'\W', p) and l in p): return NO
-    others = ''.join(o for o in 'abcdefghijklmnopqrstuvwxyz' if o!=l)
-    x = rf'((\b[{others}]{{2,}}\b)'+''.join(f'|({o})' for o in 'ai' if o!=l)+')'
-    holes = dict(word=word_hole(x), letter=letter_hole(l))
-    bases = [(t, holes) for t in NOT_CONTAINING]+(shared('word', holes) if fix else [])
-    return simple(p, holes['word'], repeat=False, fix=fix) or says(p, bases, fix=fix)
+    l = m["letter"]
+    if _rx(clean(text).replace(f'"{l}"', r'"\w"') + "$").match(p) or (
+        not re.search(r"\W", p) and l in p
+    ):
+        return NO
+    others = "".join(o for o in "abcdefghijklmnopqrstuvwxyz" if o != l)
+    x = rf"((\b[{others}]{{2,}}\b)" + "".join(f"|({o})" for o in "ai" if o != l) + ")"
+    holes = {"word": word_hole(x), "letter": letter_hole(l)}
+    bases = [(t, holes) for t in NOT_CONTAINING] + (shared("word", holes) if fix else [])
+    return simple(p, holes["word"], repeat=False, fix=fix) or says(p, bases, fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #698cd6ff
-START_PREFIX = ['The sentence( is)?','(a|one) sentence that starts with '
-    '{word}( is)?','(a|one) sentence starting with {word}( is)?','(a|one) sentence whose first word is {word}( is)?']
-START_SUFFIX = ['starts with {word}','is a sentence that starts '
-    'with {word}','is a sentence starting with {word}','is a sentence whose first word is {word}']
-END_PREFIX = ['The sentence( is)?','(a|one) sentence that ends with '
-    '{word} ( is)?','(a|one) sentence ending with '
-    '{word}( is)?','(a|one) sentence whose (last|final) word is {word}( is)?']
+START_PREFIX = [
+    "The sentence( is)?",
+    "(a|one) sentence that starts with {word}( is)?",
+    "(a|one) sentence starting with {word}( is)?",
+    "(a|one) sentence whose first word is {word}( is)?",
+]
+START_SUFFIX = [
+    "starts with {word}",
+    "is a sentence that starts with {word}",
+    "is a sentence starting with {word}",
+    "is a sentence whose first word is {word}",
+]
+END_PREFIX = [
+    "The sentence( is)?",
+    "(a|one) sentence that ends with {word} ( is)?",
+    "(a|one) sentence ending with {word}( is)?",
+    "(a|one) sentence whose (last|final) word is {word}( is)?",
+]
 
-@scorer('starts_with_word','ends_with_word')
+
+@scorer("starts_with_word", "ends_with_word")
 def word_at_an_end(task, p, m, text, fix):
     "A sentence of two words or more"
-    w,start = m['word'].lower(),task=='starts_with_word'
-    if not p.has(w): return NO
-    word,other = word_hole(w, fix),'[^a-zA-Z0-9_]'
-    x = rf'{other}*{word.pattern}{other}+(a|i|\w\w+).*' if start else rf'.*(a|i|\w\w+){other}+{word.pattern}{other}*'
-    holes = dict(word=word, allowed=Hole(x, word.needs))
-    prefixes = START_PREFIX if start else [o.replace('} (', '}(') if fix else o for o in END_PREFIX]
-    return simple(p, holes['allowed'], fix=fix) or says(p, [('{allowed}', holes), *shared('allowed', holes)], prefixes,
-        START_SUFFIX if start else ['$'], fix)
+    w, start = m["word"].lower(), task == "starts_with_word"
+    if not p.has(w):
+        return NO
+    word, other = word_hole(w, fix), "[^a-zA-Z0-9_]"
+    x = (
+        rf"{other}*{word.pattern}{other}+(a|i|\w\w+).*"
+        if start
+        else rf".*(a|i|\w\w+){other}+{word.pattern}{other}*"
+    )
+    holes = {"word": word, "allowed": Hole(x, word.needs)}
+    prefixes = START_PREFIX if start else [o.replace("} (", "}(") if fix else o for o in END_PREFIX]
+    return simple(p, holes["allowed"], fix=fix) or says(
+        p,
+        [("{allowed}", holes), *shared("allowed", holes)],
+        prefixes,
+        START_SUFFIX if start else ["$"],
+        fix,
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #e229bf53
 LETTER_AT_AN_END = """
@@ -350,42 +533,74 @@ LETTER_AT_AN_END = """
 A word PARTICIPLE with {letter} is {word}
 {word} is (a|one) word whose PLACE letter is {letter}
 """
-STARTS_WITH = lines(LETTER_AT_AN_END.replace('VERB', '(starts|begins) with').replace('PARTICIPLE',
-    '(starting|beginning)', 1).replace('PARTICIPLE', 'starting').replace('PLACE', 'first')
-    +'{letter} is for {word}\nHow about {word}\nMay I suggest {word}')
-ENDS_WITH = lines(LETTER_AT_AN_END.replace('VERB', 'ends with').replace('PARTICIPLE', 'ending').replace('PLACE',
-    'last').rstrip('\n')+'How about {word}\nMay I suggest {word}')
+STARTS_WITH = lines(
+    LETTER_AT_AN_END.replace("VERB", "(starts|begins) with")
+    .replace("PARTICIPLE", "(starting|beginning)", 1)
+    .replace("PARTICIPLE", "starting")
+    .replace("PLACE", "first")
+    + "{letter} is for {word}\nHow about {word}\nMay I suggest {word}"
+)
+ENDS_WITH = lines(
+    LETTER_AT_AN_END.replace("VERB", "ends with")
+    .replace("PARTICIPLE", "ending")
+    .replace("PLACE", "last")
+    .rstrip("\n")
+    + "How about {word}\nMay I suggest {word}"
+)
 
-@scorer('starts_with_letter','ends_with_letter')
+
+@scorer("starts_with_letter", "ends_with_letter")
 def letter_at_an_end(task, p, m, text, fix):
     "A word, alone or in a sentence about it"
-    l,start = m['letter'],task=='starts_with_letter'
-    if not any(o.startswith(l) if start else o.endswith(l) for o in re.findall(r'\b[a-z]+\b', p)): return NO
-    many = '*' if l in ('a','i') else '+'
-    holes = dict(word=word_hole(rf'{l}-?\w{many}' if start else rf'\w{many}{l}'), letter=letter_hole(l))
-    bases = STARTS_WITH if start else [t for o in ENDS_WITH for t in (o.replace('}How', '}\nHow').split('\n') if fix
-        else [o])]
-    return simple(p, holes['word'], fix=fix) or says(p, [*((t, holes) for t in bases), *shared('word', holes)], fix=fix)
+    l, start = m["letter"], task == "starts_with_letter"
+    if not any(o.startswith(l) if start else o.endswith(l) for o in re.findall(r"\b[a-z]+\b", p)):
+        return NO
+    many = "*" if l in ("a", "i") else "+"
+    holes = {
+        "word": word_hole(rf"{l}-?\w{many}" if start else rf"\w{many}{l}"),
+        "letter": letter_hole(l),
+    }
+    bases = (
+        STARTS_WITH
+        if start
+        else [
+            t for o in ENDS_WITH for t in (o.replace("}How", "}\nHow").split("\n") if fix else [o])
+        ]
+    )
+    return simple(p, holes["word"], fix=fix) or says(
+        p, [*((t, holes) for t in bases), *shared("word", holes)], fix=fix
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #261ba673
-CATEGORIES = {'items of clothing': '(items of clothing|clothes|clothing)',
-    'furniture': '(furniture|pieces of furniture)', 'fruit': '(fruit|fruits)'}
+CATEGORIES = {
+    "items of clothing": "(items of clothing|clothes|clothing)",
+    "furniture": "(furniture|pieces of furniture)",
+    "fruit": "(fruit|fruits)",
+}
 ALL_WORDS = lines(r"""
 {answer}, the list contains only {category}
 {answer}, (all of these words|all of those words|all of the words|they all)( (listed|in the list))? (represent|are types of|refer to types of) {category}
 ^{answer}\b
 """)
 
-@scorer('any_words_from_category','all_words_from_category')
+
+@scorer("any_words_from_category", "all_words_from_category")
 def words_from_category(task, p, m, text, fix):
     "Yes or no, alone or at the start"
-    is_any = task=='any_words_from_category'
-    yes = m['num_words']>m['num_distractors'] if is_any else m['num_distractors']==0
-    answer,opposite = ('yes','no') if yes else ('no','yes')
-    if _rx(opposite+r'\.?$').match(p): return NO
-    holes = dict(answer=Hole(answer, answer), category=Hole(CATEGORIES.get(m['category'], _text(m['category'], fix))))
-    return simple(p, holes['answer'], fix=fix) or says(p, [*((t, holes) for t in ALL_WORDS[2 if is_any else 0:]),
-        *shared('answer', holes)], fix=fix)
+    is_any = task == "any_words_from_category"
+    yes = m["num_words"] > m["num_distractors"] if is_any else m["num_distractors"] == 0
+    answer, opposite = ("yes", "no") if yes else ("no", "yes")
+    if _rx(opposite + r"\.?$").match(p):
+        return NO
+    holes = {
+        "answer": Hole(answer, answer),
+        "category": Hole(CATEGORIES.get(m["category"], _text(m["category"], fix))),
+    }
+    return simple(p, holes["answer"], fix=fix) or says(
+        p,
+        [*((t, holes) for t in ALL_WORDS[2 if is_any else 0 :]), *shared("answer", holes)],
+        fix=fix,
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #bd9eeeef
 ASSOCIATED = lines("""
@@ -398,20 +613,29 @@ The word that relates to {category} the most is {answer}
 {answer} relates to {category} the most
 """)
 
-@scorer('most_associated_word','least_associated_word')
+
+@scorer("most_associated_word", "least_associated_word")
 def associated_word(task, p, m, text, fix):
     "One of the words, in either direction"
-    if not p.has(m['answer']): return NO
-    most = task[0]=='m'
-    words = list(m['distractors'])
-    words.insert(m['answer_index'], m['answer'])
-    holes = {k: word_hole(m[k], fix) for k in ('answer','category')}|dict(words=options_hole(words, fix))
-    bases = [(t if most else t.replace('most', 'least'), holes) for t in ASSOCIATED]
-    swapped = derive(bases, '', '', 'answer', 'category', True)
-    both = Hole(f"{holes['category'].pattern} - {holes['answer'].pattern}", holes['answer'].needs)
-    short = simple(p, holes['answer'], fix=fix) or (most and simple(p, both, fix=fix))
-    return short or says(p, [*bases, *swapped, *shared('answer', holes)],
-        ['','{words}[^a-zA-Z0-9_]*'], ['','[^a-zA-Z0-9_]*{words}'], fix)
+    if not p.has(m["answer"]):
+        return NO
+    most = task[0] == "m"
+    words = list(m["distractors"])
+    words.insert(m["answer_index"], m["answer"])
+    holes = {k: word_hole(m[k], fix) for k in ("answer", "category")} | {
+        "words": options_hole(words, fix)
+    }
+    bases = [(t if most else t.replace("most", "least"), holes) for t in ASSOCIATED]
+    swapped = derive(bases, "", "", "answer", "category", True)
+    both = Hole(f"{holes['category'].pattern} - {holes['answer'].pattern}", holes["answer"].needs)
+    short = simple(p, holes["answer"], fix=fix) or (most and simple(p, both, fix=fix))
+    return short or says(
+        p,
+        [*bases, *swapped, *shared("answer", holes)],
+        ["", "{words}[^a-zA-Z0-9_]*"],
+        ["", "[^a-zA-Z0-9_]*{words}"],
+        fix,
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #e0db7e33
 LONGER = lines("""
@@ -428,41 +652,74 @@ The longer word is {answer}
 The word that is longer is {answer}
 {answer} is the word that is longer
 """)
-WRONG = ['{distractor}', *(o.replace('{answer}', '{x}').replace('{distractor}', '{answer}').replace('{x}',
-    '{distractor}') for o in LONGER), '{distractor} is longer by {diff} letter(s)?']
-_some = r'(?P<number>\d+|one|two|three|four|five|six|seven|eight|nine|ten|zero|a single)'
-WRONG_DIFF = [o.replace('N', _some) for o in lines("""
+WRONG = [
+    "{distractor}",
+    *(
+        o.replace("{answer}", "{x}")
+        .replace("{distractor}", "{answer}")
+        .replace("{x}", "{distractor}")
+        for o in LONGER
+    ),
+    "{distractor} is longer by {diff} letter(s)?",
+]
+_some = r"(?P<number>\d+|one|two|three|four|five|six|seven|eight|nine|ten|zero|a single)"
+WRONG_DIFF = [
+    o.replace("N", _some)
+    for o in lines("""
 {answer} has N more letter(s)?
 {answer} has N more letter(s)? than {distractor}
 {answer} is longer by N letter(s)?
 {answer} is longer than {distractor} by N letter(s)?
-""")]
-OF_WORDS = ['','Of the words {word1} and {word2}, ','From the words {word1} and {word2}, ']
+""")
+]
+OF_WORDS = ["", "Of the words {word1} and {word2}, ", "From the words {word1} and {word2}, "]
 
-def _shorter(ts): return [t.replace('more', '(less|fewer)').replace('longer', 'shorter') for t in ts]
-LETTERS = dict(more_letters=(LONGER, WRONG, WRONG_DIFF), less_letters=tuple(map(_shorter, (LONGER, WRONG, WRONG_DIFF))))
+
+def _shorter(ts):
+    return [t.replace("more", "(less|fewer)").replace("longer", "shorter") for t in ts]
+
+
+LETTERS = {
+    "more_letters": (LONGER, WRONG, WRONG_DIFF),
+    "less_letters": tuple(map(_shorter, (LONGER, WRONG, WRONG_DIFF))),
+}
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #e5c01103
-@scorer('more_letters','less_letters')
+@scorer("more_letters", "less_letters")
 def compare_letters(task, p, m, text, fix):
     "The word, in a sentence or not; a wrong word or number is a certain no"
-    a,d = m['answer'],m['distractor']
-    right,wrong,wrong_diff = LETTERS[task]
-    diff = count_pattern(abs(len(a)-len(d)) if fix else (len(a)-len(d))*(1 if task=='more_letters' else -1))
-    holes = dict(answer=word_hole(a, fix), distractor=word_hole(d, fix), word1=word_hole(m['word1'], fix),
-        word2=word_hole(m['word2'], fix), diff=Hole(diff))
-    if any(p.may_match(t, holes) and find(p, (t, holes), whole=True, fix=fix) for t in wrong): return NO
+    a, d = m["answer"], m["distractor"]
+    right, wrong, wrong_diff = LETTERS[task]
+    diff = count_pattern(
+        abs(len(a) - len(d)) if fix else (len(a) - len(d)) * (1 if task == "more_letters" else -1)
+    )
+    holes = {
+        "answer": word_hole(a, fix),
+        "distractor": word_hole(d, fix),
+        "word1": word_hole(m["word1"], fix),
+        "word2": word_hole(m["word2"], fix),
+        "diff": Hole(diff),
+    }
+    if any(p.may_match(t, holes) and find(p, (t, holes), whole=True, fix=fix) for t in wrong):
+        return NO
     for t in wrong_diff:
-        if p.may_match(t, holes) and (found := find(p, ('^'+t, holes), tidy=False, flags=re.I if fix
-                else 0)) and not _rx(diff).match(found['number']):
+        if (
+            p.may_match(t, holes)
+            and (found := find(p, ("^" + t, holes), tidy=False, flags=re.I if fix else 0))
+            and not _rx(diff).match(found["number"])
+        ):
             return NO
-    if v := simple(p, holes['answer'], fix=fix): return v
-    more,less,longer,shorter = ('more','(less|fewer)','longer','shorter') if task=='more_letters' else ('(less|fewer)',
-        'more','shorter','longer')
+    if v := simple(p, holes["answer"], fix=fix):
+        return v
+    more, less, longer, shorter = (
+        ("more", "(less|fewer)", "longer", "shorter")
+        if task == "more_letters"
+        else ("(less|fewer)", "more", "shorter", "longer")
+    )
     bases = [(t, holes) for t in right]
-    bases += derive(bases, more, less, 'answer', 'distractor', fix)
-    bases += derive(bases, longer, shorter, 'answer', 'distractor', fix)
-    return says(p, [*bases, *shared('answer', holes)], OF_WORDS, fix=fix)
+    bases += derive(bases, more, less, "answer", "distractor", fix)
+    bases += derive(bases, longer, shorter, "answer", "distractor", fix)
+    return says(p, [*bases, *shared("answer", holes)], OF_WORDS, fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #4ec8842e
 FIRST = lines("""
@@ -472,19 +729,37 @@ FIRST = lines("""
 {answer} (comes|is) before {distractor}
 {distractor} (comes|is) after {answer}
 """)
-IN_ORDER = ['',' alphabetically',' in an alphabetical order',' in alphabetical order',' in the dictionary']
+IN_ORDER = [
+    "",
+    " alphabetically",
+    " in an alphabetical order",
+    " in alphabetical order",
+    " in the dictionary",
+]
 
-@scorer('first_alphabetically')
+
+@scorer("first_alphabetically")
 def first_alphabetically(p, m, text, fix):
     "The word, or the order of the two"
-    words = re.findall(r'\b[a-z]+\b', p)
-    if len(words)==1 and words[0]!=m['answer']: return NO
-    holes = {k: word_hole(m[k], fix) for k in ('answer','distractor','word1','word2')}
-    does = Hole(holes['answer'].pattern+' does', holes['answer'].needs)
-    short = simple(p, holes['answer'], fix=fix) or simple(p, does, fix=fix)
-    return short or says(p, [*((t, holes) for t in FIRST), *shared('answer', holes)],
-        ['','Alphabetically, ','In an alphabetical order, ','In alphabetical order, ','Of the words {word1} and '
-            '{word2}, '], IN_ORDER, fix)
+    words = re.findall(r"\b[a-z]+\b", p)
+    if len(words) == 1 and words[0] != m["answer"]:
+        return NO
+    holes = {k: word_hole(m[k], fix) for k in ("answer", "distractor", "word1", "word2")}
+    does = Hole(holes["answer"].pattern + " does", holes["answer"].needs)
+    short = simple(p, holes["answer"], fix=fix) or simple(p, does, fix=fix)
+    return short or says(
+        p,
+        [*((t, holes) for t in FIRST), *shared("answer", holes)],
+        [
+            "",
+            "Alphabetically, ",
+            "In an alphabetical order, ",
+            "In alphabetical order, ",
+            "Of the words {word1} and {word2}, ",
+        ],
+        IN_ORDER,
+        fix,
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #d3ab53ae
 BIGGER = lines("""
@@ -494,19 +769,30 @@ BIGGER = lines("""
 The (bigger|larger) number is {answer}
 """)
 
-@scorer('bigger_number','smaller_number')
+
+@scorer("bigger_number", "smaller_number")
 def compare_numbers(task, p, m, text, fix):
     "The number, or how the two compare"
     words = set(p.words)
-    if len(words)==1 and words!={str(m['answer'])}: return NO
-    big,small = '(bigger|larger)','smaller'
-    if task=='smaller_number': big,small = small,big
-    holes = dict(answer=number_hole(m['answer']), distractor=number_hole(m['distractor']), n1=Hole(str(m['n1'])),
-        n2=Hole(str(m['n2'])))
-    bases = [(t.replace('(bigger|larger)', big), holes) for t in BIGGER]
-    bases += derive(bases, big, small, 'answer', 'distractor', True) # numbers hold no such text
-    return simple(p, holes['answer'], fix=fix) or says(p, [*bases, *shared('answer', holes)],
-        ['',*(f'{o} the numbers {{n1}} and {{n2}}, ' for o in ('Of','From','Between'))], fix=fix)
+    if len(words) == 1 and words != {str(m["answer"])}:
+        return NO
+    big, small = "(bigger|larger)", "smaller"
+    if task == "smaller_number":
+        big, small = small, big
+    holes = {
+        "answer": number_hole(m["answer"]),
+        "distractor": number_hole(m["distractor"]),
+        "n1": Hole(str(m["n1"])),
+        "n2": Hole(str(m["n2"])),
+    }
+    bases = [(t.replace("(bigger|larger)", big), holes) for t in BIGGER]
+    bases += derive(bases, big, small, "answer", "distractor", True)  # numbers hold no such text
+    return simple(p, holes["answer"], fix=fix) or says(
+        p,
+        [*bases, *shared("answer", holes)],
+        ["", *(f"{o} the numbers {{n1}} and {{n2}}, " for o in ("Of", "From", "Between"))],
+        fix=fix,
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #e00e682d
 RHYMES = lines(r"""
@@ -539,19 +825,23 @@ The homophone of {query} is {answer}
 """)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #b97a2eb8
-@scorer('rhyming_word','homophones')
+@scorer("rhyming_word", "homophones")
 def sound_alike(task, p, m, text, fix):
     "The word, or a sentence that is one of a list"
-    words = re.findall(r'\b[a-z]+\b', p)
-    if task=='homophones' and not p.has(m['answer']): return NO
-    if len(words)==1 and words[0]!=m['answer']: return NO
-    holes = {k: word_hole(m[k], fix) for k in ('answer','query','distractor')}
-    if v := simple(p, holes['answer'], fix=fix): return v
-    exact,extra = (RHYMES,NO_RHYMES) if task=='rhyming_word' else (SOUNDS,[])
+    words = re.findall(r"\b[a-z]+\b", p)
+    if task == "homophones" and not p.has(m["answer"]):
+        return NO
+    if len(words) == 1 and words[0] != m["answer"]:
+        return NO
+    holes = {k: word_hole(m[k], fix) for k in ("answer", "query", "distractor")}
+    if v := simple(p, holes["answer"], fix=fix):
+        return v
+    exact, extra = (RHYMES, NO_RHYMES) if task == "rhyming_word" else (SOUNDS, [])
     bases = [(t, holes) for t in exact]
-    bases += derive(bases, '', '', 'answer', 'query', True)
-    for t,h in [*bases, *((o, holes) for o in extra)]:
-        if p.may_match(t, h) and find(p, (t, h), whole=True, tidy=False, flags=re.I): return YES
+    bases += derive(bases, "", "", "answer", "query", True)
+    for t, h in [*bases, *((o, holes) for o in extra)]:
+        if p.may_match(t, h) and find(p, (t, h), whole=True, tidy=False, flags=re.I):
+            return YES
     return UNSURE
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #a1f0c33e
@@ -565,17 +855,25 @@ The letter that {word} (starts|begins) with is {answer}
 {word}: {answer}
 First letter: {answer}
 """)
-LAST_LETTER = [o.replace('first', 'last').replace('First', 'Last').replace('(starts|begins)',
-    'ends').replace('starting', 'final') for o in FIRST_LETTER]
+LAST_LETTER = [
+    o.replace("first", "last")
+    .replace("First", "Last")
+    .replace("(starts|begins)", "ends")
+    .replace("starting", "final")
+    for o in FIRST_LETTER
+]
 
-@scorer('first_letter','last_letter')
+
+@scorer("first_letter", "last_letter")
 def letter_of_word(task, p, m, text, fix):
     "The letter, or a sentence with it and the word"
-    if not p.has(m['answer']): return NO
-    holes = dict(answer=letter_hole(m['answer'], fix), word=word_hole(m['word'], fix))
-    bases = FIRST_LETTER if task=='first_letter' else LAST_LETTER
-    return simple(p, holes['answer'], fix=fix) or says(p, [*((t, holes) for t in bases), *shared('answer', holes)],
-        fix=fix)
+    if not p.has(m["answer"]):
+        return NO
+    holes = {"answer": letter_hole(m["answer"], fix), "word": word_hole(m["word"], fix)}
+    bases = FIRST_LETTER if task == "first_letter" else LAST_LETTER
+    return simple(p, holes["answer"], fix=fix) or says(
+        p, [*((t, holes) for t in bases), *shared("answer", holes)], fix=fix
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #b057f436
 WORD_AT_END = lines(r"""
@@ -615,325 +913,521 @@ The word that (immediately )?follows {answer} is {query}
 """)
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #d2a8a074
-_near = '(immediately |right )?'
-CONVERSE = dict(word_after=[(_near+'after', _near+'before'), ('succeeds', 'precedes'), ('follows', 'precedes')],
-    word_before=[(_near+'before', _near+'after'), ('precedes', '(succeeds|follows)')])
+_near = "(immediately |right )?"
+CONVERSE = {
+    "word_after": [
+        (_near + "after", _near + "before"),
+        ("succeeds", "precedes"),
+        ("follows", "precedes"),
+    ],
+    "word_before": [(_near + "before", _near + "after"), ("precedes", "(succeeds|follows)")],
+}
 
-@scorer('first_word','last_word','word_after','word_before')
+
+@scorer("first_word", "last_word", "word_after", "word_before")
 def word_of_sentence(task, p, m, text, fix):
     "The word, or a sentence about where it stands"
-    a,s = m['answer'].lower(),m['sentence'].lower()
-    if not p.has(a) or ('query' in m and re.sub(r'[^\w ]+', '', p)==s): return NO
-    holes = dict(answer=word_hole(a, fix), sentence=sentence_hole(s, fix))
-    if 'query' in m:
-        holes['query'] = word_hole(m['query'].lower(), fix)
-        bases = [(t, holes) for t in (AFTER if task=='word_after' else BEFORE)]
-        bases += [o for old,new in CONVERSE[task][:None if fix else 1] for o in derive(bases, old, new, 'answer',
-            'query', fix)]
+    a, s = m["answer"].lower(), m["sentence"].lower()
+    if not p.has(a) or ("query" in m and re.sub(r"[^\w ]+", "", p) == s):
+        return NO
+    holes = {"answer": word_hole(a, fix), "sentence": sentence_hole(s, fix)}
+    if "query" in m:
+        holes["query"] = word_hole(m["query"].lower(), fix)
+        bases = [(t, holes) for t in (AFTER if task == "word_after" else BEFORE)]
+        bases += [
+            o
+            for old, new in CONVERSE[task][: None if fix else 1]
+            for o in derive(bases, old, new, "answer", "query", fix)
+        ]
     else:
-        place,verb = ('first','begins') if task=='first_word' else ('last','ends')
-        bases = [(t.replace('PLACE', place).replace('VERB', verb).replace('First', place.title() if fix else 'First'),
-            holes) for t in WORD_AT_END]
-    return simple(p, holes['answer'], fix=fix) or says(p, [*bases, *shared('answer', holes)], ['','In {sentence} '],
-        ['',' (of|in) {sentence}'], fix)
+        place, verb = ("first", "begins") if task == "first_word" else ("last", "ends")
+        bases = [
+            (
+                t.replace("PLACE", place)
+                .replace("VERB", verb)
+                .replace("First", place.title() if fix else "First"),
+                holes,
+            )
+            for t in WORD_AT_END
+        ]
+    return simple(p, holes["answer"], fix=fix) or says(
+        p,
+        [*bases, *shared("answer", holes)],
+        ["", "In {sentence} "],
+        ["", " (of|in) {sentence}"],
+        fix,
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #94cc4d3f
-QUIRKS = dict(
-    lower_escapes=r"patterns are put in lower case, so \W, no letter, becomes \w, a letter",
-    unescaped="words of the data are read as regular expressions",
-    ungrouped="a pattern with alternatives is not put in brackets before the full stop is allowed",
-    empty="a prediction without letters or digits is an uncertain no on most tasks, and one without Latin ones a "
-        "certain yes",
-    last_word="last_word looks for 'First word'",
-    missing_comma="ends_with_letter has two patterns run together",
-    double_space="ends_with_word has a prefix with two spaces",
-    converse="word_after and word_before do not know that to precede is the opposite of to follow",
-    words_changed="more_letters and less_letters replace 'more' in the words compared, too",
-    wrong_difference="more_letters and less_letters overlook a wrong difference after 'the word'",
-    no_shared="word_not_containing does not know 'the answer is'",
-    rounding="accuracies are rounded before they are compared and averaged, and robustness before it is multiplied",
-    present_only="accuracy by order of the arguments leaves missing predictions out",
-)
+QUIRKS = {
+    "lower_escapes": r"patterns are put in lower case, so \W, no letter, becomes \w, a letter",
+    "unescaped": "words of the data are read as regular expressions",
+    "ungrouped": "a pattern with alternatives is not put in brackets before the full stop is allowed",
+    "empty": "a prediction without letters or digits is an uncertain no on most tasks, and one without Latin ones a "
+    "certain yes",
+    "last_word": "last_word looks for 'First word'",
+    "missing_comma": "ends_with_letter has two patterns run together",
+    "double_space": "ends_with_word has a prefix with two spaces",
+    "converse": "word_after and word_before do not know that to precede is the opposite of to follow",
+    "words_changed": "more_letters and less_letters replace 'more' in the words compared, too",
+    "wrong_difference": "more_letters and less_letters overlook a wrong difference after 'the word'",
+    "no_shared": "word_not_containing does not know 'the answer is'",
+    "rounding": "accuracies are rounded before they are compared and averaged, and robustness before it is multiplied",
+    "present_only": "accuracy by order of the arguments leaves missing predictions out",
+}
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #4a8dda59
-CORE = ['sentence_containing','sentence_not_containing','word_containing','word_not_containing','most_associated_word',
-    'least_associated_word','any_words_from_category',
-    'all_words_from_category','first_alphabetically','more_letters','less_letters','bigger_number','smaller_number',
-        'rhyming_word','homophones','word_after','word_before',
-    'starts_with_word','ends_with_word','starts_with_letter','ends_with_letter','first_word','last_word','first_letter',
-        'last_letter']
-SUBSETS = dict(
-    first_alphabetically=['far_first_letter','different_first_letter','consecutive_first_letter','same_first_letter'],
-    all_words_from_category=['0_distractors','1_distractors','2_distractors'],
-    any_words_from_category=['5_distractors','4_distractors','3_distractors'],
-    rhyming_word=['orthographically_similar','orthographically_different'],
-    more_letters=['length_diff_3plus','length_diff_1'],
-    less_letters=['length_diff_3plus','length_diff_1'])
-TASKS = [*CORE, *(f'{t}_{s}' for t,ss in SUBSETS.items() for s in ss)]
-ORDERED = ['more_letters','less_letters','first_alphabetically','rhyming_word','homophones','bigger_number',
-    'smaller_number']
+CORE = [
+    "sentence_containing",
+    "sentence_not_containing",
+    "word_containing",
+    "word_not_containing",
+    "most_associated_word",
+    "least_associated_word",
+    "any_words_from_category",
+    "all_words_from_category",
+    "first_alphabetically",
+    "more_letters",
+    "less_letters",
+    "bigger_number",
+    "smaller_number",
+    "rhyming_word",
+    "homophones",
+    "word_after",
+    "word_before",
+    "starts_with_word",
+    "ends_with_word",
+    "starts_with_letter",
+    "ends_with_letter",
+    "first_word",
+    "last_word",
+    "first_letter",
+    "last_letter",
+]
+SUBSETS = {
+    "first_alphabetically": [
+        "far_first_letter",
+        "different_first_letter",
+        "consecutive_first_letter",
+        "same_first_letter",
+    ],
+    "all_words_from_category": ["0_distractors", "1_distractors", "2_distractors"],
+    "any_words_from_category": ["5_distractors", "4_distractors", "3_distractors"],
+    "rhyming_word": ["orthographically_similar", "orthographically_different"],
+    "more_letters": ["length_diff_3plus", "length_diff_1"],
+    "less_letters": ["length_diff_3plus", "length_diff_1"],
+}
+TASKS = [*CORE, *(f"{t}_{s}" for t, ss in SUBSETS.items() for s in ss)]
+ORDERED = [
+    "more_letters",
+    "less_letters",
+    "first_alphabetically",
+    "rhyming_word",
+    "homophones",
+    "bigger_number",
+    "smaller_number",
+]
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #85937be4
-ADJACENT = dict(
-    by_definition=[('bigger_number','smaller_number'), ('more_letters','less_letters'), ('word_after','word_before'),
-        ('most_associated_word','least_associated_word'),
-        ('any_words_from_category','all_words_from_category')],
-    by_explicit_negation=[('sentence_containing','sentence_not_containing'), ('word_containing','word_not_containing')],
-    by_character_awareness=[('starts_with_word','starts_with_letter'), ('ends_with_word','ends_with_letter'),
-        ('sentence_containing','word_containing'),
-        ('sentence_not_containing','word_not_containing'), ('first_word','first_letter'), ('last_word','last_letter')],
-    by_first_vs_last=[('starts_with_word','ends_with_word'), ('starts_with_letter','ends_with_letter'),
-        ('first_word','last_word'), ('first_letter','last_letter')])
+ADJACENT = {
+    "by_definition": [
+        ("bigger_number", "smaller_number"),
+        ("more_letters", "less_letters"),
+        ("word_after", "word_before"),
+        ("most_associated_word", "least_associated_word"),
+        ("any_words_from_category", "all_words_from_category"),
+    ],
+    "by_explicit_negation": [
+        ("sentence_containing", "sentence_not_containing"),
+        ("word_containing", "word_not_containing"),
+    ],
+    "by_character_awareness": [
+        ("starts_with_word", "starts_with_letter"),
+        ("ends_with_word", "ends_with_letter"),
+        ("sentence_containing", "word_containing"),
+        ("sentence_not_containing", "word_not_containing"),
+        ("first_word", "first_letter"),
+        ("last_word", "last_letter"),
+    ],
+    "by_first_vs_last": [
+        ("starts_with_word", "ends_with_word"),
+        ("starts_with_letter", "ends_with_letter"),
+        ("first_word", "last_word"),
+        ("first_letter", "last_letter"),
+    ],
+}
 N_TEMPLATES = 3
 
+
 def core_task(
-    name:str, # Of a task or a subset
-)->str:
+    name: str,  # Of a task or a subset
+) -> str:
     "The task whose scorer a task uses"
-    found = [o for o in CORE if name==o or (o in SUBSETS and name.startswith(f'{o}_')
-        and name[len(o)+1:] in SUBSETS[o])]
-    if not found: raise TunaError(f"{name!r} is no LMentry task; there are {', '.join(TASKS)}")
+    found = [
+        o
+        for o in CORE
+        if name == o
+        or (o in SUBSETS and name.startswith(f"{o}_") and name[len(o) + 1 :] in SUBSETS[o])
+    ]
+    if not found:
+        raise TunaError(f"{name!r} is no LMentry task; there are {', '.join(TASKS)}")
     return found[0]
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #001fd9d5
-FIELDS = dict(word='sentence_containing sentence_not_containing starts_with_word ends_with_word first_letter '
-    'last_letter', letter='word_containing word_not_containing starts_with_letter ends_with_letter',
-    answer='most_associated_word least_associated_word first_alphabetically more_letters less_letters bigger_number '
-        'smaller_number rhyming_word homophones word_after word_before first_word last_word first_letter last_letter',
-    distractor='first_alphabetically more_letters less_letters bigger_number smaller_number rhyming_word homophones',
-        query='rhyming_word homophones word_after word_before',
-    word1='first_alphabetically more_letters less_letters', word2='first_alphabetically more_letters less_letters',
-        n1='bigger_number smaller_number', n2='bigger_number smaller_number',
-    sentence='first_word last_word word_after word_before',
-        num_distractors='any_words_from_category all_words_from_category', num_words='any_words_from_category',
-    category='any_words_from_category all_words_from_category most_associated_word least_associated_word',
-        distractors='most_associated_word least_associated_word',
-    answer_index=' '.join(['most_associated_word','least_associated_word',*ORDERED]))
+FIELDS = {
+    "word": "sentence_containing sentence_not_containing starts_with_word ends_with_word first_letter "
+    "last_letter",
+    "letter": "word_containing word_not_containing starts_with_letter ends_with_letter",
+    "answer": "most_associated_word least_associated_word first_alphabetically more_letters less_letters bigger_number "
+    "smaller_number rhyming_word homophones word_after word_before first_word last_word first_letter last_letter",
+    "distractor": "first_alphabetically more_letters less_letters bigger_number smaller_number rhyming_word homophones",
+    "query": "rhyming_word homophones word_after word_before",
+    "word1": "first_alphabetically more_letters less_letters",
+    "word2": "first_alphabetically more_letters less_letters",
+    "n1": "bigger_number smaller_number",
+    "n2": "bigger_number smaller_number",
+    "sentence": "first_word last_word word_after word_before",
+    "num_distractors": "any_words_from_category all_words_from_category",
+    "num_words": "any_words_from_category",
+    "category": "any_words_from_category all_words_from_category most_associated_word least_associated_word",
+    "distractors": "most_associated_word least_associated_word",
+    "answer_index": " ".join(["most_associated_word", "least_associated_word", *ORDERED]),
+}
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #7b3b15a8
 def load_task(
-    task, # Path of a task file, or what it holds
-    name:str='', # Its name, where it is not given by the file's settings
-)->dict: # `name`, `n` examples per template, `examples` by id
+    task,  # Path of a task file, or what it holds
+    name: str = "",  # Its name, where it is not given by the file's settings
+) -> dict:  # `name`, `n` examples per template, `examples` by id
     "Read and check an LMentry task"
-    where = str(task) if isinstance(task, (str,Path)) else f"task {name}".strip()
-    d = read_document(task) if isinstance(task, (str,Path)) else task
-    if not isinstance(d, dict) or not isinstance(d.get('settings'), dict) or not isinstance(d.get('examples'), dict):
+    where = str(task) if isinstance(task, (str, Path)) else f"task {name}".strip()
+    d = read_document(task) if isinstance(task, (str, Path)) else task
+    if (
+        not isinstance(d, dict)
+        or not isinstance(d.get("settings"), dict)
+        or not isinstance(d.get("examples"), dict)
+    ):
         raise TunaError(f"{where}: no LMentry task (needs settings and examples)")
-    name = d['settings'].get('name') or name or (Path(task).stem if isinstance(task, (str,Path)) else '')
-    n = d['settings'].get('num_examples_per_template')
-    if not isinstance(n, int) or n<1:
-        raise TunaError(f"{where}: settings.num_examples_per_template must be a whole number from 1, got {n!r}")
-    need = [k for k,ts in FIELDS.items() if core_task(name) in ts.split()]
-    for i,e in d['examples'].items():
-        m = e.get('metadata') if isinstance(e, dict) else None
-        if not isinstance(m, dict) or not isinstance(e.get('input'), str):
+    name = (
+        d["settings"].get("name")
+        or name
+        or (Path(task).stem if isinstance(task, (str, Path)) else "")
+    )
+    n = d["settings"].get("num_examples_per_template")
+    if not isinstance(n, int) or n < 1:
+        raise TunaError(
+            f"{where}: settings.num_examples_per_template must be a whole number from 1, got {n!r}"
+        )
+    need = [k for k, ts in FIELDS.items() if core_task(name) in ts.split()]
+    for i, e in d["examples"].items():
+        m = e.get("metadata") if isinstance(e, dict) else None
+        if not isinstance(m, dict) or not isinstance(e.get("input"), str):
             raise TunaError(f"{where}, example {i}: needs input and metadata")
-        if m.get('template_id') not in range(N_TEMPLATES):
-            raise TunaError(f"{where}, example {i}: metadata.template_id must be 0, 1 or 2, got "
-                f"{m.get('template_id')!r}")
+        if m.get("template_id") not in range(N_TEMPLATES):
+            raise TunaError(
+                f"{where}, example {i}: metadata.template_id must be 0, 1 or 2, got "
+                f"{m.get('template_id')!r}"
+            )
         for k in need:
-            if k not in m: raise TunaError(f"{where}, example {i}: metadata has no {k}")
-    return dict(name=name, n=n, examples=d['examples'])
+            if k not in m:
+                raise TunaError(f"{where}, example {i}: metadata has no {k}")
+    return {"name": name, "n": n, "examples": d["examples"]}
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #b440bb79
 def score_task(
-    task, # Path of a task file, or what it holds
-    preds:dict, # Text by example id
-    official:bool=True, # With the official code's oddities
-    truncate:bool=False, # Cut predictions at the first line break and full stop
-    skip:bool=True, # Leave out patterns that cannot match; False tries them all, with the same verdicts
-)->dict: # (score, certainty) of each prediction by id, 0 or 1 each
+    task,  # Path of a task file, or what it holds
+    preds: dict,  # Text by example id
+    official: bool = True,  # With the official code's oddities
+    truncate: bool = False,  # Cut predictions at the first line break and full stop
+    skip: bool = True,  # Leave out patterns that cannot match; False tries them all, with the same verdicts
+) -> dict:  # (score, certainty) of each prediction by id, 0 or 1 each
     "Score predictions for one LMentry task (§3.2)"
-    t = task if isinstance(task, dict) and 'n' in task else load_task(task)
-    f = SCORERS[core_task(t['name'])]
+    t = task if isinstance(task, dict) and "n" in task else load_task(task)
+    f = SCORERS[core_task(t["name"])]
     if not isinstance(preds, dict):
-        raise TunaError(f"{t['name']}: predictions must be a dict of texts by example id, got {type(preds).__name__}")
+        raise TunaError(
+            f"{t['name']}: predictions must be a dict of texts by example id, got {type(preds).__name__}"
+        )
     res = {}
-    for i,text in preds.items():
-        if isinstance(i, int) and str(i) in preds: raise TunaError(f"{t['name']}: example {i} has two predictions")
-        if (e := t['examples'].get(str(i))) is None:
+    for i, text in preds.items():
+        if isinstance(i, int) and str(i) in preds:
+            raise TunaError(f"{t['name']}: example {i} has two predictions")
+        if (e := t["examples"].get(str(i))) is None:
             raise TunaError(f"{t['name']}: there is no example {i!r} to predict")
         if not isinstance(text, str):
-            raise TunaError(f"{t['name']}, example {i}: a prediction must be a text, got {text!r:.40}")
+            raise TunaError(
+                f"{t['name']}, example {i}: a prediction must be a text, got {text!r:.40}"
+            )
         p = Prediction(read_prediction(text, truncate), skip)
-        res[i] = f(p, e['metadata'], e['input'], not official)
+        res[i] = f(p, e["metadata"], e["input"], not official)
     return res
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #5f63a1bd
 def _first(task, per_template):
     "The first examples of each template"
-    seen,n = [0]*N_TEMPLATES,min(per_template or task['n'], task['n'])
-    for i,e in task['examples'].items():
-        t = e['metadata']['template_id']
+    seen, n = [0] * N_TEMPLATES, min(per_template or task["n"], task["n"])
+    for i, e in task["examples"].items():
+        t = e["metadata"]["template_id"]
         seen[t] += 1
-        if seen[t]<=n: yield i,e
-    if min(seen)<n: raise TunaError(f"{task['name']}: a template has {min(seen)} examples, where {n} are needed")
+        if seen[t] <= n:
+            yield i, e
+    if min(seen) < n:
+        raise TunaError(
+            f"{task['name']}: a template has {min(seen)} examples, where {n} are needed"
+        )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #7656fbe8
 def count_verdicts(
-    task:dict, # From `load_task`
-    verdicts:dict, # (score, certainty) by id
-    per_template:int|None=None, # Only the first so many examples of each template
-)->tuple: # Counts (template, place of the answer, wrong/right/missing); of wrong and right, how many were certain
+    task: dict,  # From `load_task`
+    verdicts: dict,  # (score, certainty) by id
+    per_template: int | None = None,  # Only the first so many examples of each template
+) -> tuple:  # Counts (template, place of the answer, wrong/right/missing); of wrong and right, how many were certain
     "Count the verdicts on a task"
-    c,sure = np.zeros((N_TEMPLATES, 2, 3), int),np.zeros(2, int)
-    for i,e in _first(task, per_template):
-        t,place,v = e['metadata']['template_id'],int(e['metadata'].get('answer_index')==1),verdicts.get(i)
+    c, sure = np.zeros((N_TEMPLATES, 2, 3), int), np.zeros(2, int)
+    for i, e in _first(task, per_template):
+        t, place, v = (
+            e["metadata"]["template_id"],
+            int(e["metadata"].get("answer_index") == 1),
+            verdicts.get(i),
+        )
         c[t, place, 2 if v is None else v[0]] += 1
-        if v is not None and v[1]: sure[v[0]] += 1
-    return c,sure
+        if v is not None and v[1]:
+            sure[v[0]] += 1
+    return c, sure
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #d5f80eee
 def figures(
-    counts:dict, # From `count_verdicts`, by task
-    official:bool=True, # Round where the official code rounds, and count as it counts
-)->dict: # accuracy, robustness, score, aspects, and what they are made of, in percent
+    counts: dict,  # From `count_verdicts`, by task
+    official: bool = True,  # Round where the official code rounds, and count as it counts
+) -> dict:  # accuracy, robustness, score, aspects, and what they are made of, in percent
     "Accuracy, robustness and LMentry score (§3.2)"
     r = round if official else lambda x, digits: x
-    share = lambda ones, n, digits: r(100*(int(ones)/int(n)), digits) if ones else 0
-    rob = lambda *xs: 100-(max(xs)-min(xs))
-    mean = lambda xs: float(np.mean([*xs])) # NumPy adds in an order of its own, and the last digit depends on it
-    acc = {k: share(c[:,:,1].sum(), c.sum(), 2) for k,c in counts.items()}
-    by_template = {k: [share(o[:,1].sum(), o.sum(), 1) for o in c] for k,c in counts.items()}
-    def by_place(c): return [share(c[:,i,1].sum(), c[:,i,:2 if official else 3].sum(), 2) for i in (0,1)]
+    share = lambda ones, n, digits: r(100 * (int(ones) / int(n)), digits) if ones else 0
+    rob = lambda *xs: 100 - (max(xs) - min(xs))
+    mean = lambda xs: float(
+        np.mean([*xs])
+    )  # NumPy adds in an order of its own, and the last digit depends on it
+    acc = {k: share(c[:, :, 1].sum(), c.sum(), 2) for k, c in counts.items()}
+    by_template = {k: [share(o[:, 1].sum(), o.sum(), 1) for o in c] for k, c in counts.items()}
+
+    def by_place(c):
+        return [share(c[:, i, 1].sum(), c[:, i, : 2 if official else 3].sum(), 2) for i in (0, 1)]
+
     order = {k: rob(*by_place(counts[k])) for k in ORDERED}
-    content = {t: rob(*(acc[f'{t}_{s}'] for s in ss)) for t,ss in SUBSETS.items()}
+    content = {t: rob(*(acc[f"{t}_{s}"] for s in ss)) for t, ss in SUBSETS.items()}
     template = {k: rob(*by_template[k]) for k in CORE}
-    adjacent = {g: {pair: rob(*(acc[o] for o in pair)) for pair in pairs} for g,pairs in ADJACENT.items()}
-    aspects = dict(argument_order=mean(order.values()), argument_content=mean(content.values()),
-        template=mean(template.values()),
-        adjacent_tasks=mean([x for o in adjacent.values() for x in o.values()]))
-    accuracy,robustness = mean([acc[k] for k in CORE]),r(mean(aspects.values()), 1)
-    return dict(accuracy=accuracy, robustness=robustness, score=accuracy*robustness/100, aspects=aspects, tasks=acc,
-        templates=by_template, argument_order=order,
-        argument_content=content, template=template, adjacent_tasks=adjacent)
+    adjacent = {
+        g: {pair: rob(*(acc[o] for o in pair)) for pair in pairs} for g, pairs in ADJACENT.items()
+    }
+    aspects = {
+        "argument_order": mean(order.values()),
+        "argument_content": mean(content.values()),
+        "template": mean(template.values()),
+        "adjacent_tasks": mean([x for o in adjacent.values() for x in o.values()]),
+    }
+    accuracy, robustness = mean([acc[k] for k in CORE]), r(mean(aspects.values()), 1)
+    return {
+        "accuracy": accuracy,
+        "robustness": robustness,
+        "score": accuracy * robustness / 100,
+        "aspects": aspects,
+        "tasks": acc,
+        "templates": by_template,
+        "argument_order": order,
+        "argument_content": content,
+        "template": template,
+        "adjacent_tasks": adjacent,
+    }
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #b4fc4063
 log = logging.getLogger(__name__)
 
+
 def load_tasks(
-    data_dir, # Folder of the 41 task files
-)->dict: # From `load_task`, by name
+    data_dir,  # Folder of the 41 task files
+) -> dict:  # From `load_task`, by name
     "All LMentry tasks"
     d = Path(data_dir)
-    absent = [o for o in TASKS if not (d/f'{o}.json').is_file()]
+    absent = [o for o in TASKS if not (d / f"{o}.json").is_file()]
     if absent:
-        raise TunaError(f"{data_dir}: {len(absent)} of {len(TASKS)} LMentry task files are not there: "
-            f"{', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
-    tasks = {o: load_task(d/f'{o}.json') for o in TASKS}
-    for o,t in tasks.items():
-        if t['name']!=o: raise TunaError(f"{d/o}.json: settings.name is {t['name']}")
+        raise TunaError(
+            f"{data_dir}: {len(absent)} of {len(TASKS)} LMentry task files are not there: "
+            f"{', '.join(absent[:5])}{' …' if len(absent) > 5 else ''}"
+        )
+    tasks = {o: load_task(d / f"{o}.json") for o in TASKS}
+    for o, t in tasks.items():
+        if t["name"] != o:
+            raise TunaError(f"{d / o}.json: settings.name is {t['name']}")
     return tasks
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #0b6e1368
 def lmentry_score(
-    data_dir, # Folder of the 41 task files, or what `load_tasks` returned
-    preds_by_task:dict, # For each task, text by example id
-    per_template:int|None=None, # Only the first so many examples of each template
-    official:bool=True, # With the official code's oddities; False mends them and reports in `changed` what that changed
-    truncate:bool=False, # Cut predictions at the first line break and full stop
-)->dict: # accuracy, robustness, score in percent, aspects; `missing` predictions by task; `verdicts` and `counts`; more from `figures`
+    data_dir,  # Folder of the 41 task files, or what `load_tasks` returned
+    preds_by_task: dict,  # For each task, text by example id
+    per_template: int | None = None,  # Only the first so many examples of each template
+    official: bool = True,  # With the official code's oddities; False mends them and reports in `changed` what that changed
+    truncate: bool = False,  # Cut predictions at the first line break and full stop
+) -> dict:  # accuracy, robustness, score in percent, aspects; `missing` predictions by task; `verdicts` and `counts`; more from `figures`
     "LMentry score of a model's predictions (§3.2, Table 1)"
-    if per_template is not None and per_template<1:
+    if per_template is not None and per_template < 1:
         raise TunaError(f"per_template must be at least 1, got {per_template}")
     tasks = data_dir if isinstance(data_dir, dict) else load_tasks(data_dir)
-    odd,absent = [o for o in preds_by_task if o not in tasks],[o for o in TASKS if o not in preds_by_task]
-    if odd: raise TunaError(f"{odd[0]!r} is no LMentry task; there are {', '.join(TASKS)}")
+    odd, absent = (
+        [o for o in preds_by_task if o not in tasks],
+        [o for o in TASKS if o not in preds_by_task],
+    )
+    if odd:
+        raise TunaError(f"{odd[0]!r} is no LMentry task; there are {', '.join(TASKS)}")
     if absent:
-        raise TunaError(f"no predictions for {len(absent)} of {len(TASKS)} tasks: "
-            f"{', '.join(absent[:5])}{' …' if len(absent)>5 else ''}")
-    verdicts = {k: score_task(t, preds_by_task[k], official, truncate) for k,t in tasks.items()}
+        raise TunaError(
+            f"no predictions for {len(absent)} of {len(TASKS)} tasks: "
+            f"{', '.join(absent[:5])}{' …' if len(absent) > 5 else ''}"
+        )
+    verdicts = {k: score_task(t, preds_by_task[k], official, truncate) for k, t in tasks.items()}
     res = _summary(tasks, verdicts, per_template, official)
-    if res['missing']:
-        log.warning("LMentry: %d predictions are missing and count as wrong: %s", sum(res['missing'].values()),
-            ', '.join(f'{k} {n}' for k,n in res['missing'].items()))
+    if res["missing"]:
+        log.warning(
+            "LMentry: %d predictions are missing and count as wrong: %s",
+            sum(res["missing"].values()),
+            ", ".join(f"{k} {n}" for k, n in res["missing"].items()),
+        )
     if not official:
-        were = {k: score_task(t, preds_by_task[k], True, truncate) for k,t in tasks.items()}
-        res['changed'] = _changes(_summary(tasks, were, per_template, True), were, res, verdicts)
-    return dict(res, verdicts=verdicts, official=official, truncate=truncate, per_template=per_template)
+        were = {k: score_task(t, preds_by_task[k], True, truncate) for k, t in tasks.items()}
+        res["changed"] = _changes(_summary(tasks, were, per_template, True), were, res, verdicts)
+    return dict(
+        res, verdicts=verdicts, official=official, truncate=truncate, per_template=per_template
+    )
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #bad7a1f3
 def _summary(tasks, verdicts, per_template, official):
-    both = {k: count_verdicts(t, {str(i): v for i,v in verdicts[k].items()}, per_template) for k,t in tasks.items()}
-    counts = {k: c for k,(c,_) in both.items()}
-    return dict(figures(counts, official), counts=counts, certain={k: s.tolist() for k,(_,s) in both.items()},
-        missing={k: int(c[:,:,2].sum()) for k,c in counts.items() if c[:,:,2].any()})
+    both = {
+        k: count_verdicts(t, {str(i): v for i, v in verdicts[k].items()}, per_template)
+        for k, t in tasks.items()
+    }
+    counts = {k: c for k, (c, _) in both.items()}
+    return dict(
+        figures(counts, official),
+        counts=counts,
+        certain={k: s.tolist() for k, (_, s) in both.items()},
+        missing={k: int(c[:, :, 2].sum()) for k, c in counts.items() if c[:, :, 2].any()},
+    )
+
 
 def _changes(were, old, res, new):
     "What mending the oddities changed: figures before and after, verdicts before and after, and the list of oddities"
-    rows = {k: {i: (old[k][i], v) for i,v in vs.items() if old[k][i]!=v} for k,vs in new.items()}
-    return dict(figures={k: (were[k], res[k]) for k in ('accuracy','robustness','score')},
-        verdicts={k: o for k,o in rows.items() if o}, quirks=QUIRKS)
+    rows = {
+        k: {i: (old[k][i], v) for i, v in vs.items() if old[k][i] != v} for k, vs in new.items()
+    }
+    return {
+        "figures": {k: (were[k], res[k]) for k in ("accuracy", "robustness", "score")},
+        "verdicts": {k: o for k, o in rows.items() if o},
+        "quirks": QUIRKS,
+    }
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #8f0c206a
 def score_intervals(
-    counts:dict, # From `lmentry_score`
-    official:bool=True, # As there
-    n:int=500, # Resamples
-    level:float=0.95, # Probability mass between the ends
-    seed:int=0, # Of the resampling
-)->dict: # (lower, upper) of accuracy, robustness and score
+    counts: dict,  # From `lmentry_score`
+    official: bool = True,  # As there
+    n: int = 500,  # Resamples
+    level: float = 0.95,  # Probability mass between the ends
+    seed: int = 0,  # Of the resampling
+) -> dict:  # (lower, upper) of accuracy, robustness and score
     "Percentile intervals by bootstrap over examples"
     rng = np.random.default_rng(seed)
-    drawn = {k: np.stack([rng.multinomial(o.sum(), o.ravel()/o.sum(), size=n).reshape(n, *o.shape) for o in c], 1)
-        for k,c in counts.items()}
-    rows = [figures({k: c[i] for k,c in drawn.items()}, official) for i in range(n)]
-    ends = np.quantile([[r[k] for k in ('accuracy','robustness','score')] for r in rows], [(1-level)/2, (1+level)/2],
-        axis=0)
-    return {k: tuple(map(float, o)) for k,o in zip(('accuracy','robustness','score'), ends.T)}
+    drawn = {
+        k: np.stack(
+            [rng.multinomial(o.sum(), o.ravel() / o.sum(), size=n).reshape(n, *o.shape) for o in c],
+            1,
+        )
+        for k, c in counts.items()
+    }
+    rows = [figures({k: c[i] for k, c in drawn.items()}, official) for i in range(n)]
+    ends = np.quantile(
+        [[r[k] for k in ("accuracy", "robustness", "score")] for r in rows],
+        [(1 - level) / 2, (1 + level) / 2],
+        axis=0,
+    )
+    return {k: tuple(map(float, o)) for k, o in zip(("accuracy", "robustness", "score"), ends.T)}
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #3045616a
 def load_predictions(
-    path, # A file of JSON lines with task, id and prediction, or a folder with a file per task: TASK.jsonl, or TASK.json in the official layout
-)->dict: # For each task, text by example id
+    path,  # A file of JSON lines with task, id and prediction, or a folder with a file per task: TASK.jsonl, or TASK.json in the official layout
+) -> dict:  # For each task, text by example id
     "Read LMentry predictions"
     p = Path(path)
-    if not p.is_dir(): return _by_task(p, read_json(p))
-    files = sorted([*p.glob('*.jsonl'), *p.glob('*.json')])
-    if not files: raise TunaError(f"{path}: no predictions in this folder")
+    if not p.is_dir():
+        return _by_task(p, read_json(p))
+    files = sorted([*p.glob("*.jsonl"), *p.glob("*.json")])
+    if not files:
+        raise TunaError(f"{path}: no predictions in this folder")
     res = {}
     for f in files:
-        if f.stem in res: raise TunaError(f"{f}: {f.stem} has two files")
-        res[f.stem] = _by_task(f, read_json(f), f.stem)[f.stem] if f.suffix=='.jsonl' else _official(f)
+        if f.stem in res:
+            raise TunaError(f"{f}: {f.stem} has two files")
+        res[f.stem] = (
+            _by_task(f, read_json(f), f.stem)[f.stem] if f.suffix == ".jsonl" else _official(f)
+        )
     return res
+
 
 def _official(f):
     d = read_document(f)
-    if not isinstance(d, dict) or not all(isinstance(o, dict) and 'prediction' in o for o in d.values()):
-        raise TunaError(f"{f}: not in the official layout (an object by id with a prediction in each entry)")
-    return {i: o['prediction'] for i,o in d.items()}
+    if not isinstance(d, dict) or not all(
+        isinstance(o, dict) and "prediction" in o for o in d.values()
+    ):
+        raise TunaError(
+            f"{f}: not in the official layout (an object by id with a prediction in each entry)"
+        )
+    return {i: o["prediction"] for i, o in d.items()}
+
 
 def _by_task(path, rows, task=None):
     res = {task: {}} if task else {}
-    for n,r in enumerate(rows, 1):
-        bad = [k for k in ('id','prediction',*([] if task else ['task'])) if k not in r]
-        if bad: raise TunaError(f"{path}, record {n}: no {bad[0]}")
-        o = res.setdefault(task or r['task'], {})
-        if str(r['id']) in o: raise TunaError(f"{path}, record {n}: id {r['id']!r} occurs twice in {task or r['task']}")
-        o[str(r['id'])] = r['prediction']
+    for n, r in enumerate(rows, 1):
+        bad = [k for k in ("id", "prediction", *([] if task else ["task"])) if k not in r]
+        if bad:
+            raise TunaError(f"{path}, record {n}: no {bad[0]}")
+        o = res.setdefault(task or r["task"], {})
+        if str(r["id"]) in o:
+            raise TunaError(
+                f"{path}, record {n}: id {r['id']!r} occurs twice in {task or r['task']}"
+            )
+        o[str(r["id"])] = r["prediction"]
     return res
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #3a629497
 class LMentry:
     "All questions of LMentry"
+
     max_new_tokens = 50
-    def __init__(self,
-        data_dir, # Folder of the 41 task files
-        per_template:int|None=None, # Only the first so many examples of each template
-        template:str='alpaca', # For `format_prompt`: "alpaca" or "none"
-        official:bool=True, # With the official code's oddities
-        truncate:bool=False, # Cut predictions at the first line break and full stop
+
+    def __init__(
+        self,
+        data_dir,  # Folder of the 41 task files
+        per_template: int | None = None,  # Only the first so many examples of each template
+        template: str = "alpaca",  # For `format_prompt`: "alpaca" or "none"
+        official: bool = True,  # With the official code's oddities
+        truncate: bool = False,  # Cut predictions at the first line break and full stop
     ):
-        if template not in ('alpaca','none'): raise TunaError(f"template must be alpaca or none, got {template!r}")
-        self.name = f"lmentry{'' if template=='alpaca' else '_plain'}"
-        self.tasks,self.template,self.args = load_tasks(data_dir),template,dict(per_template=per_template,
-            official=official, truncate=truncate)
-        self.rows = [(k, i, e['input']) for k,t in self.tasks.items() for i,e in _first(t, per_template)]
-        self.groups,self.ids = [k for k,_,_ in self.rows],[f'{k}/{i}' for k,i,_ in self.rows]
-    def prompts(self): return [format_prompt(o, template=self.template) for _,_,o in self.rows]
+        if template not in ("alpaca", "none"):
+            raise TunaError(f"template must be alpaca or none, got {template!r}")
+        self.name = f"lmentry{'' if template == 'alpaca' else '_plain'}"
+        self.tasks, self.template, self.args = (
+            load_tasks(data_dir),
+            template,
+            {"per_template": per_template, "official": official, "truncate": truncate},
+        )
+        self.rows = [
+            (k, i, e["input"]) for k, t in self.tasks.items() for i, e in _first(t, per_template)
+        ]
+        self.groups, self.ids = [k for k, _, _ in self.rows], [f"{k}/{i}" for k, i, _ in self.rows]
+
+    def prompts(self):
+        return [format_prompt(o, template=self.template) for _, _, o in self.rows]
+
     def score(self, responses):
         "As `lmentry_score`"
         preds = {k: {} for k in TASKS}
-        for (k,i,_),r in zip(self.rows, responses, strict=True): preds[k][i] = r
+        for (k, i, _), r in zip(self.rows, responses, strict=True):
+            preds[k][i] = r
         return lmentry_score(self.tasks, preds, **self.args)

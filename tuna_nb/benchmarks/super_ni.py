@@ -8,262 +8,401 @@ __all__ = ['METRICS', 'log', 'BY_CATEGORY', 'normalise', 'score_answer', 'catego
            'load_predictions', 'bert_score']
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #88d9948d
-import logging,string
+import logging
+import string
 from collections import Counter
 from pathlib import Path
 
 from ..data import format_prompt
-from ..utils.core import TunaError,_read_text,read_document,read_json
-from ..judge.rouge import lcs_f,rouge_tokens
+from ..judge.rouge import lcs_f, rouge_tokens
+from ..utils.core import TunaError, _read_text, read_document, read_json
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #97f56fdc
-METRICS = 'exact_match','rouge1','rougeL'
+METRICS = "exact_match", "rouge1", "rougeL"
+
 
 def normalise(
-    s:str, # An answer
-)->str:
+    s: str,  # An answer
+) -> str:
     "Lower case, no punctuation, single spaces"
-    return ' '.join(s.lower().translate(str.maketrans('', '', string.punctuation)).split())
+    return " ".join(s.lower().translate(str.maketrans("", "", string.punctuation)).split())
+
 
 def _rouge1(a, b):
-    both = sum((Counter(a)&Counter(b)).values())
-    if not both: return 0.
-    p,r = both/len(a),both/len(b)
-    return 2*p*r/(p+r)
+    both = sum((Counter(a) & Counter(b)).values())
+    if not both:
+        return 0.0
+    p, r = both / len(a), both / len(b)
+    return 2 * p * r / (p + r)
+
 
 def score_answer(
-    answer:str, # What a model said
-    references:list[str], # Right answers
-)->dict: # exact_match, rouge1 and rougeL, each from 0 to 1
+    answer: str,  # What a model said
+    references: list[str],  # Right answers
+) -> dict:  # exact_match, rouge1 and rougeL, each from 0 to 1
     "Scores of one answer, each against its best reference"
-    words,refs = rouge_tokens(answer, True),[rouge_tokens(r, True) for r in references]
-    return dict(exact_match=float(any(normalise(answer)==normalise(r) for r in references)),
-        rouge1=max(_rouge1(words, r) for r in refs), rougeL=max(lcs_f(words, r) for r in refs))
+    words, refs = rouge_tokens(answer, True), [rouge_tokens(r, True) for r in references]
+    return {
+        "exact_match": float(any(normalise(answer) == normalise(r) for r in references)),
+        "rouge1": max(_rouge1(words, r) for r in refs),
+        "rougeL": max(lcs_f(words, r) for r in refs),
+    }
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #cc61e6df
 log = logging.getLogger(__name__)
 
-def _mean(rows): return {k: round(100*sum(r[k] for r in rows)/len(rows), 4) for k in METRICS}
+
+def _mean(rows):
+    return {k: round(100 * sum(r[k] for r in rows) / len(rows), 4) for k in METRICS}
+
 
 def _grouped(rows, keys):
     groups = {}
-    for r,k in zip(rows, keys, strict=True): groups.setdefault(k, []).append(r)
-    return {k: _mean(rs) for k,rs in groups.items()}
+    for r, k in zip(rows, keys, strict=True):
+        groups.setdefault(k, []).append(r)
+    return {k: _mean(rs) for k, rs in groups.items()}
+
 
 def category_key(
-    name:str, # As in the task files
-)->str:
+    name: str,  # As in the task files
+) -> str:
     "A category as the official scores name it"
-    return '_'.join(name.lower().split())
+    return "_".join(name.lower().split())
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #7131408d
 def score(
-    preds:dict, # Text by instance id
-    refs, # References in the leaderboard's format, as a file or a list of records, or records from `load_instances`
-)->dict: # rougeL, exact_match, rouge1 in percent; the same in per_task and per_category; n, missing ids, and `instances` with each one's scores
+    preds: dict,  # Text by instance id
+    refs,  # References in the leaderboard's format, as a file or a list of records, or records from `load_instances`
+) -> dict:  # rougeL, exact_match, rouge1 in percent; the same in per_task and per_category; n, missing ids, and `instances` with each one's scores
     "Super-NI scores (§3.2, Table 1)"
     refs = load_references(refs)
-    ids = [r['id'] for r in refs]
+    ids = [r["id"] for r in refs]
     known = set(ids)
-    if not preds: raise TunaError("there are no predictions to score")
+    if not preds:
+        raise TunaError("there are no predictions to score")
     odd = [i for i in preds if i not in known]
     if odd:
-        raise TunaError(f"{len(odd)} predictions are for no instance of the references: "
-            f"{', '.join(map(str, odd[:3]))}{' …' if len(odd)>3 else ''}")
-    for i,p in preds.items():
-        if not isinstance(p, str): raise TunaError(f"prediction {i}: expected text, got {p!r:.40}")
+        raise TunaError(
+            f"{len(odd)} predictions are for no instance of the references: "
+            f"{', '.join(map(str, odd[:3]))}{' …' if len(odd) > 3 else ''}"
+        )
+    for i, p in preds.items():
+        if not isinstance(p, str):
+            raise TunaError(f"prediction {i}: expected text, got {p!r:.40}")
     missing = [i for i in ids if i not in preds]
     if missing:
-        log.warning("Super-NI: %d of %d predictions are missing and count as empty: %s …", len(missing), len(ids),
-            missing[0])
-    rows = [score_answer(preds.get(r['id'], ''), r['references']) for r in refs]
-    return dict(_mean(rows), n=len(ids), missing=missing, per_task=_grouped(rows, [r['task_id'] for r in refs]),
-        per_category=_grouped(rows, [category_key(r['task_category']) for r in refs]), instances=dict(zip(ids, rows)))
+        log.warning(
+            "Super-NI: %d of %d predictions are missing and count as empty: %s …",
+            len(missing),
+            len(ids),
+            missing[0],
+        )
+    rows = [score_answer(preds.get(r["id"], ""), r["references"]) for r in refs]
+    return dict(
+        _mean(rows),
+        n=len(ids),
+        missing=missing,
+        per_task=_grouped(rows, [r["task_id"] for r in refs]),
+        per_category=_grouped(rows, [category_key(r["task_category"]) for r in refs]),
+        instances=dict(zip(ids, rows)),
+    )
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #dc24bb31
 def load_references(
-    refs, # A file of JSON lines, or a list of records
-)->list[dict]: # With id, references, task_id, task_category
+    refs,  # A file of JSON lines, or a list of records
+) -> list[dict]:  # With id, references, task_id, task_category
     "Read and check references"
-    where,rows = (refs,read_json(refs)) if isinstance(refs, (str,Path)) else ('references',list(refs))
+    where, rows = (
+        (refs, read_json(refs)) if isinstance(refs, (str, Path)) else ("references", list(refs))
+    )
     seen = {}
-    for n,r in enumerate(rows, 1):
-        if not isinstance(r, dict): raise TunaError(f"{where}, record {n}: expected an object, got {type(r).__name__}")
-        for k in ('id','references','task_id','task_category'):
-            if k not in r: raise TunaError(f"{where}, record {n}: no {k}")
-            if k!='references' and not isinstance(r[k], str):
+    for n, r in enumerate(rows, 1):
+        if not isinstance(r, dict):
+            raise TunaError(f"{where}, record {n}: expected an object, got {type(r).__name__}")
+        for k in ("id", "references", "task_id", "task_category"):
+            if k not in r:
+                raise TunaError(f"{where}, record {n}: no {k}")
+            if k != "references" and not isinstance(r[k], str):
                 raise TunaError(f"{where}, record {n}: {k} should be text, got {str(r[k])[:40]!r}")
-        if not isinstance(r['references'], list) or not r['references'] or not all(isinstance(o, str)
-                for o in r['references']):
+        if (
+            not isinstance(r["references"], list)
+            or not r["references"]
+            or not all(isinstance(o, str) for o in r["references"])
+        ):
             raise TunaError(f"{where}, record {n} ({r['id']}): references must be a list of texts")
-        if r['id'] in seen: raise TunaError(f"{where}, record {n}: id {r['id']} occurs in record {seen[r['id']]} too")
-        seen[r['id']] = n
-    if not rows: raise TunaError(f"{where}: no references")
+        if r["id"] in seen:
+            raise TunaError(
+                f"{where}, record {n}: id {r['id']} occurs in record {seen[r['id']]} too"
+            )
+        seen[r["id"]] = n
+    if not rows:
+        raise TunaError(f"{where}: no references")
     return rows
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #1c2145f0
-BY_CATEGORY = {**dict.fromkeys(['textual_entailment','cause_effect_classification','coreference_resolution',
-    'dialogue_act_recognition','answerability_classification','word_analogy'], 'exact_match'),
-    **dict.fromkeys(['overlap_extraction','keyword_tagging','question_rewriting','title_generation','data_to_text',
-        'grammar_error_correction'], 'rougeL')}
+BY_CATEGORY = {
+    **dict.fromkeys(
+        [
+            "textual_entailment",
+            "cause_effect_classification",
+            "coreference_resolution",
+            "dialogue_act_recognition",
+            "answerability_classification",
+            "word_analogy",
+        ],
+        "exact_match",
+    ),
+    **dict.fromkeys(
+        [
+            "overlap_extraction",
+            "keyword_tagging",
+            "question_rewriting",
+            "title_generation",
+            "data_to_text",
+            "grammar_error_correction",
+        ],
+        "rougeL",
+    ),
+}
+
 
 def category_scores(
-    res:dict, # From `score`
-)->dict: # (metric, percent) by category
+    res: dict,  # From `score`
+) -> dict:  # (metric, percent) by category
     "Each category in the metric that the benchmark's authors report it in"
-    return {k: (BY_CATEGORY.get(k, 'rougeL'), v[BY_CATEGORY.get(k, 'rougeL')]) for k,v in res['per_category'].items()}
+    return {
+        k: (BY_CATEGORY.get(k, "rougeL"), v[BY_CATEGORY.get(k, "rougeL")])
+        for k, v in res["per_category"].items()
+    }
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #9b09a863
 def test_task_names(
-    data_dir, # The public repository's folder, or one with test_tasks.txt
-)->list[str]:
+    data_dir,  # The public repository's folder, or one with test_tasks.txt
+) -> list[str]:
     "The names of the test tasks"
-    for o in ('splits/default/test_tasks.txt','test_tasks.txt'):
-        if (p := Path(data_dir)/o).exists(): return [l.strip() for l in _read_text(p).splitlines() if l.strip()]
-    raise TunaError(f"{data_dir}: neither splits/default/test_tasks.txt nor test_tasks.txt is there")
+    for o in ("splits/default/test_tasks.txt", "test_tasks.txt"):
+        if (p := Path(data_dir) / o).exists():
+            return [l.strip() for l in _read_text(p).splitlines() if l.strip()]
+    raise TunaError(
+        f"{data_dir}: neither splits/default/test_tasks.txt nor test_tasks.txt is there"
+    )
+
 
 def load_instances(
-    data_dir, # Folder with the list of test tasks and a folder `tasks` of task files
-    tasks=None, # Names of some of the test tasks; None for all
-    per_task:int=100, # Instances of each, from the first
-)->list[dict]: # id, input, references, task_id, task_category, definition, examples
+    data_dir,  # Folder with the list of test tasks and a folder `tasks` of task files
+    tasks=None,  # Names of some of the test tasks; None for all
+    per_task: int = 100,  # Instances of each, from the first
+) -> list[dict]:  # id, input, references, task_id, task_category, definition, examples
     "Instances of the test tasks"
     names = test_task_names(data_dir)
     odd = [o for o in tasks or [] if o not in names]
-    if odd: raise TunaError(f"{odd[0]} is none of the {len(names)} test tasks in {data_dir}")
+    if odd:
+        raise TunaError(f"{odd[0]} is none of the {len(names)} test tasks in {data_dir}")
     chosen = [*(tasks or names)]
-    absent = [o for o in chosen if not (Path(data_dir)/'tasks'/f'{o}.json').is_file()]
+    absent = [o for o in chosen if not (Path(data_dir) / "tasks" / f"{o}.json").is_file()]
     if absent:
-        raise TunaError(f"{data_dir}: {len(absent)} of {len(chosen)} task files are not in tasks/: "
-            f"{', '.join(absent[:3])}{' …' if len(absent)>3 else ''}")
-    rows = [r for o in chosen for r in _task_instances(Path(data_dir)/'tasks'/f'{o}.json', o, per_task)]
+        raise TunaError(
+            f"{data_dir}: {len(absent)} of {len(chosen)} task files are not in tasks/: "
+            f"{', '.join(absent[:3])}{' …' if len(absent) > 3 else ''}"
+        )
+    rows = [
+        r
+        for o in chosen
+        for r in _task_instances(Path(data_dir) / "tasks" / f"{o}.json", o, per_task)
+    ]
     load_references(rows)
     return rows
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #ae5152cf
 def _task_instances(path, name, per_task):
     t = read_document(path)
-    for k in ('Categories','Definition','Positive Examples','Instances'):
-        if not isinstance(t, dict) or not t.get(k) and k!='Positive Examples' or k not in t:
+    for k in ("Categories", "Definition", "Positive Examples", "Instances"):
+        if not isinstance(t, dict) or not t.get(k) and k != "Positive Examples" or k not in t:
             raise TunaError(f"{path}: no {k}")
     first = lambda o: o if isinstance(o, str) else o[0]
-    definition,category = first(t['Definition']),first(t['Categories'])
-    examples = [_fields(e, f"{path}, positive example {n}", 'input', 'output')
-        for n,e in enumerate(t['Positive Examples'], 1)]
+    definition, category = first(t["Definition"]), first(t["Categories"])
+    examples = [
+        _fields(e, f"{path}, positive example {n}", "input", "output")
+        for n, e in enumerate(t["Positive Examples"], 1)
+    ]
     rows = []
-    for n,e in enumerate(t['Instances'][:per_task], 1):
-        o = _fields(e, f"{path}, instance {n}", 'id', 'input')
-        outs = [e['output']] if isinstance(e.get('output'), str) else e.get('output')
-        rows.append(dict(o, references=outs, task_id=name, task_category=category, definition=definition,
-            examples=examples))
+    for n, e in enumerate(t["Instances"][:per_task], 1):
+        o = _fields(e, f"{path}, instance {n}", "id", "input")
+        outs = [e["output"]] if isinstance(e.get("output"), str) else e.get("output")
+        rows.append(
+            dict(
+                o,
+                references=outs,
+                task_id=name,
+                task_category=category,
+                definition=definition,
+                examples=examples,
+            )
+        )
     return rows
+
 
 def _fields(e, where, *keys):
     for k in keys:
-        if not isinstance(e, dict) or not isinstance(e.get(k), str): raise TunaError(f"{where}: {k} is no text")
+        if not isinstance(e, dict) or not isinstance(e.get(k), str):
+            raise TunaError(f"{where}: {k} is no text")
     return {k: e[k] for k in keys}
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #b1e32a64
-def _stopped(s): return s if s[-1] in string.punctuation else s+'.'
+def _stopped(s):
+    return s if s[-1] in string.punctuation else s + "."
+
 
 def _parts(r, shots):
     "Definition, examples, instance"
-    examples = [_stopped(_stopped(f" Positive Example {n} -\nInput: {e['input'].strip()}")
-        +f"\n Output: {e['output'].strip()}")+'\n\n' for n,e in enumerate(r['examples'][:shots], 1)]
-    return (_stopped(f"Definition: {r['definition'].strip()}")
-        +'\n\n',examples,_stopped(f"Now complete the following example -\nInput: {r['input'].strip()}")+'\nOutput: ')
+    examples = [
+        _stopped(
+            _stopped(f" Positive Example {n} -\nInput: {e['input'].strip()}")
+            + f"\n Output: {e['output'].strip()}"
+        )
+        + "\n\n"
+        for n, e in enumerate(r["examples"][:shots], 1)
+    ]
+    return (
+        _stopped(f"Definition: {r['definition'].strip()}") + "\n\n",
+        examples,
+        _stopped(f"Now complete the following example -\nInput: {r['input'].strip()}")
+        + "\nOutput: ",
+    )
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #5b4b0010
 # no warning that it is too long for the model: it is to be cut
-def _length(s, tokenizer): return len(tokenizer(s, verbose=False).input_ids)
+def _length(s, tokenizer):
+    return len(tokenizer(s, verbose=False).input_ids)
+
 
 def cut_to(
-    s:str, # A text
-    n:int, # Tokens to keep, special ones included
-    tokenizer, # Of transformers
-)->str: # Its beginning
+    s: str,  # A text
+    n: int,  # Tokens to keep, special ones included
+    tokenizer,  # Of transformers
+) -> str:  # Its beginning
     "Cut a text at its end to a number of tokens"
-    if _length(s, tokenizer)<=n: return s
-    kept = n-_length('', tokenizer)
-    if not tokenizer.is_fast: return tokenizer.decode(tokenizer(s, add_special_tokens=False).input_ids[:kept])
-    return s[:tokenizer(s, add_special_tokens=False, return_offsets_mapping=True).offset_mapping[kept-1][1]]
+    if _length(s, tokenizer) <= n:
+        return s
+    kept = n - _length("", tokenizer)
+    if not tokenizer.is_fast:
+        return tokenizer.decode(tokenizer(s, add_special_tokens=False).input_ids[:kept])
+    return s[
+        : tokenizer(s, add_special_tokens=False, return_offsets_mapping=True).offset_mapping[
+            kept - 1
+        ][1]
+    ]
+
 
 def instance_prompt(
-    r:dict, # From `load_instances`
-    shots:int=0, # Examples at most
-    tokenizer=None, # Counts tokens; None for no limit
-    max_source:int=1024, # Longest prompt in tokens
-    template='none', # For `format_prompt`: "alpaca" puts the whole as an instruction into Alpaca's template
-)->str:
+    r: dict,  # From `load_instances`
+    shots: int = 0,  # Examples at most
+    tokenizer=None,  # Counts tokens; None for no limit
+    max_source: int = 1024,  # Longest prompt in tokens
+    template="none",  # For `format_prompt`: "alpaca" puts the whole as an instruction into Alpaca's template
+) -> str:
     "What a model is asked (§3.2)"
-    head,examples,end = _parts(r, shots)
+    head, examples, end = _parts(r, shots)
     taken = []
     for e in examples:
-        if tokenizer and _length(head+' '.join(taken)+e+end, tokenizer)>max_source: break
+        if tokenizer and _length(head + " ".join(taken) + e + end, tokenizer) > max_source:
+            break
         taken.append(e)
-    text = head+''.join(taken)+end
-    return format_prompt(cut_to(text, max_source, tokenizer) if tokenizer else text, template=template)
+    text = head + "".join(taken) + end
+    return format_prompt(
+        cut_to(text, max_source, tokenizer) if tokenizer else text, template=template
+    )
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #a46a907a
 class SuperNI:
     "Super-NI with a number of examples in the prompt"
+
     max_new_tokens = 128
-    def __init__(self,
-        instances:list[dict], # From `load_instances`
-        shots:int=0, # Examples in the prompt
-        template:str='alpaca', # "alpaca" or "none"
-        tokenizer=None, # Counts a prompt's tokens; None for no limit
-        max_source:int=1024, # Longest text in tokens, without the template
+
+    def __init__(
+        self,
+        instances: list[dict],  # From `load_instances`
+        shots: int = 0,  # Examples in the prompt
+        template: str = "alpaca",  # "alpaca" or "none"
+        tokenizer=None,  # Counts a prompt's tokens; None for no limit
+        max_source: int = 1024,  # Longest text in tokens, without the template
     ):
-        if template not in ('alpaca','none'): raise TunaError(f"template must be alpaca or none, got {template!r}")
-        self.instances,self.shots,self.template = instances,shots,template
-        self.tokenizer,self.max_source = tokenizer,max_source
-        self.name = f"super_ni_{shots}shot{'' if template=='alpaca' else '_plain'}"
-        self.ids,self.groups = [r['id'] for r in instances],[r['task_id'] for r in instances]
+        if template not in ("alpaca", "none"):
+            raise TunaError(f"template must be alpaca or none, got {template!r}")
+        self.instances, self.shots, self.template = instances, shots, template
+        self.tokenizer, self.max_source = tokenizer, max_source
+        self.name = f"super_ni_{shots}shot{'' if template == 'alpaca' else '_plain'}"
+        self.ids, self.groups = [r["id"] for r in instances], [r["task_id"] for r in instances]
+
     def prompts(self):
-        return [instance_prompt(r, self.shots, self.tokenizer, self.max_source, self.template) for r in self.instances]
+        return [
+            instance_prompt(r, self.shots, self.tokenizer, self.max_source, self.template)
+            for r in self.instances
+        ]
+
     def score(self, responses):
-        return score({i: r.strip() for i,r in zip(self.ids, responses, strict=True)}, self.instances)
+        return score(
+            {i: r.strip() for i, r in zip(self.ids, responses, strict=True)}, self.instances
+        )
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #a853fa5d
 def load_predictions(
-    path, # JSON lines of id and prediction
-)->dict: # Text by id
+    path,  # JSON lines of id and prediction
+) -> dict:  # Text by id
     "Read predictions in the leaderboard's format"
     res = {}
-    for n,r in enumerate(read_json(path), 1):
-        for k in ('id','prediction'):
-            if not isinstance(r.get(k), str): raise TunaError(f"{path}, record {n}: {k} is no text")
-        if r['id'] in res: raise TunaError(f"{path}, record {n}: id {r['id']} occurs twice")
-        res[r['id']] = r['prediction']
-    if not res: raise TunaError(f"{path}: no predictions")
+    for n, r in enumerate(read_json(path), 1):
+        for k in ("id", "prediction"):
+            if not isinstance(r.get(k), str):
+                raise TunaError(f"{path}, record {n}: {k} is no text")
+        if r["id"] in res:
+            raise TunaError(f"{path}, record {n}: id {r['id']} occurs twice")
+        res[r["id"]] = r["prediction"]
+    if not res:
+        raise TunaError(f"{path}: no predictions")
     return res
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #2b15ec90
 def bert_score(
-    preds:dict, # Text by instance id; missing ones count as empty
-    refs, # As for `score`
-    model:str='microsoft/deberta-xlarge-mnli', # Encoder: a folder or Hub name
-    layer:int|None=None, # Layer whose embeddings are compared; None for the one that the authors recommend for this encoder
-    baseline:bool=False, # Rescale, which needs the authors' baseline for this encoder
-    batch_size:int=64, # Pairs at a time
-    device:str|None=None, # None for a GPU if there is one
-)->dict: # f1, precision, recall from 0 to 1, and the f1 of `instances`
+    preds: dict,  # Text by instance id; missing ones count as empty
+    refs,  # As for `score`
+    model: str = "microsoft/deberta-xlarge-mnli",  # Encoder: a folder or Hub name
+    layer: int
+    | None = None,  # Layer whose embeddings are compared; None for the one that the authors recommend for this encoder
+    baseline: bool = False,  # Rescale, which needs the authors' baseline for this encoder
+    batch_size: int = 64,  # Pairs at a time
+    device: str | None = None,  # None for a GPU if there is one
+) -> dict:  # f1, precision, recall from 0 to 1, and the f1 of `instances`
     "BERTScore of a model's answers (Table 11)"
-    try: import bert_score as b
+    try:
+        import bert_score as b
     except ImportError:
-        raise TunaError("BERTScore needs the package bert-score: pip install 'tuna_nb[bertscore]'") from None
+        raise TunaError(
+            "BERTScore needs the package bert-score: pip install 'tuna_nb[bertscore]'"
+        ) from None
     refs = load_references(refs)
     if layer is None and model not in b.utils.model2layers:
         raise TunaError(f"no layer is known for {model}: say which one to compare, counted from 1")
-    scorer = b.BERTScorer(model_type=str(model), num_layers=layer, batch_size=batch_size, device=device, lang='en',
-        rescale_with_baseline=baseline)
-    tok,longest = scorer._tokenizer,getattr(scorer._model.config, 'max_position_embeddings', 512)
+    scorer = b.BERTScorer(
+        model_type=str(model),
+        num_layers=layer,
+        batch_size=batch_size,
+        device=device,
+        lang="en",
+        rescale_with_baseline=baseline,
+    )
+    tok, longest = scorer._tokenizer, getattr(scorer._model.config, "max_position_embeddings", 512)
     # unknown to the tokenizer, and its default is larger than it takes
-    if tok.model_max_length>longest: tok.model_max_length = longest-_length('', tok)
+    if tok.model_max_length > longest:
+        tok.model_max_length = longest - _length("", tok)
     # asked for where an answer is empty, and gone from transformers 5
-    if not hasattr(tok, 'build_inputs_with_special_tokens'):
-        tok.build_inputs_with_special_tokens = lambda ids: tok('').input_ids
-    p,r,f = scorer.score([preds.get(o['id'], '') for o in refs], [o['references'] for o in refs])
-    return dict(f1=float(f.mean()), precision=float(p.mean()), recall=float(r.mean()), n=len(refs),
-        instances={o['id']: float(x) for o,x in zip(refs, f)})
+    if not hasattr(tok, "build_inputs_with_special_tokens"):
+        tok.build_inputs_with_special_tokens = lambda ids: tok("").input_ids
+    p, r, f = scorer.score([preds.get(o["id"], "") for o in refs], [o["references"] for o in refs])
+    return {
+        "f1": float(f.mean()),
+        "precision": float(p.mean()),
+        "recall": float(r.mean()),
+        "n": len(refs),
+        "instances": {o["id"]: float(x) for o, x in zip(refs, f)},
+    }

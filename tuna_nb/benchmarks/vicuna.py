@@ -9,7 +9,10 @@ __all__ = ['CATEGORIES', 'QUESTIONS', 'REVIEWERS', 'RULES', 'category_of', 'load
            'SwapReviews', 'swap_reviews', 'length_controlled', 'review_records']
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #22c97b4d
-import hashlib,json,math,re
+import hashlib
+import json
+import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,109 +21,154 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..utils.core import TunaError,read_document,read_json
+from ..utils.core import TunaError, read_document, read_json
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #f3ddc994
-CATEGORIES = dict(zip(['generic','knowledge','roleplay','common-sense','fermi','counterfactual','coding','math',
-    'writing'],
-    map(range, [1,11,21,31,41,51,61,68,71], [11,21,31,41,51,61,68,71,81])))
+CATEGORIES = dict(
+    zip(
+        [
+            "generic",
+            "knowledge",
+            "roleplay",
+            "common-sense",
+            "fermi",
+            "counterfactual",
+            "coding",
+            "math",
+            "writing",
+        ],
+        map(range, [1, 11, 21, 31, 41, 51, 61, 68, 71], [11, 21, 31, 41, 51, 61, 68, 71, 81]),
+    )
+)
 QUESTIONS = range(1, 81)
 
+
 def category_of(
-    question_id:int, # 1 to 80
-)->str: # One of the nine
+    question_id: int,  # 1 to 80
+) -> str:  # One of the nine
     "The category of a question (§3.2, Vicuna QA)"
-    for k,ids in CATEGORIES.items():
-        if question_id in ids: return k
+    for k, ids in CATEGORIES.items():
+        if question_id in ids:
+            return k
     raise TunaError(f"question_id {question_id!r} is none of the {len(QUESTIONS)} questions")
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #c24420ee
 def _records(where, rows, **fields):
     "Records with these fields, of these types"
-    if not rows: raise TunaError(f"{where}: no records")
-    for i,r in enumerate(rows, 1):
-        if not isinstance(r, dict): raise TunaError(f"{where}, record {i}: expected an object, got {type(r).__name__}")
-        for k,t in fields.items():
-            if k not in r: raise TunaError(f"{where}, record {i}: no {k}")
+    if not rows:
+        raise TunaError(f"{where}: no records")
+    for i, r in enumerate(rows, 1):
+        if not isinstance(r, dict):
+            raise TunaError(f"{where}, record {i}: expected an object, got {type(r).__name__}")
+        for k, t in fields.items():
+            if k not in r:
+                raise TunaError(f"{where}, record {i}: no {k}")
             if not isinstance(r[k], t) or isinstance(r[k], bool):
-                raise TunaError(f"{where}, record {i}: {k} should be {t.__name__}, got {str(r[k])[:60]!r}")
+                raise TunaError(
+                    f"{where}, record {i}: {k} should be {t.__name__}, got {str(r[k])[:60]!r}"
+                )
     return rows
+
 
 def _complete(where, rows, questions):
     "The same records, if they are about these questions, once each"
     first = {}
-    for i,r in enumerate(rows, 1):
-        q = r.get('question_id')
-        if q is None: continue
-        if q in first: raise TunaError(f"{where}, record {i}: question_id {q} occurs twice, first in record {first[q]}")
+    for i, r in enumerate(rows, 1):
+        q = r.get("question_id")
+        if q is None:
+            continue
+        if q in first:
+            raise TunaError(
+                f"{where}, record {i}: question_id {q} occurs twice, first in record {first[q]}"
+            )
         if questions is not None and q not in questions:
-            raise TunaError(f"{where}, record {i}: question_id {q!r} is none of the {len(questions)} questions")
+            raise TunaError(
+                f"{where}, record {i}: question_id {q!r} is none of the {len(questions)} questions"
+            )
         first[q] = i
     missing = [] if questions is None else [q for q in questions if q not in first]
     if missing:
-        raise TunaError(f"{where}: {len(missing)} of {len(questions)} questions missing: "
-            f"{', '.join(map(str, missing[:10]))}{', …' if len(missing)>10 else ''}")
+        raise TunaError(
+            f"{where}: {len(missing)} of {len(questions)} questions missing: "
+            f"{', '.join(map(str, missing[:10]))}{', …' if len(missing) > 10 else ''}"
+        )
     return rows
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #da35df00
 def load_questions(
-    path, # FastChat's question file
-    questions=QUESTIONS, # Ids that must be there; None for any
-)->list: # Records with question_id, text, category
+    path,  # FastChat's question file
+    questions=QUESTIONS,  # Ids that must be there; None for any
+) -> list:  # Records with question_id, text, category
     "The questions of Vicuna QA (§3.2)"
-    rows = _complete(path, _records(path, read_json(path), question_id=int, text=str, category=str), questions)
-    for i,r in enumerate(rows, 1):
-        c,q = r['category'],r['question_id']
+    rows = _complete(
+        path, _records(path, read_json(path), question_id=int, text=str, category=str), questions
+    )
+    for i, r in enumerate(rows, 1):
+        c, q = r["category"], r["question_id"]
         if c not in CATEGORIES:
-            raise TunaError(f"{path}, record {i}: unknown category {c!r}; there are {', '.join(CATEGORIES)}")
-        if questions is not None and q in QUESTIONS and c!=category_of(q):
+            raise TunaError(
+                f"{path}, record {i}: unknown category {c!r}; there are {', '.join(CATEGORIES)}"
+            )
+        if questions is not None and q in QUESTIONS and c != category_of(q):
             raise TunaError(f"{path}, record {i}: question {q} is {category_of(q)}, not {c}")
     return rows
 
+
 def load_answers(
-    path, # One model's answers
-    questions=QUESTIONS, # Ids that must be there; None for any
-)->dict: # Records by question_id, with at least its text
+    path,  # One model's answers
+    questions=QUESTIONS,  # Ids that must be there; None for any
+) -> dict:  # Records by question_id, with at least its text
     "A model's answers to the questions (§3.2)"
     rows = _complete(path, _records(path, read_json(path), question_id=int, text=str), questions)
-    return {r['question_id']: r for r in rows}
+    return {r["question_id"]: r for r in rows}
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #fff39065
-def _number(x): return isinstance(x, (int,float,np.integer,np.floating)) and not isinstance(x, bool)
+def _number(x):
+    return isinstance(x, (int, float, np.integer, np.floating)) and not isinstance(x, bool)
 
-def _is_pair(s): return isinstance(s, (list,tuple,np.ndarray)) and len(s)==2 and all(map(_number, s))
+
+def _is_pair(s):
+    return isinstance(s, (list, tuple, np.ndarray)) and len(s) == 2 and all(map(_number, s))
+
 
 def _where(reviews):
     "What to call them in an error"
-    return reviews if isinstance(reviews, (str,Path)) else 'reviews'
+    return reviews if isinstance(reviews, (str, Path)) else "reviews"
+
 
 def _stored(r):
     "The score a review was stored with"
-    return tuple(map(float, r['score']))
+    return tuple(map(float, r["score"]))
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #a5eff4be
 def load_reviews(
-    reviews, # A file, or records
-    questions=QUESTIONS, # Ids that must be there; None for any
-)->list: # Records with at least question_id and score
+    reviews,  # A file, or records
+    questions=QUESTIONS,  # Ids that must be there; None for any
+) -> list:  # Records with at least question_id and score
     "Reviews of two models' answers, in the order of the file (§3.2)"
     where = _where(reviews)
-    rows = [*reviews] if where=='reviews' else read_json(reviews)
-    fields = {} if questions is None else dict(question_id=int)
-    for i,r in enumerate(_records(where, rows, **fields), 1):
-        if 'score' not in r: raise TunaError(f"{where}, record {i}: no score")
-        if not _is_pair(r['score']) or not all(map(math.isfinite, r['score'])):
-            raise TunaError(f"{where}, record {i}: score should be two numbers, got {str(r['score'])[:60]!r}")
+    rows = [*reviews] if where == "reviews" else read_json(reviews)
+    fields = {} if questions is None else {"question_id": int}
+    for i, r in enumerate(_records(where, rows, **fields), 1):
+        if "score" not in r:
+            raise TunaError(f"{where}, record {i}: no score")
+        if not _is_pair(r["score"]) or not all(map(math.isfinite, r["score"])):
+            raise TunaError(
+                f"{where}, record {i}: score should be two numbers, got {str(r['score'])[:60]!r}"
+            )
     return _complete(where, rows, questions)
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #00f22e66
 @dataclass(frozen=True)
 class Reviewer:
     "A judge's prompt and how it is sampled (§3.2, Vicuna QA)"
-    id:str # Name, stored with each review
-    instruction:str # What the judge is told to do; the field `prompt` of the template
-    system:str = 'You check how good answers are. You are precise, and your remarks help.' # System message
-    template:str = '''[Question]
+
+    id: str  # Name, stored with each review
+    instruction: str  # What the judge is told to do; the field `prompt` of the template
+    system: str = (
+        "You check how good answers are. You are precise, and your remarks help."  # System message
+    )
+    template: str = """[Question]
 {question}
 
 [Answer 1]
@@ -132,362 +180,566 @@ class Reviewer:
 [End of answer 2]
 
 [Task]
-{prompt}''' # User message with fields question, answer_1, answer_2, prompt
-    temperature:float = 0.2 # Of the original protocol
-    max_tokens:int = 1024 # Of the original protocol
+{prompt}"""  # User message with fields question, answer_1, answer_2, prompt
+    temperature: float = 0.2  # Of the original protocol
+    max_tokens: int = 1024  # Of the original protocol
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #83282a10
-_FIRST_LINE = ('Begin your reply with one line that '
-    'holds the score of answer 1 and the score of answer 2, separated by '
-    'a space, and nothing else. ')
-_FAIR = 'Neither the order in which the answers are shown nor their mere length may count.'
+_FIRST_LINE = (
+    "Begin your reply with one line that "
+    "holds the score of answer 1 and the score of answer 2, separated by "
+    "a space, and nothing else. "
+)
+_FAIR = "Neither the order in which the answers are shown nor their mere length may count."
 
-REVIEWERS = dict(
-    general=Reviewer('general', f'''Two assistants were asked the question above. Score each of their answers from 1 (useless) to 10 (excellent). A good answer is \
-helpful, to the point, correct, and as detailed as the question deserves. {_FAIR} {_FIRST_LINE}Explain the scores on the lines below it.'''),
-    coding=Reviewer('coding', f'''Two assistants wrote code for the request above. Score each answer from 1 (useless) to 10 (excellent). Does the code do what was \
-asked, in all cases? Is it efficient, commented where that helps, and in keeping with the customs of its language? {_FAIR} {_FIRST_LINE}Comment on both on the lines below it.'''),
-    math=Reviewer('math', f'''Two assistants were given the problem above. First solve it yourself, without regard to their answers. Then go through each solution step \
-by step and say where it errs. {_FAIR} Score each answer from 1 (useless) to 10 (excellent). End your reply with one line that holds nothing but a Python tuple: (score of answer 1, score of answer 2).'''))
+REVIEWERS = {
+    "general": Reviewer(
+        "general",
+        f"""Two assistants were asked the question above. Score each of their answers from 1 (useless) to 10 (excellent). A good answer is \
+helpful, to the point, correct, and as detailed as the question deserves. {_FAIR} {_FIRST_LINE}Explain the scores on the lines below it.""",
+    ),
+    "coding": Reviewer(
+        "coding",
+        f"""Two assistants wrote code for the request above. Score each answer from 1 (useless) to 10 (excellent). Does the code do what was \
+asked, in all cases? Is it efficient, commented where that helps, and in keeping with the customs of its language? {_FAIR} {_FIRST_LINE}Comment on both on the lines below it.""",
+    ),
+    "math": Reviewer(
+        "math",
+        f"""Two assistants were given the problem above. First solve it yourself, without regard to their answers. Then go through each solution step \
+by step and say where it errs. {_FAIR} Score each answer from 1 (useless) to 10 (excellent). End your reply with one line that holds nothing but a Python tuple: (score of answer 1, score of answer 2).""",
+    ),
+}
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #4165d1f4
 def reviewer_of(
-    category:str, # One of the nine
-    reviewers:dict|None=None, # As from `load_reviewers`; None for `REVIEWERS`
-)->str: # The category's own reviewer, or general
+    category: str,  # One of the nine
+    reviewers: dict | None = None,  # As from `load_reviewers`; None for `REVIEWERS`
+) -> str:  # The category's own reviewer, or general
     "Who reviews the questions of a category (§3.2, Vicuna QA)"
-    if category not in CATEGORIES: raise TunaError(f"unknown category {category!r}; there are {', '.join(CATEGORIES)}")
-    return category if category in (reviewers or REVIEWERS) else 'general'
+    if category not in CATEGORIES:
+        raise TunaError(f"unknown category {category!r}; there are {', '.join(CATEGORIES)}")
+    return category if category in (reviewers or REVIEWERS) else "general"
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #38ed0313
 def fill_template(
-    template:str, # Text with {field}s
-    **values:str, # What to put in their places
-)->str:
+    template: str,  # Text with {field}s
+    **values: str,  # What to put in their places
+) -> str:
     "Replace all fields at once; values are data"
+
     def one(m):
-        if m[1] is None: return m[0][0]
-        if m[1] not in values: raise TunaError(f"unknown field {m[1]!r} in a template; there are {', '.join(values)}")
+        if m[1] is None:
+            return m[0][0]
+        if m[1] not in values:
+            raise TunaError(f"unknown field {m[1]!r} in a template; there are {', '.join(values)}")
         if not isinstance(values[m[1]], str):
             raise TunaError(f"{m[1]} should be a text, got {type(values[m[1]]).__name__}")
         return values[m[1]]
-    return re.sub(r'\{\{|\}\}|\{([^{}]*)\}', one, template)
+
+    return re.sub(r"\{\{|\}\}|\{([^{}]*)\}", one, template)
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #25c166f1
 def review_prompt(
-    question:str, # What both were asked
-    answer1:str, # Shown first
-    answer2:str, # Shown second
-    reviewer='general', # A name in `REVIEWERS`, or a `Reviewer`
-)->tuple: # (system message, user message)
+    question: str,  # What both were asked
+    answer1: str,  # Shown first
+    answer2: str,  # Shown second
+    reviewer="general",  # A name in `REVIEWERS`, or a `Reviewer`
+) -> tuple:  # (system message, user message)
     "What the judge of two answers is told (§3.2, Vicuna QA)"
     if not isinstance(reviewer, Reviewer):
         if reviewer not in REVIEWERS:
             raise TunaError(f"unknown reviewer {reviewer!r}; there are {', '.join(REVIEWERS)}")
         reviewer = REVIEWERS[reviewer]
-    return reviewer.system,fill_template(reviewer.template, question=question, answer_1=answer1, answer_2=answer2,
-        prompt=reviewer.instruction)
+    return reviewer.system, fill_template(
+        reviewer.template,
+        question=question,
+        answer_1=answer1,
+        answer_2=answer2,
+        prompt=reviewer.instruction,
+    )
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #8c690a8e
 def _load_prompts(path):
     "Prompts by id, with all that a template needs"
     prompts = {}
-    for i,p in enumerate(_records(path, read_json(path), prompt_id=object, system_prompt=str, prompt_template=str,
-            defaults=dict), 1):
-        if p['prompt_id'] in prompts: raise TunaError(f"{path}, record {i}: prompt_id {p['prompt_id']!r} occurs twice")
-        values = dict(question='', answer_1='', answer_2='',
-            **({'prompt': p['defaults']['prompt']} if 'prompt' in p['defaults'] else {}))
-        if bad := [k for k in ('question','answer_1','answer_2') if '{'+k+'}' not in p['prompt_template']]:
+    for i, p in enumerate(
+        _records(
+            path,
+            read_json(path),
+            prompt_id=object,
+            system_prompt=str,
+            prompt_template=str,
+            defaults=dict,
+        ),
+        1,
+    ):
+        if p["prompt_id"] in prompts:
+            raise TunaError(f"{path}, record {i}: prompt_id {p['prompt_id']!r} occurs twice")
+        values = dict(
+            question="",
+            answer_1="",
+            answer_2="",
+            **({"prompt": p["defaults"]["prompt"]} if "prompt" in p["defaults"] else {}),
+        )
+        if bad := [
+            k
+            for k in ("question", "answer_1", "answer_2")
+            if "{" + k + "}" not in p["prompt_template"]
+        ]:
             raise TunaError(f"{path}, record {i}: prompt_template has no field {bad[0]}")
-        try: fill_template(p['prompt_template'], **values)
-        except TunaError as e: raise TunaError(f"{path}, record {i}: {e}") from None
-        prompts[p['prompt_id']] = p
+        try:
+            fill_template(p["prompt_template"], **values)
+        except TunaError as e:
+            raise TunaError(f"{path}, record {i}: {e}") from None
+        prompts[p["prompt_id"]] = p
     return prompts
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #d8ee2c5e
 def load_reviewers(
-    prompt_file, # Columns prompt_id, system_prompt, prompt_template, defaults
-    reviewer_file, # Columns reviewer_id, prompt_id, metadata, category
-)->dict: # A `Reviewer` by category, general among them
+    prompt_file,  # Columns prompt_id, system_prompt, prompt_template, defaults
+    reviewer_file,  # Columns reviewer_id, prompt_id, metadata, category
+) -> dict:  # A `Reviewer` by category, general among them
     "Reviewers in FastChat's column layout (§3.2, Vicuna QA)"
-    prompts,res = _load_prompts(prompt_file),{}
-    for i,r in enumerate(_records(reviewer_file, read_json(reviewer_file), reviewer_id=object, prompt_id=object,
-            metadata=dict, category=str), 1):
-        if r['prompt_id'] not in prompts:
-            raise TunaError(f"{reviewer_file}, record {i}: prompt_id {r['prompt_id']!r} is not in {prompt_file}")
-        p,kw = prompts[r['prompt_id']],{k: r['metadata'][k] for k in ('temperature','max_tokens') if k in r['metadata']}
-        res.setdefault(r['category'], Reviewer(r['reviewer_id'], p['defaults'].get('prompt', ''), p['system_prompt'],
-            p['prompt_template'], **kw))
-    return {'general': next(iter(res.values())), **res}
+    prompts, res = _load_prompts(prompt_file), {}
+    for i, r in enumerate(
+        _records(
+            reviewer_file,
+            read_json(reviewer_file),
+            reviewer_id=object,
+            prompt_id=object,
+            metadata=dict,
+            category=str,
+        ),
+        1,
+    ):
+        if r["prompt_id"] not in prompts:
+            raise TunaError(
+                f"{reviewer_file}, record {i}: prompt_id {r['prompt_id']!r} is not in {prompt_file}"
+            )
+        p, kw = (
+            prompts[r["prompt_id"]],
+            {k: r["metadata"][k] for k in ("temperature", "max_tokens") if k in r["metadata"]},
+        )
+        res.setdefault(
+            r["category"],
+            Reviewer(
+                r["reviewer_id"],
+                p["defaults"].get("prompt", ""),
+                p["system_prompt"],
+                p["prompt_template"],
+                **kw,
+            ),
+        )
+    return {"general": next(iter(res.values())), **res}
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #76fce1c5
-def _first_line(text): return text.split('\n', 1)[0]
+def _first_line(text):
+    return text.split("\n", 1)[0]
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #08f94d26
 def parse_scores(
-    text:str, # The judge's reply
-)->tuple|None: # (score of answer 1, score of answer 2), or None
+    text: str,  # The judge's reply
+) -> tuple | None:  # (score of answer 1, score of answer 2), or None
     "The two scores of a reply by FastChat's rule (§3.2, Vicuna QA)"
-    if not isinstance(text, str): raise TunaError(f"a reply is a text, got {type(text).__name__}")
-    parts = _first_line(text).replace(',', ' ').split(' ')
-    try: return tuple(map(float, parts)) if len(parts)==2 else None
-    except ValueError: return None
+    if not isinstance(text, str):
+        raise TunaError(f"a reply is a text, got {type(text).__name__}")
+    parts = _first_line(text).replace(",", " ").split(" ")
+    try:
+        return tuple(map(float, parts)) if len(parts) == 2 else None
+    except ValueError:
+        return None
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #faafd4c9
 def read_scores(
-    text:str, # The judge's reply
-    reviewer:str='general', # For math the scores come last, as a tuple
-)->tuple|None: # (score of answer 1, score of answer 2), or None
+    text: str,  # The judge's reply
+    reviewer: str = "general",  # For math the scores come last, as a tuple
+) -> tuple | None:  # (score of answer 1, score of answer 2), or None
     "The two scores of a reply by a lenient rule; not FastChat's"
-    lines = [o for o in text.splitlines() if o.strip()] or ['']
-    if reviewer=='math':
-        found = re.findall(r'\(\s*(\d+(?:\.\d+)?)\s*,\s*(\d+(?:\.\d+)?)\s*\)', lines[-1], flags=re.ASCII)[-1:]
-    else: found = [re.findall(r'[-−]?\d+(?:\.\d+)?', re.sub(r'(\d)\s*/\s*10\b', r'\1', lines[0]), flags=re.ASCII)]
-    if not found or len(found[0])!=2: return None
-    a,b = (float(o.replace('−', '-')) for o in found[0])
-    return (a,b) if 0<=min(a,b) and max(a,b)<=10 else None
+    lines = [o for o in text.splitlines() if o.strip()] or [""]
+    if reviewer == "math":
+        found = re.findall(
+            r"\(\s*(\d+(?:\.\d+)?)\s*,\s*(\d+(?:\.\d+)?)\s*\)", lines[-1], flags=re.ASCII
+        )[-1:]
+    else:
+        found = [
+            re.findall(
+                r"[-−]?\d+(?:\.\d+)?", re.sub(r"(\d)\s*/\s*10\b", r"\1", lines[0]), flags=re.ASCII
+            )
+        ]
+    if not found or len(found[0]) != 2:
+        return None
+    a, b = (float(o.replace("−", "-")) for o in found[0])
+    return (a, b) if min(a, b) >= 0 and max(a, b) <= 10 else None
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #7dea1d16
-def _failed(pair): return -1 in pair or not all(map(math.isfinite, pair))
+def _failed(pair):
+    return -1 in pair or not all(map(math.isfinite, pair))
 
-def _sign(x): return (x>0)-(x<0)
+
+def _sign(x):
+    return (x > 0) - (x < 0)
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #c473cda8
 def totals(
-    reviews, # A file, or records with at least a score
-    questions=None, # Ids that must be there; None for any
-)->dict: # first and second: sums; better_first, better_second, tie, failed: counts; n: reviews
+    reviews,  # A file, or records with at least a score
+    questions=None,  # Ids that must be there; None for any
+) -> dict:  # first and second: sums; better_first, better_second, tie, failed: counts; n: reviews
     "Sums and counts of one order by the stored scores (§3.2, Vicuna QA)"
     pairs = [_stored(r) for r in load_reviews(reviews, questions)]
     good = [p for p in pairs if not _failed(p)]
-    won = Counter(_sign(a-b) for a,b in good)
-    return dict(first=math.fsum(a for a,_ in good), second=math.fsum(b for _,b in good), better_first=won[1],
-        better_second=won[-1],
-        tie=won[0], failed=len(pairs)-len(good), n=len(pairs))
+    won = Counter(_sign(a - b) for a, b in good)
+    return {
+        "first": math.fsum(a for a, _ in good),
+        "second": math.fsum(b for _, b in good),
+        "better_first": won[1],
+        "better_second": won[-1],
+        "tie": won[0],
+        "failed": len(pairs) - len(good),
+        "n": len(pairs),
+    }
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #7eb6f8c2
 def by_category(
-    reviews, # A file, or records with question_id and score
-    questions=QUESTIONS, # Ids that must be there; None for any of the 80
-)->dict: # What `totals` returns, by category
+    reviews,  # A file, or records with question_id and score
+    questions=QUESTIONS,  # Ids that must be there; None for any of the 80
+) -> dict:  # What `totals` returns, by category
     "Sums and counts of each category (§3.2, Vicuna QA)"
     rows = _records(_where(reviews), load_reviews(reviews, questions), question_id=int)
-    cats = [category_of(r['question_id']) for r in rows]
-    return {k: totals([r for r,c in zip(rows, cats) if c==k]) for k in CATEGORIES if k in cats}
+    cats = [category_of(r["question_id"]) for r in rows]
+    return {k: totals([r for r, c in zip(rows, cats) if c == k]) for k in CATEGORIES if k in cats}
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #c1d6e666
 def compare_stored(
-    reviews, # A file, or records with text and score
-    read=None, # How to read a reply; None for `parse_scores`
-)->dict: # parsed: how many replies can be read; unread and differ: question ids
+    reviews,  # A file, or records with text and score
+    read=None,  # How to read a reply; None for `parse_scores`
+) -> dict:  # parsed: how many replies can be read; unread and differ: question ids
     "Stored scores against those read from the replies anew"
     rows = _records(_where(reviews), load_reviews(reviews, None), question_id=int, text=str)
-    got = {r['question_id']: ((read or parse_scores)(r['text']),_stored(r)) for r in rows}
-    unread = [q for q,(p,_) in got.items() if p is None]
-    return dict(parsed=len(got)-len(unread), unread=unread, differ=[q for q,(p,s) in got.items() if p is not None
-        and p!=s])
+    got = {r["question_id"]: ((read or parse_scores)(r["text"]), _stored(r)) for r in rows}
+    unread = [q for q, (p, _) in got.items() if p is None]
+    return {
+        "parsed": len(got) - len(unread),
+        "unread": unread,
+        "differ": [q for q, (p, s) in got.items() if p is not None and p != s],
+    }
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #2d85d5b0
-RULES = dict(
-    one_order=lambda p: None if _failed(p) else _sign(p[0]-p[1]),
-    sum_of_signs=lambda p,q: _sign(_sign(p[0]-p[1])+_sign(q[0]-q[1])),
-    both_agree=lambda p,q: None if _failed(p) or _failed(q) else _sign(p[0]-p[1])*(_sign(p[0]-p[1])==_sign(q[0]-q[1])))
+RULES = {
+    "one_order": lambda p: None if _failed(p) else _sign(p[0] - p[1]),
+    "sum_of_signs": lambda p, q: _sign(_sign(p[0] - p[1]) + _sign(q[0] - q[1])),
+    "both_agree": lambda p, q: (
+        None
+        if _failed(p) or _failed(q)
+        else _sign(p[0] - p[1]) * (_sign(p[0] - p[1]) == _sign(q[0] - q[1]))
+    ),
+}
+
 
 def _pairs(pairs, name):
     "Pairs of floats; (-1, -1) for a review without two finite scores"
     res = []
-    for i,p in enumerate(pairs):
+    for i, p in enumerate(pairs):
         if p is not None and not _is_pair(p):
             raise TunaError(f"{name}, item {i}: two numbers or None expected, got {str(p)[:60]!r}")
-        res.append(tuple(map(float, p)) if p is not None and all(map(math.isfinite, p)) else (-1.,-1.))
-    if not res: raise TunaError(f"{name} is empty: no questions to compare on")
+        res.append(
+            tuple(map(float, p)) if p is not None and all(map(math.isfinite, p)) else (-1.0, -1.0)
+        )
+    if not res:
+        raise TunaError(f"{name} is empty: no questions to compare on")
     return res
+
 
 def _orders(order1, order2, rule):
     "The orders that a rule looks at"
-    if rule not in RULES: raise TunaError(f"unknown rule {rule!r}; there are {', '.join(RULES)}")
-    if rule!='one_order' and order2 is None:
+    if rule not in RULES:
+        raise TunaError(f"unknown rule {rule!r}; there are {', '.join(RULES)}")
+    if rule != "one_order" and order2 is None:
         raise TunaError(f"rule {rule} needs order2, the scores with the answers exchanged")
-    both = [_pairs(order1, 'order1')]
-    if order2 is not None: both.append(_pairs(order2, 'order2'))
-    if len({*map(len, both)})>1: raise TunaError(f"order1 has {len(both[0])} questions, order2 has {len(both[1])}")
-    return both[:1] if rule=='one_order' else both
+    both = [_pairs(order1, "order1")]
+    if order2 is not None:
+        both.append(_pairs(order2, "order2"))
+    if len({*map(len, both)}) > 1:
+        raise TunaError(f"order1 has {len(both[0])} questions, order2 has {len(both[1])}")
+    return both[:1] if rule == "one_order" else both
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #6dd804a0
 def verdicts(
-    order1, # For each question the scores (model 1, model 2) or None, model 1 shown first
-    order2=None, # The same questions with model 1 shown second; its score still comes first in the pair
-    rule:str='one_order', # one_order (looks at order1 only), sum_of_signs or both_agree
-)->list: # 1 model 1 wins, 0 tie, -1 it loses, None left out; one per question
+    order1,  # For each question the scores (model 1, model 2) or None, model 1 shown first
+    order2=None,  # The same questions with model 1 shown second; its score still comes first in the pair
+    rule: str = "one_order",  # one_order (looks at order1 only), sum_of_signs or both_agree
+) -> list:  # 1 model 1 wins, 0 tie, -1 it loses, None left out; one per question
     "Who won each question (§3.2, Vicuna QA)"
     return [RULES[rule](*o) for o in zip(*_orders(order1, order2, rule))]
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #bb6e3adc
 def wilson_interval(
-    k:int, # Questions that count
-    n:int, # All questions
-    level:float=0.95, # Probability that such an interval covers the true share
-)->tuple: # (lower, upper), shares
+    k: int,  # Questions that count
+    n: int,  # All questions
+    level: float = 0.95,  # Probability that such an interval covers the true share
+) -> tuple:  # (lower, upper), shares
     "Wilson's interval for a share"
-    if not 0<=k<=n or n<1: raise TunaError(f"need 0 <= k <= n and n at least 1, got k={k}, n={n}")
-    if not 0<level<1: raise TunaError(f"level must be between 0 and 1, got {level}")
-    z,p = NormalDist().inv_cdf((1+level)/2),k/n
-    half = z*math.sqrt(p*(1-p)/n+z*z/(4*n*n))
-    return tuple(max(0., min(1., (p+z*z/(2*n)+s*half)/(1+z*z/n))) for s in (-1,1))
+    if not 0 <= k <= n or n < 1:
+        raise TunaError(f"need 0 <= k <= n and n at least 1, got k={k}, n={n}")
+    if not 0 < level < 1:
+        raise TunaError(f"level must be between 0 and 1, got {level}")
+    z, p = NormalDist().inv_cdf((1 + level) / 2), k / n
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return tuple(
+        max(0.0, min(1.0, (p + z * z / (2 * n) + s * half) / (1 + z * z / n))) for s in (-1, 1)
+    )
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #6de119d6
 def _net_interval(win, tie, lose, level=0.95, n=5000, seed=0):
     "Percentile interval of win − lose in percent"
-    m = win+tie+lose
-    c = np.random.default_rng(seed).multinomial(m, np.array([win,tie,lose])/m, size=n)
-    return tuple(map(float, np.quantile(100*(c[:,0]-c[:,2])/m, [(1-level)/2, (1+level)/2])))
+    m = win + tie + lose
+    c = np.random.default_rng(seed).multinomial(m, np.array([win, tie, lose]) / m, size=n)
+    return tuple(
+        map(float, np.quantile(100 * (c[:, 0] - c[:, 2]) / m, [(1 - level) / 2, (1 + level) / 2]))
+    )
+
 
 class WinRate(dict):
     "Result of `win_rate`; a notebook shows it as a table"
+
     def __repr__(self):
-        return repr({k: round(o, 2) if isinstance(o, float) else o if k!='intervals'
-            else {c: tuple(round(x, 2) for x in e) for c,e in o.items()} for k,o in self.items()})
+        return repr(
+            {
+                k: round(o, 2)
+                if isinstance(o, float)
+                else o
+                if k != "intervals"
+                else {c: tuple(round(x, 2) for x in e) for c, e in o.items()}
+                for k, o in self.items()
+            }
+        )
+
     def _repr_markdown_(self):
-        got = self['n']-self['failed']
-        head = (f"Rule `{self['rule']}`: {got} of {self['n']} questions have a verdict; {self['failed_reviews']} "
-            f"failed reviews.")
-        if not got: return head
-        rows = [f"| {k} | {self[k]} | {self[k+'_pct']:.1f} | {{0:.1f}} to {{1:.1f}} |".format(*self['intervals'][k])
-            for k in ('win','tie','lose')]
-        ends = self['intervals']['net']
-        rows += [f"| win − lose | | {self['net']:+.1f} | {ends[0]:+.1f} to {ends[1]:+.1f} |",
-            f"| win + tie/2 | | {self['adjusted']:.1f} | |"]
-        return '\n'.join([head, '', '| | questions | % | 95 % interval |', '| --- | --- | --- | --- |', *rows])
+        got = self["n"] - self["failed"]
+        head = (
+            f"Rule `{self['rule']}`: {got} of {self['n']} questions have a verdict; {self['failed_reviews']} "
+            f"failed reviews."
+        )
+        if not got:
+            return head
+        rows = [
+            f"| {k} | {self[k]} | {self[k + '_pct']:.1f} | {{0:.1f}} to {{1:.1f}} |".format(
+                *self["intervals"][k]
+            )
+            for k in ("win", "tie", "lose")
+        ]
+        ends = self["intervals"]["net"]
+        rows += [
+            f"| win − lose | | {self['net']:+.1f} | {ends[0]:+.1f} to {ends[1]:+.1f} |",
+            f"| win + tie/2 | | {self['adjusted']:.1f} | |",
+        ]
+        return "\n".join(
+            [head, "", "| | questions | % | 95 % interval |", "| --- | --- | --- | --- |", *rows]
+        )
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #4217f431
 def win_rate(
-    order1, # For each question the scores (model 1, model 2) or None, model 1 shown first
-    order2=None, # The same questions with model 1 shown second; its score still comes first in the pair
-    rule:str='one_order', # one_order (looks at order1 only), sum_of_signs or both_agree
-)->dict: # Counts win, tie, lose and failed (left out), together n; failed_reviews; rule; percentages and intervals of the rest
+    order1,  # For each question the scores (model 1, model 2) or None, model 1 shown first
+    order2=None,  # The same questions with model 1 shown second; its score still comes first in the pair
+    rule: str = "one_order",  # one_order (looks at order1 only), sum_of_signs or both_agree
+) -> dict:  # Counts win, tie, lose and failed (left out), together n; failed_reviews; rule; percentages and intervals of the rest
     "Win, lose and tie of model 1 against model 2 (Table 1, Vicuna QA)"
     used = _orders(order1, order2, rule)
     v = Counter(RULES[rule](*o) for o in zip(*used))
-    win,tie,lose = v[1],v[0],v[-1]
-    got = win+tie+lose
-    res = WinRate(rule=rule, win=win, tie=tie, lose=lose, failed=v[None], n=got+v[None],
-        failed_reviews=sum(_failed(p) for o in used for p in o))
-    pct = {k: 100*c/got if got else math.nan for k,c in dict(win=win, tie=tie, lose=lose).items()}
-    res.update({f'{k}_pct': x for k,x in pct.items()}, net=pct['win']-pct['lose'], adjusted=pct['win']+pct['tie']/2)
-    res['intervals'] = {k: tuple(100*x for x in wilson_interval(res[k], got)) for k in pct} if got else {}
-    if got: res['intervals']['net'] = _net_interval(win, tie, lose)
+    win, tie, lose = v[1], v[0], v[-1]
+    got = win + tie + lose
+    res = WinRate(
+        rule=rule,
+        win=win,
+        tie=tie,
+        lose=lose,
+        failed=v[None],
+        n=got + v[None],
+        failed_reviews=sum(_failed(p) for o in used for p in o),
+    )
+    pct = {
+        k: 100 * c / got if got else math.nan
+        for k, c in {"win": win, "tie": tie, "lose": lose}.items()
+    }
+    res.update(
+        {f"{k}_pct": x for k, x in pct.items()},
+        net=pct["win"] - pct["lose"],
+        adjusted=pct["win"] + pct["tie"] / 2,
+    )
+    res["intervals"] = (
+        {k: tuple(100 * x for x in wilson_interval(res[k], got)) for k in pct} if got else {}
+    )
+    if got:
+        res["intervals"]["net"] = _net_interval(win, tie, lose)
     return res
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #68bbf64c
 class SwapReviews(NamedTuple):
     "Scores and lengths of two models' answers, shown in both orders"
-    order1:list # (model 1, model 2) with model 1 shown first
-    order2:list # (model 1, model 2) with model 1 shown second
-    lengths1:list # Characters of model 1's answers
-    lengths2:list # Characters of model 2's answers
 
-def _turn(pair): return pair[::-1]
+    order1: list  # (model 1, model 2) with model 1 shown first
+    order2: list  # (model 1, model 2) with model 1 shown second
+    lengths1: list  # Characters of model 1's answers
+    lengths2: list  # Characters of model 2's answers
+
+
+def _turn(pair):
+    return pair[::-1]
+
 
 def swap_reviews(
-    path, # Cherry_LLM's file of reviews
-)->SwapReviews: # order1, order2, lengths1, lengths2
+    path,  # Cherry_LLM's file of reviews
+) -> SwapReviews:  # order1, order2, lengths1, lengths2
     "Read reviews in both orders (§3.2, Vicuna QA)"
     d = read_document(path)
-    if not isinstance(d, dict) or not isinstance(d.get('data'), list):
+    if not isinstance(d, dict) or not isinstance(d.get("data"), list):
         raise TunaError(f"{path}: expected an object with a list called data")
-    rows = _records(path, d['data'], Answer1=str, Answer2=str, scores=str, scores_reverse=str)
-    def pairs(k): return [_listed(path, i, k, r[k]) for i,r in enumerate(rows, 1)]
-    return SwapReviews(pairs('scores'), [_turn(p) for p in pairs('scores_reverse')],
-        *[[len(r[k]) for r in rows] for k in ('Answer1','Answer2')])
+    rows = _records(path, d["data"], Answer1=str, Answer2=str, scores=str, scores_reverse=str)
+
+    def pairs(k):
+        return [_listed(path, i, k, r[k]) for i, r in enumerate(rows, 1)]
+
+    return SwapReviews(
+        pairs("scores"),
+        [_turn(p) for p in pairs("scores_reverse")],
+        *[[len(r[k]) for r in rows] for k in ("Answer1", "Answer2")],
+    )
+
 
 def _listed(path, i, field, text):
-    try: s = json.loads(text)
-    except ValueError: s = None
+    try:
+        s = json.loads(text)
+    except ValueError:
+        s = None
     if not _is_pair(s) or not all(map(math.isfinite, s)):
         raise TunaError(f"{path}, record {i}: {field} should hold two numbers, got {text[:60]!r}")
     return tuple(map(float, s))
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #2d5a3c7c
-def _sigmoid(z): return 0.5*(1+np.tanh(z/2))
+def _sigmoid(z):
+    return 0.5 * (1 + np.tanh(z / 2))
+
 
 def _fit_logistic(x, y, weights, ridge=0.01, steps=200):
     "α and β for each row of weights, (resamples, 2)"
-    w,b = np.atleast_2d(weights).astype(float),np.zeros((len(np.atleast_2d(weights)), 2))
+    w, b = np.atleast_2d(weights).astype(float), np.zeros((len(np.atleast_2d(weights)), 2))
     for _ in range(steps):
-        p = _sigmoid(b[:,:1]+b[:,1:]*x)
-        r,h = w*(y-p),w*p*(1-p)
-        g = np.stack([r.sum(1), (r*x).sum(1)], 1)-ridge*b
-        a,c,d = h.sum(1)+ridge,(h*x).sum(1),(h*x*x).sum(1)+ridge
-        step = np.stack([d*g[:,0]-c*g[:,1], a*g[:,1]-c*g[:,0]], 1)/(a*d-c*c)[:,None]
-        b += step/np.maximum(1, np.abs(step).max(1, keepdims=True))
-        if np.abs(step).max()<1e-9: return b
+        p = _sigmoid(b[:, :1] + b[:, 1:] * x)
+        r, h = w * (y - p), w * p * (1 - p)
+        g = np.stack([r.sum(1), (r * x).sum(1)], 1) - ridge * b
+        a, c, d = h.sum(1) + ridge, (h * x).sum(1), (h * x * x).sum(1) + ridge
+        step = (
+            np.stack([d * g[:, 0] - c * g[:, 1], a * g[:, 1] - c * g[:, 0]], 1)
+            / (a * d - c * c)[:, None]
+        )
+        b += step / np.maximum(1, np.abs(step).max(1, keepdims=True))
+        if np.abs(step).max() < 1e-9:
+            return b
     raise TunaError(f"the logistic regression did not converge in {steps} steps")
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #92ec68c4
 def length_controlled(
-    verdicts:list, # 1, 0, -1 or None for each question, from `verdicts`
-    lengths1, # Lengths of model 1's answers, in characters or any one unit
-    lengths2, # Those of model 2's
-    level:float=0.95, # Probability mass between the ends
-    n_boot:int=1000, # Resamples of the questions
-    seed:int=0, # Of the resampling
-)->dict: # raw, lc: percent with ties as half; raw_interval, lc_interval; length_effect: β; longer: percent of questions where model 1 wrote more; n, failed
+    verdicts: list,  # 1, 0, -1 or None for each question, from `verdicts`
+    lengths1,  # Lengths of model 1's answers, in characters or any one unit
+    lengths2,  # Those of model 2's
+    level: float = 0.95,  # Probability mass between the ends
+    n_boot: int = 1000,  # Resamples of the questions
+    seed: int = 0,  # Of the resampling
+) -> dict:  # raw, lc: percent with ties as half; raw_interval, lc_interval; length_effect: β; longer: percent of questions where model 1 wrote more; n, failed
     "Win rate at equal lengths, beside the raw one (after AlpacaEval 2)"
-    sizes = len(verdicts),len(lengths1),len(lengths2)
-    if len({*sizes})>1: raise TunaError(f"{sizes[0]} verdicts, {sizes[1]} and {sizes[2]} lengths: need equally many")
-    keep = [i for i,v in enumerate(verdicts) if v is not None]
-    if bad := [i for i in keep if verdicts[i] not in (-1,0,1)]:
+    sizes = len(verdicts), len(lengths1), len(lengths2)
+    if len({*sizes}) > 1:
+        raise TunaError(
+            f"{sizes[0]} verdicts, {sizes[1]} and {sizes[2]} lengths: need equally many"
+        )
+    keep = [i for i, v in enumerate(verdicts) if v is not None]
+    if bad := [i for i in keep if verdicts[i] not in (-1, 0, 1)]:
         raise TunaError(f"verdict {bad[0]}: 1, 0, -1 or None expected, got {verdicts[bad[0]]!r}")
-    if len(keep)<2: raise TunaError(f"{len(keep)} of {sizes[0]} questions have a verdict: need at least 2")
-    y,x = (np.array([verdicts[i] for i in keep])+1)/2,_length_term([lengths1[i]-lengths2[i] for i in keep])
+    if len(keep) < 2:
+        raise TunaError(f"{len(keep)} of {sizes[0]} questions have a verdict: need at least 2")
+    y, x = (
+        (np.array([verdicts[i] for i in keep]) + 1) / 2,
+        _length_term([lengths1[i] - lengths2[i] for i in keep]),
+    )
     n = len(keep)
-    w = np.random.default_rng(seed).multinomial(n, np.full(n, 1/n), size=n_boot)
-    fit,ends = _fit_logistic(x, y, np.vstack([np.ones(n), w])),[(1-level)/2, (1+level)/2]
-    lc,raw = 100*_sigmoid(fit[:,0]),100*(w@y)/n
-    return dict(raw=float(100*y.mean()), raw_interval=tuple(map(float, np.quantile(raw, ends))), lc=float(lc[0]),
-        lc_interval=tuple(map(float, np.quantile(lc[1:], ends))),
-        length_effect=float(fit[0,1]), longer=float(100*(x>0).mean()), n=n, failed=sizes[0]-n)
+    w = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_boot)
+    fit, ends = _fit_logistic(x, y, np.vstack([np.ones(n), w])), [(1 - level) / 2, (1 + level) / 2]
+    lc, raw = 100 * _sigmoid(fit[:, 0]), 100 * (w @ y) / n
+    return {
+        "raw": float(100 * y.mean()),
+        "raw_interval": tuple(map(float, np.quantile(raw, ends))),
+        "lc": float(lc[0]),
+        "lc_interval": tuple(map(float, np.quantile(lc[1:], ends))),
+        "length_effect": float(fit[0, 1]),
+        "longer": float(100 * (x > 0).mean()),
+        "n": n,
+        "failed": sizes[0] - n,
+    }
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #c57bed28
 def _length_term(diff):
     "tanh of the standardised difference of lengths"
     d = np.asarray(diff, float)
-    if not np.isfinite(d).all(): raise TunaError("lengths must be finite numbers")
-    if not d.any(): return d
-    x = np.tanh(d/d.std()) if d.std()>0 else np.ones(len(d))
-    if x.std()<1e-3:
-        raise TunaError("the lengths differ by about as much in every question, so that quality and length cannot be "
-            "told apart")
+    if not np.isfinite(d).all():
+        raise TunaError("lengths must be finite numbers")
+    if not d.any():
+        return d
+    x = np.tanh(d / d.std()) if d.std() > 0 else np.ones(len(d))
+    if x.std() < 1e-3:
+        raise TunaError(
+            "the lengths differ by about as much in every question, so that quality and length cannot be "
+            "told apart"
+        )
     return x
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #09829ea1
 def review_records(
-    questions:list, # Records with question_id and category
-    answers1:dict, # Records by question_id, shown first; their answer_id, or a digest of the text
-    answers2:dict, # Those shown second
-    replies:list, # The judge's reply to each question
-    scores:list, # (first, second) or None for each question
-    reviewers:dict|None=None, # A `Reviewer` by category; None for `REVIEWERS`
-    metadata:dict|None=None, # Stored with each review, such as the judge and how it was sampled; by default what its reviewer asks for
-)->list: # Records for `write_jsonl`
+    questions: list,  # Records with question_id and category
+    answers1: dict,  # Records by question_id, shown first; their answer_id, or a digest of the text
+    answers2: dict,  # Those shown second
+    replies: list,  # The judge's reply to each question
+    scores: list,  # (first, second) or None for each question
+    reviewers: dict | None = None,  # A `Reviewer` by category; None for `REVIEWERS`
+    metadata: dict
+    | None = None,  # Stored with each review, such as the judge and how it was sampled; by default what its reviewer asks for
+) -> list:  # Records for `write_jsonl`
     "Reviews in FastChat's layout (§3.2, Vicuna QA)"
-    sizes = [len(o) for o in (questions,replies,scores)]
-    if len({*sizes})>1:
-        raise TunaError(f"{sizes[0]} questions, {sizes[1]} replies, {sizes[2]} scores: need equally many")
-    res,pairs = [],_pairs(scores, 'scores')
-    for q,reply,score in zip(_complete('questions', _records('questions', questions, question_id=int, category=str),
-            None), replies, pairs):
-        ids = [_answer_id(a, q['question_id'], k) for k,a in dict(answers1=answers1, answers2=answers2).items()]
-        who = (reviewers or REVIEWERS)[reviewer_of(q['category'], reviewers)]
-        row = dict(question_id=q['question_id'], answer1_id=ids[0], answer2_id=ids[1], reviewer_id=who.id,
-            metadata=metadata or dict(temperature=who.temperature, max_tokens=who.max_tokens), text=reply,
-                score=list(score))
+    sizes = [len(o) for o in (questions, replies, scores)]
+    if len({*sizes}) > 1:
+        raise TunaError(
+            f"{sizes[0]} questions, {sizes[1]} replies, {sizes[2]} scores: need equally many"
+        )
+    res, pairs = [], _pairs(scores, "scores")
+    for q, reply, score in zip(
+        _complete(
+            "questions", _records("questions", questions, question_id=int, category=str), None
+        ),
+        replies,
+        pairs,
+    ):
+        ids = [
+            _answer_id(a, q["question_id"], k)
+            for k, a in {"answers1": answers1, "answers2": answers2}.items()
+        ]
+        who = (reviewers or REVIEWERS)[reviewer_of(q["category"], reviewers)]
+        row = {
+            "question_id": q["question_id"],
+            "answer1_id": ids[0],
+            "answer2_id": ids[1],
+            "reviewer_id": who.id,
+            "metadata": metadata or {"temperature": who.temperature, "max_tokens": who.max_tokens},
+            "text": reply,
+            "score": list(score),
+        }
         res.append(dict(review_id=_digest(row), **row))
     return res
 
-def _digest(o): return hashlib.sha256(json.dumps(o, sort_keys=True).encode()).hexdigest()[:22]
+
+def _digest(o):
+    return hashlib.sha256(json.dumps(o, sort_keys=True).encode()).hexdigest()[:22]
+
 
 def _answer_id(answers, question_id, name):
-    if question_id not in answers: raise TunaError(f"{name}: no answer to question {question_id}")
+    if question_id not in answers:
+        raise TunaError(f"{name}: no answer to question {question_id}")
     r = answers[question_id]
-    return r['answer_id'] if 'answer_id' in r else _digest([question_id, r.get('text')])
+    return r["answer_id"] if "answer_id" in r else _digest([question_id, r.get("text")])

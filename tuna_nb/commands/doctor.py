@@ -8,73 +8,118 @@ __all__ = ['LAYOUTS', 'Finding', 'find_packages', 'find_devices', 'find_endpoint
 
 # %% ../../nbs/commands/doctor.ipynb #b96d1ccb
 import importlib.metadata as metadata
-import math,os,platform,re,shutil,time,warnings
+import math
+import os
+import platform
+import re
+import shutil
+import time
+import warnings
 from dataclasses import dataclass
-from ..utils.core import TunaError,command
+
+from ..utils.core import TunaError, command
 
 # %% ../../nbs/commands/doctor.ipynb #b800c312
 @dataclass
 class Finding:
     "One line of the doctor's report"
-    what:str # What was looked at
-    state:str # ok, note or fail
-    said:str # What was found
-    def __str__(self): return f"{self.state:<5} {self.what:<24} {self.said}"
+
+    what: str  # What was looked at
+    state: str  # ok, note or fail
+    said: str  # What was found
+
+    def __str__(self):
+        return f"{self.state:<5} {self.what:<24} {self.said}"
 
 # %% ../../nbs/commands/doctor.ipynb #f1c5c3f7
 def find_packages(
-    dist:str='tuna_nb', # Name of an installed distribution
-)->list: # A `Finding` for each of its requirements; those of extras that are absent are notes
+    dist: str = "tuna_nb",  # Name of an installed distribution
+) -> list:  # A `Finding` for each of its requirements; those of extras that are absent are notes
     "Compare what is installed with what is required"
-    try: wants = metadata.requires(dist) or []
-    except metadata.PackageNotFoundError: return [Finding(dist, 'fail', 'is not installed')]
-    out = [Finding('Python', 'ok', platform.python_version())]
+    try:
+        wants = metadata.requires(dist) or []
+    except metadata.PackageNotFoundError:
+        return [Finding(dist, "fail", "is not installed")]
+    out = [Finding("Python", "ok", platform.python_version())]
     for o in wants:
-        spec,_,marker = (s.strip() for s in o.partition(';'))
+        spec, _, marker = (s.strip() for s in o.partition(";"))
         extra = re.search(r'extra\s*==\s*["\']([^"\']+)', marker)
-        if not extra or extra[1]!='dev': out.append(_package(spec, extra and extra[1]))
+        if not extra or extra[1] != "dev":
+            out.append(_package(spec, extra and extra[1]))
     return out
 
 # %% ../../nbs/commands/doctor.ipynb #4cf64ff0
 def _package(spec, extra):
     "What there is of one requirement, such as `torch>=2.6`"
-    name = re.split(r'[^\w.-]', spec)[0]
-    try: have = metadata.version(name)
+    name = re.split(r"[^\w.-]", spec)[0]
+    try:
+        have = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Finding(name, 'note' if extra else 'fail',
-            f"absent; for {extra}: pip install 'tuna_nb[{extra}]'" if extra else f"absent: pip install '{spec}'")
-    try: from packaging.requirements import Requirement
+        return Finding(
+            name,
+            "note" if extra else "fail",
+            f"absent; for {extra}: pip install 'tuna_nb[{extra}]'"
+            if extra
+            else f"absent: pip install '{spec}'",
+        )
+    try:
+        from packaging.requirements import Requirement
     except ImportError:
-        return Finding(name, 'note', f'{have}; whether that meets {spec} cannot be said without the package packaging')
-    if Requirement(spec).specifier.contains(have, prereleases=True): return Finding(name, 'ok', have)
-    return Finding(name, 'note' if extra else 'fail', f"{have}, but {spec} is required")
+        return Finding(
+            name,
+            "note",
+            f"{have}; whether that meets {spec} cannot be said without the package packaging",
+        )
+    if Requirement(spec).specifier.contains(have, prereleases=True):
+        return Finding(name, "ok", have)
+    return Finding(name, "note" if extra else "fail", f"{have}, but {spec} is required")
 
 # %% ../../nbs/commands/doctor.ipynb #51c2892e
-def find_devices()->list: # A `Finding` for the processor, the disk and each accelerator
+def find_devices() -> list:  # A `Finding` for the processor, the disk and each accelerator
     "What can compute here"
-    ram = os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')/1e9 if hasattr(os, 'sysconf') else math.nan
-    out = [Finding('processor', 'ok', f"{os.cpu_count()} cores, {ram:.0f} GB"),
-        Finding('disk', 'ok', f"{shutil.disk_usage('.').free/1e9:.0f} GB free in this folder")]
-    try: import torch
-    except Exception as e: return out+[Finding('accelerator', 'fail', f"PyTorch cannot be imported: {e}")]
+    ram = (
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+        if hasattr(os, "sysconf")
+        else math.nan
+    )
+    out = [
+        Finding("processor", "ok", f"{os.cpu_count()} cores, {ram:.0f} GB"),
+        Finding("disk", "ok", f"{shutil.disk_usage('.').free / 1e9:.0f} GB free in this folder"),
+    ]
+    try:
+        import torch
+    except Exception as e:
+        return out + [Finding("accelerator", "fail", f"PyTorch cannot be imported: {e}")]
     for i in range(torch.cuda.device_count()):
         p = torch.cuda.get_device_properties(i)
-        out.append(Finding(f'cuda:{i}', 'ok', f"{p.name}, {p.total_memory/1e9:.0f} GB, "
-            f"bfloat16 {'yes' if torch.cuda.is_bf16_supported() else 'no'}"))
-    if torch.backends.mps.is_available(): out.append(Finding('mps', 'ok', f"shares the {ram:.0f} GB"))
-    return out if len(out)>2 else out+[Finding('accelerator', 'note', 'none; the miniature needs none')]
+        out.append(
+            Finding(
+                f"cuda:{i}",
+                "ok",
+                f"{p.name}, {p.total_memory / 1e9:.0f} GB, "
+                f"bfloat16 {'yes' if torch.cuda.is_bf16_supported() else 'no'}",
+            )
+        )
+    if torch.backends.mps.is_available():
+        out.append(Finding("mps", "ok", f"shares the {ram:.0f} GB"))
+    return (
+        out
+        if len(out) > 2
+        else out + [Finding("accelerator", "note", "none; the miniature needs none")]
+    )
 
 # %% ../../nbs/commands/doctor.ipynb #787ff0d4
 def find_endpoint(
-    spec:str, # http://HOST/v1#MODEL; the key is read from OPENAI_API_KEY
-    kind:str='chat', # API: chat or completions
-    timeout:float=20., # Seconds to wait for a reply
-)->list: # Does it answer, and with log-probabilities?
+    spec: str,  # http://HOST/v1#MODEL; the key is read from OPENAI_API_KEY
+    kind: str = "chat",  # API: chat or completions
+    timeout: float = 20.0,  # Seconds to wait for a reply
+) -> list:  # Does it answer, and with log-probabilities?
     "Ask an endpoint two questions"
-    url,_,name = spec.partition('#')
-    if not (url.startswith(('http://','https://')) and name):
+    url, _, name = spec.partition("#")
+    if not (url.startswith(("http://", "https://")) and name):
         raise TunaError(f"an endpoint is http://HOST/v1#MODEL, got {spec!r}")
     from tuna_nb.models.endpoint import Endpoint
+
     ep = Endpoint(name, url, kind=kind, timeout=timeout, max_retries=0, turns=0)
     return _answers(ep, name)
 
@@ -82,154 +127,260 @@ def find_endpoint(
 def _answers(ep, name):
     "What the replies of an endpoint show"
     start = time.monotonic()
-    try: g = ep.sample(['Name a colour.'], max_new_tokens=4, temperature=0.)[0][0]
-    except TunaError as e: return [Finding(name, 'fail', str(e))]
-    took = time.monotonic()-start
-    if not hasattr(g, 'text'): return [Finding(name, 'fail', f'refuses: {g.reason}')]
-    price = (f"${ep.price.input:g} and ${ep.price.output:g} a million tokens in and out, {ep.price.date}" if ep.price
-        else 'no price known')
-    out = [Finding(name, 'ok', f"answers after {took:.1f} s; {price}")]
-    try: lp = ep.sample(['Name a colour.'], max_new_tokens=4, temperature=0., logprobs=True)[0][0]
+    try:
+        g = ep.sample(["Name a colour."], max_new_tokens=4, temperature=0.0)[0][0]
     except TunaError as e:
-        return out+[Finding(f'{name}, logprobs', 'note', f"none, so it can judge and not teach: {e}")]
-    has = getattr(lp, 'logps', None)
-    return out+[Finding(f'{name}, logprobs', 'ok', 'returned: it can teach') if has else
-        Finding(f'{name}, logprobs', 'note', 'none, so it can judge and not teach')]
+        return [Finding(name, "fail", str(e))]
+    took = time.monotonic() - start
+    if not hasattr(g, "text"):
+        return [Finding(name, "fail", f"refuses: {g.reason}")]
+    price = (
+        f"${ep.price.input:g} and ${ep.price.output:g} a million tokens in and out, {ep.price.date}"
+        if ep.price
+        else "no price known"
+    )
+    out = [Finding(name, "ok", f"answers after {took:.1f} s; {price}")]
+    try:
+        lp = ep.sample(["Name a colour."], max_new_tokens=4, temperature=0.0, logprobs=True)[0][0]
+    except TunaError as e:
+        return out + [
+            Finding(f"{name}, logprobs", "note", f"none, so it can judge and not teach: {e}")
+        ]
+    has = getattr(lp, "logps", None)
+    return out + [
+        Finding(f"{name}, logprobs", "ok", "returned: it can teach")
+        if has
+        else Finding(f"{name}, logprobs", "note", "none, so it can judge and not teach")
+    ]
 
 # %% ../../nbs/commands/doctor.ipynb #daa66bc5
 def known_config(
-    model:str, # LLaMA-7B or StableLM-3B; anything else is a folder or Hub id
-): # Its configuration, or `model` itself
+    model: str,  # LLaMA-7B or StableLM-3B; anything else is a folder or Hub id
+):  # Its configuration, or `model` itself
     "The shapes of the paper's base models"
-    from transformers import GPTNeoXConfig,LlamaConfig
-    if model=='LLaMA-7B': return LlamaConfig() # the default is the shape of LLaMA-7B
-    if model!='StableLM-3B': return model
-    return GPTNeoXConfig(vocab_size=50688, hidden_size=4096, num_hidden_layers=16, num_attention_heads=32,
-        intermediate_size=16384, max_position_embeddings=4096)
+    from transformers import GPTNeoXConfig, LlamaConfig
+
+    if model == "LLaMA-7B":
+        return LlamaConfig()  # the default is the shape of LLaMA-7B
+    if model != "StableLM-3B":
+        return model
+    return GPTNeoXConfig(
+        vocab_size=50688,
+        hidden_size=4096,
+        num_hidden_layers=16,
+        num_attention_heads=32,
+        intermediate_size=16384,
+        max_position_embeddings=4096,
+    )
 
 # %% ../../nbs/commands/doctor.ipynb #16b365db
 @dataclass
 class Layout:
     "Devices, and options that make a 7B model fit on them"
-    devices:int
-    memory:float # GB of each
-    card:str # In `CARDS`, for the time
-    config:str # File in recipes/
-    options:str # Of the commands that train
-    sharding:str='none' # none, fsdp2 or zero3
+
+    devices: int
+    memory: float  # GB of each
+    card: str  # In `CARDS`, for the time
+    config: str  # File in recipes/
+    options: str  # Of the commands that train
+    sharding: str = "none"  # none, fsdp2 or zero3
+
     def option(self, name, default=0):
         "The value of an option, True for one without"
-        m = re.search(rf'--{name}(?: (\d+))?', self.options)
+        m = re.search(rf"--{name}(?: (\d+))?", self.options)
         return default if not m else int(m[1]) if m[1] else True
 
+
 LAYOUTS = {
-    '1x24': Layout(1, 24, 'RTX 4090', 'lora_24gb.yaml',
-        '--lora 16 --bf16 --activation-checkpointing --max-tokens 4096'),
-    '1x80': Layout(1, 80, 'H100', 'one_80gb.yaml', '--lora 64 --bf16 --activation-checkpointing --max-tokens 16384'),
-    '8x80': Layout(8, 80, 'H100', 'fsdp2_8x80gb.yaml', '--bf16 --max-tokens 12288', 'fsdp2'),
-    '8x80-zero3': Layout(8, 80, 'H100', 'zero3_8x80gb.yaml', '--activation-checkpointing --max-tokens 12288', 'zero3'),
+    "1x24": Layout(
+        1,
+        24,
+        "RTX 4090",
+        "lora_24gb.yaml",
+        "--lora 16 --bf16 --activation-checkpointing --max-tokens 4096",
+    ),
+    "1x80": Layout(
+        1,
+        80,
+        "H100",
+        "one_80gb.yaml",
+        "--lora 64 --bf16 --activation-checkpointing --max-tokens 16384",
+    ),
+    "8x80": Layout(8, 80, "H100", "fsdp2_8x80gb.yaml", "--bf16 --max-tokens 12288", "fsdp2"),
+    "8x80-zero3": Layout(
+        8, 80, "H100", "zero3_8x80gb.yaml", "--activation-checkpointing --max-tokens 12288", "zero3"
+    ),
 }
 
 # %% ../../nbs/commands/doctor.ipynb #0f2aeb2d
 def _layout(name):
-    if name in LAYOUTS: return LAYOUTS[name]
+    if name in LAYOUTS:
+        return LAYOUTS[name]
     raise TunaError(f"no layout {name!r}; there are: {', '.join(LAYOUTS)}")
 
 # %% ../../nbs/commands/doctor.ipynb #9066bb9c
 def records_of(
-    recipe, # In `RECIPES`
-    by:str='', # Only those ranked by the teacher or by the judge
-)->int: # Instructions
+    recipe,  # In `RECIPES`
+    by: str = "",  # Only those ranked by the teacher or by the judge
+) -> int:  # Instructions
     "How many instructions a recipe is about"
-    parts = [o for o in recipe.data.split(';') if by in o]
-    return sum(1000*int(n) for o in parts for n in re.findall(r'\b(\d+)K\b', o))
+    parts = [o for o in recipe.data.split(";") if by in o]
+    return sum(1000 * int(n) for o in parts for n in re.findall(r"\b(\d+)K\b", o))
 
 # %% ../../nbs/commands/doctor.ipynb #8fd22279
 def recipe_needs(
-    recipe:str, # Name of a model in `RECIPES`
-    layout:str='8x80', # Name in `LAYOUTS`
-    model:str='', # Folder or Hub id of the model to train; default what the paper trained
-    usd_per_hour:float|None=None, # Price of one device
-    records:int|None=None, # Instructions; default those of the recipe
-)->dict: # `plan` (its str says GB by part), `fits`, `records`, `hours`, `usd`
+    recipe: str,  # Name of a model in `RECIPES`
+    layout: str = "8x80",  # Name in `LAYOUTS`
+    model: str = "",  # Folder or Hub id of the model to train; default what the paper trained
+    usd_per_hour: float | None = None,  # Price of one device
+    records: int | None = None,  # Instructions; default those of the recipe
+) -> dict:  # `plan` (its str says GB by part), `fits`, `records`, `hours`, `usd`
     "What training by a recipe takes"
-    from tuna_nb.training.memory import Item,hours,plan
-    from tuna_nb.train import get_recipe
     import torch
-    r,o = get_recipe(recipe),_layout(layout)
-    n,ranked,lora = records or records_of(r),r.margin is not None or recipe.startswith('PRM'),o.option('lora')
-    several = 5 if recipe=='Alpaca-Mul' else 1
-    start = 'StableLM-3B' if r.start=='StableLM-3B' else 'LLaMA-7B' # Alpaca and its students have LLaMA's shape
+
+    from tuna_nb.train import get_recipe
+    from tuna_nb.training.memory import Item, hours, plan
+
+    r, o = get_recipe(recipe), _layout(layout)
+    n, ranked, lora = (
+        records or records_of(r),
+        r.margin is not None or recipe.startswith("PRM"),
+        o.option("lora"),
+    )
+    several = 5 if recipe == "Alpaca-Mul" else 1
+    start = (
+        "StableLM-3B" if r.start == "StableLM-3B" else "LLaMA-7B"
+    )  # Alpaca and its students have LLaMA's shape
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', FutureWarning) # PEFT's use of names that transformers 6 will not have
-        p = plan(known_config(model or start), o.option('max-tokens'), Item() if ranked else Item(responses=(54,)),
-            o.devices, o.sharding, lora, torch.bfloat16 if lora else torch.float32, memory=o.memory,
-            bf16=o.option('bf16', False) or o.sharding=='zero3',
-            checkpointing=o.option('activation-checkpointing', False) or o.sharding=='fsdp2')
-    took = hours(p, n*several, r.epochs, card=o.card)
-    return dict(plan=p, fits=p.fits, records=n, hours=took, usd=usd_per_hour and took*o.devices*usd_per_hour)
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # PEFT's use of names that transformers 6 will not have
+        p = plan(
+            known_config(model or start),
+            o.option("max-tokens"),
+            Item() if ranked else Item(responses=(54,)),
+            o.devices,
+            o.sharding,
+            lora,
+            torch.bfloat16 if lora else torch.float32,
+            memory=o.memory,
+            bf16=o.option("bf16", False) or o.sharding == "zero3",
+            checkpointing=o.option("activation-checkpointing", False) or o.sharding == "fsdp2",
+        )
+    took = hours(p, n * several, r.epochs, card=o.card)
+    return {
+        "plan": p,
+        "fits": p.fits,
+        "records": n,
+        "hours": took,
+        "usd": usd_per_hour and took * o.devices * usd_per_hour,
+    }
 
 # %% ../../nbs/commands/doctor.ipynb #8233660a
 def ranking_needs(
-    recipe:str, # Name of a model in `RECIPES`
-    teacher:str='', # Model that samples and ranks, as the price table knows it
-    judge:str='', # Model that judges, likewise
-)->dict: # By role: `requests`, tokens sent and received, `usd` or `None`
+    recipe: str,  # Name of a model in `RECIPES`
+    teacher: str = "",  # Model that samples and ranks, as the price table knows it
+    judge: str = "",  # Model that judges, likewise
+) -> dict:  # By role: `requests`, tokens sent and received, `usd` or `None`
     "What the rankings of a recipe take"
     from tuna_nb.contextual_ranking import judge_prompt
     from tuna_nb.models.cost import find_price
     from tuna_nb.train import get_recipe
-    r,frame = get_recipe(recipe),len(judge_prompt('', '', ['']*4).encode())//4
-    sizes,out = dict(teacher=(60, 4*54), judge=(60+4*54+frame, 160)),{}
-    for role,model in (('teacher',teacher), ('judge',judge)):
-        n,price = records_of(r, role),find_price(model) if model else None
-        if n: out[role] = dict(model=model, requests=n, sent=n*sizes[role][0], received=n*sizes[role][1],
-            usd=price and price.cost(n*sizes[role][0], n*sizes[role][1]))
+
+    r, frame = get_recipe(recipe), len(judge_prompt("", "", [""] * 4).encode()) // 4
+    sizes, out = {"teacher": (60, 4 * 54), "judge": (60 + 4 * 54 + frame, 160)}, {}
+    for role, model in (("teacher", teacher), ("judge", judge)):
+        n, price = records_of(r, role), find_price(model) if model else None
+        if n:
+            out[role] = {
+                "model": model,
+                "requests": n,
+                "sent": n * sizes[role][0],
+                "received": n * sizes[role][1],
+                "usd": price and price.cost(n * sizes[role][0], n * sizes[role][1]),
+            }
     return out
 
 # %% ../../nbs/commands/doctor.ipynb #87ad3dc4
 def _needs(recipe, layout, model, usd_per_hour, records, teacher, judge):
     "Findings about a recipe"
-    need,asked = recipe_needs(recipe, layout, model, usd_per_hour, records),ranking_needs(recipe, teacher, judge)
-    p,o = need['plan'],_layout(layout)
-    out = [Finding('memory', 'ok' if need['fits'] else 'fail',
-        f"{p.total/1e9:.1f} of {o.memory:g} GB of "
-            f"{'the device' if o.devices==1 else f'each of {o.devices} devices'}"
-            +('' if need['fits'] else '; a tenth has to stay free')),
-        Finding('time', 'ok',
-            f"{need['hours']:.2g} hours for {need['records']:,} instructions, as arithmetic at 40 % of an {o.card}"),
-        Finding('options', 'ok', f"--recipe {recipe} {o.options}; recipes/{o.config}")]
-    if need['usd'] is not None:
-        out.append(Finding('devices, money', 'ok', f"${need['usd']:,.0f} at ${usd_per_hour:g} an hour and device"))
-    for role,a in asked.items():
-        money = (f"${a['usd']:,.0f}" if a['usd'] is not None else f"no price for {a['model']}" if a['model']
-            else f'--{role} MODEL says the price')
-        out.append(Finding(f'{role}, money', 'ok' if a['usd'] is not None else 'note', f"{a['requests']:,} requests, "
-            f"{a['sent']/1e6:.1f} million tokens sent, {a['received']/1e6:.1f} received: {money}"))
-    return out,dict(need, plan=str(p), rankings=asked)
+    need, asked = (
+        recipe_needs(recipe, layout, model, usd_per_hour, records),
+        ranking_needs(recipe, teacher, judge),
+    )
+    p, o = need["plan"], _layout(layout)
+    out = [
+        Finding(
+            "memory",
+            "ok" if need["fits"] else "fail",
+            f"{p.total / 1e9:.1f} of {o.memory:g} GB of "
+            f"{'the device' if o.devices == 1 else f'each of {o.devices} devices'}"
+            + ("" if need["fits"] else "; a tenth has to stay free"),
+        ),
+        Finding(
+            "time",
+            "ok",
+            f"{need['hours']:.2g} hours for {need['records']:,} instructions, as arithmetic at 40 % of an {o.card}",
+        ),
+        Finding("options", "ok", f"--recipe {recipe} {o.options}; recipes/{o.config}"),
+    ]
+    if need["usd"] is not None:
+        out.append(
+            Finding(
+                "devices, money",
+                "ok",
+                f"${need['usd']:,.0f} at ${usd_per_hour:g} an hour and device",
+            )
+        )
+    for role, a in asked.items():
+        money = (
+            f"${a['usd']:,.0f}"
+            if a["usd"] is not None
+            else f"no price for {a['model']}"
+            if a["model"]
+            else f"--{role} MODEL says the price"
+        )
+        out.append(
+            Finding(
+                f"{role}, money",
+                "ok" if a["usd"] is not None else "note",
+                f"{a['requests']:,} requests, "
+                f"{a['sent'] / 1e6:.1f} million tokens sent, {a['received'] / 1e6:.1f} received: {money}",
+            )
+        )
+    return out, dict(need, plan=str(p), rankings=asked)
 
 # %% ../../nbs/commands/doctor.ipynb #28be5a00
-@command(example="""tuna_doctor
+@command(
+    example="""tuna_doctor
 tuna_doctor --endpoints http://127.0.0.1:8000/v1#teacher,http://127.0.0.1:8002/v1#judge
-tuna_doctor --recipe Tuna_p --layout 1x80 --teacher gpt-4o --usd-per-hour 2.5""")
+tuna_doctor --recipe Tuna_p --layout 1x80 --teacher gpt-4o --usd-per-hour 2.5"""
+)
 def tuna_doctor(
-    endpoints:str='', # Endpoints to ask, http://HOST/v1#MODEL, with commas between
-    kind:str='chat', # Their API: chat or completions
-    recipe:str='', # A model of the paper, such as Tuna_p: what training and ranking would need
-    layout:str='8x80', # Devices: 1x24, 1x80, 8x80 or 8x80-zero3, number and GB
-    model:str='', # Folder or Hub id of the model to train; default that of the recipe
-    records:int|None=None, # Instructions; default those of the recipe
-    usd_per_hour:float|None=None, # Price of one device
-    teacher:str='', # Who ranks by probabilities, for the price of it
-    judge:str='', # Who ranks by judgement, for the price of it
-)->dict: # Findings by part, and whether all is well
+    endpoints: str = "",  # Endpoints to ask, http://HOST/v1#MODEL, with commas between
+    kind: str = "chat",  # Their API: chat or completions
+    recipe: str = "",  # A model of the paper, such as Tuna_p: what training and ranking would need
+    layout: str = "8x80",  # Devices: 1x24, 1x80, 8x80 or 8x80-zero3, number and GB
+    model: str = "",  # Folder or Hub id of the model to train; default that of the recipe
+    records: int | None = None,  # Instructions; default those of the recipe
+    usd_per_hour: float | None = None,  # Price of one device
+    teacher: str = "",  # Who ranks by probabilities, for the price of it
+    judge: str = "",  # Who ranks by judgement, for the price of it
+) -> dict:  # Findings by part, and whether all is well
     "Say what is installed, which devices and endpoints answer, and what a recipe would need"
-    parts = {'installed': find_packages(), 'devices': find_devices()}
-    if endpoints: parts['endpoints'] = [f for o in endpoints.split(',') for f in find_endpoint(o, kind)]
+    parts = {"installed": find_packages(), "devices": find_devices()}
+    if endpoints:
+        parts["endpoints"] = [f for o in endpoints.split(",") for f in find_endpoint(o, kind)]
     need = {}
     if recipe:
-        parts[f'{recipe} on {layout}'],need = _needs(recipe, layout, model, usd_per_hour, records, teacher, judge)
-    for k,fs in parts.items(): print(f'{k}:', *[f'  {f}' for f in fs], sep='\n')
-    bad = [f for fs in parts.values() for f in fs if f.state=='fail']
-    if bad: raise TunaError(f"{len(bad)} of these would stop a run: {'; '.join(f'{f.what}: {f.said}' for f in bad)}")
+        parts[f"{recipe} on {layout}"], need = _needs(
+            recipe, layout, model, usd_per_hour, records, teacher, judge
+        )
+    for k, fs in parts.items():
+        print(f"{k}:", *[f"  {f}" for f in fs], sep="\n")
+    bad = [f for fs in parts.values() for f in fs if f.state == "fail"]
+    if bad:
+        raise TunaError(
+            f"{len(bad)} of these would stop a run: {'; '.join(f'{f.what}: {f.said}' for f in bad)}"
+        )
     return dict(parts, needs=need)

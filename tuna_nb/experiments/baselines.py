@@ -6,70 +6,100 @@
 __all__ = ['token_count', 'Baseline', 'train_dpo', 'train_rrhf', 'prm_reward', 'train_rloo', 'train_ppo']
 
 # %% ../../nbs/experiments/baselines.ipynb #dd262956
-import math,warnings
+import math
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import datasets,torch
+import datasets
+import torch
 from datasets import Dataset
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import PrinterCallback,TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
-from ..data import format_prompt,load_ranked,to_preference
-from ..utils.core import TunaError,seed_all
-from ..utils.pretrained import quiet
+from ..data import format_prompt, load_ranked, to_preference
 from .ppo import ppo
-from ..train import TunaTrainer,context_length,encode_records,fit,load_pretrained,load_prm,prm_scores
+from tuna_nb.train import (
+    TunaTrainer,
+    context_length,
+    encode_records,
+    fit,
+    load_pretrained,
+    load_prm,
+    prm_scores,
+)
+from ..utils.core import TunaError, seed_all
+from ..utils.pretrained import quiet
 
 # %% ../../nbs/experiments/baselines.ipynb #2ea30ee0
 def token_count(
-    ds, # Ranked records
-    tokenizer, # Of the model that is to be trained
-    template="alpaca", # See `format_prompt`
-)->int: # Tokens of prompts and responses, end tokens included
+    ds,  # Ranked records
+    tokenizer,  # Of the model that is to be trained
+    template="alpaca",  # See `format_prompt`
+) -> int:  # Tokens of prompts and responses, end tokens included
     "Tokens that Tuna trains on in one pass over ranked records"
-    return sum(len(r) for o in encode_records(ds, tokenizer, template=template) for r in o['rows'])
+    return sum(len(r) for o in encode_records(ds, tokenizer, template=template) for r in o["rows"])
 
 # %% ../../nbs/experiments/baselines.ipynb #5d7bb82c
 def _size(batch):
     "Tokens of a batch of TRL's or of ours, without padding"
-    if 'layout' in batch: return sum(p+b for p,bs in batch['layout'].lines for b in bs)
-    return sum(int(batch[k].sum()) for k in (['attention_mask'] if 'attention_mask' in batch
-        else ['prompt_mask','completion_mask']))
+    if "layout" in batch:
+        return sum(p + b for p, bs in batch["layout"].lines for b in bs)
+    return sum(
+        int(batch[k].sum())
+        for k in (
+            ["attention_mask"] if "attention_mask" in batch else ["prompt_mask", "completion_mask"]
+        )
+    )
+
 
 def _counting(cls):
     "A trainer that counts"
+
     class Counting(cls):
         spent = 0
+
         def compute_loss(self, model, inputs, *args, **kwargs):
-            if model.training: self.spent += _size(inputs)
+            if model.training:
+                self.spent += _size(inputs)
             return super().compute_loss(model, inputs, *args, **kwargs)
+
     return Counting
+
 
 class _Stop(TrainerCallback):
     "Ends training at the first step that reaches the budget"
-    def __init__(self, trainer, max_tokens): self.trainer,self.max_tokens = trainer,max_tokens
+
+    def __init__(self, trainer, max_tokens):
+        self.trainer, self.max_tokens = trainer, max_tokens
+
     def on_step_end(self, args, state, control, **kwargs):
-        if self.trainer.spent>=self.max_tokens: control.should_training_stop = True
+        if self.trainer.spent >= self.max_tokens:
+            control.should_training_stop = True
+
 
 def _limit(trainer, max_tokens):
     "Give a counting trainer a budget"
     trainer.add_callback(_Stop(trainer, max_tokens))
     trainer.create_optimizer()
-    trainer.lr_scheduler = LambdaLR(trainer.optimizer, lambda _: max(0, 1-trainer.spent/max_tokens))
+    trainer.lr_scheduler = LambdaLR(
+        trainer.optimizer, lambda _: max(0, 1 - trainer.spent / max_tokens)
+    )
     return trainer
 
 # %% ../../nbs/experiments/baselines.ipynb #fa18bf2e
 @dataclass
 class Baseline:
     "A model after training"
-    model: object # On the device it was trained on
-    tokenizer: object # Its tokenizer
-    steps: int # Optimizer steps; for PPO, batches of samples
-    tokens: int # Trained on, see `token_count`
-    log: list # What the trainer reported, a dict for each step
-    folder: Path # Where model and tokenizer are saved
+
+    model: object  # On the device it was trained on
+    tokenizer: object  # Its tokenizer
+    steps: int  # Optimizer steps; for PPO, batches of samples
+    tokens: int  # Trained on, see `token_count`
+    log: list  # What the trainer reported, a dict for each step
+    folder: Path  # Where model and tokenizer are saved
+
 
 def _finish(model, tokenizer, steps, tokens, log, out):
     "Save a trained model and load it again, free of what a trainer did to it"
@@ -77,24 +107,32 @@ def _finish(model, tokenizer, steps, tokens, log, out):
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
     device = model.device
-    model,tokenizer = load_pretrained(str(out))
+    model, tokenizer = load_pretrained(str(out))
     return Baseline(model.to(device).eval(), tokenizer, steps, tokens, log, Path(out))
 
 # %% ../../nbs/experiments/baselines.ipynb #c941b041
 def _begin(start, ds, out, max_tokens):
     "Check what all trainers are given; returns the records, the model and its tokenizer"
-    if hasattr(start, 'forward'):
-        raise TunaError("start must be a folder or Hub id: the trainer loads it twice, to train one and to keep "
-            "the other")
-    if not len(ds): raise TunaError("no records to train on")
-    if max_tokens<1: raise TunaError(f"max_tokens must be at least 1, got {max_tokens}")
-    if Path(out).is_file(): raise TunaError(f"{out}: is a file, and a folder is needed to save the model")
-    return load_ranked(ds, blank_output='keep'),*load_pretrained(str(start))
+    if hasattr(start, "forward"):
+        raise TunaError(
+            "start must be a folder or Hub id: the trainer loads it twice, to train one and to keep "
+            "the other"
+        )
+    if not len(ds):
+        raise TunaError("no records to train on")
+    if max_tokens < 1:
+        raise TunaError(f"max_tokens must be at least 1, got {max_tokens}")
+    if Path(out).is_file():
+        raise TunaError(f"{out}: is a file, and a folder is needed to save the model")
+    return load_ranked(ds, blank_output="keep"), *load_pretrained(str(start))
+
 
 def _trl(*names):
     "Classes of TRL, which is an extra"
-    try: import trl
-    except ImportError: raise TunaError("DPO and RLOO need TRL: pip install 'tuna_nb[baselines]'") from None
+    try:
+        import trl
+    except ImportError:
+        raise TunaError("DPO and RLOO need TRL: pip install 'tuna_nb[baselines]'") from None
     return [getattr(trl, o) for o in names]
 
 # %% ../../nbs/experiments/baselines.ipynb #f63b8ef2
@@ -105,156 +143,253 @@ def _quiet():
     datasets.disable_progress_bars()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore', FutureWarning)
+            warnings.simplefilter("ignore", FutureWarning)
             yield
-    finally: was or datasets.enable_progress_bars()
+    finally:
+        was or datasets.enable_progress_bars()
+
 
 def _settings(cls, out, max_tokens, **args):
     "Settings of a TRL trainer: float32, no reports, no checkpoints"
-    fixed = dict(max_steps=max_tokens, use_cpu=not torch.accelerator.is_available(), bf16=False, gradient_checkpointing=False, report_to='none', # a step has a token at least
-        save_strategy='no', disable_tqdm=True, logging_steps=1, dataloader_pin_memory=torch.cuda.is_available())
-    try: return cls(str(out), **{**fixed, **args})
-    except TypeError as e: raise TunaError(f"unknown setting: {e}") from None
+    fixed = {
+        "max_steps": max_tokens,
+        "use_cpu": not torch.accelerator.is_available(),
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "report_to": "none",  # a step has a token at least
+        "save_strategy": "no",
+        "disable_tqdm": True,
+        "logging_steps": 1,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+    }
+    try:
+        return cls(str(out), **{**fixed, **args})
+    except TypeError as e:
+        raise TunaError(f"unknown setting: {e}") from None
+
 
 def _run(trainer, max_tokens, tokenizer, out):
     "Train a TRL trainer within a budget and save"
     trainer.remove_callback(PrinterCallback)
     _limit(trainer, max_tokens).train()
-    return _finish(trainer.accelerator.unwrap_model(trainer.model), tokenizer, trainer.state.global_step, trainer.spent,
-        trainer.state.log_history, out)
+    return _finish(
+        trainer.accelerator.unwrap_model(trainer.model),
+        tokenizer,
+        trainer.state.global_step,
+        trainer.spent,
+        trainer.state.log_history,
+        out,
+    )
 
 # %% ../../nbs/experiments/baselines.ipynb #1ce1eb51
 def train_dpo(
-    start, # Folder or Hub id of the model to start from, which is also the reference
-    ds, # Ranked records; the original responses are not used
-    out, # Folder for model and tokenizer
-    *, learning_rate:float, # At the first step
-    max_tokens:int, # Stop at the first step at which so many tokens have been trained on
-    batch_size:int=16, # Pairs a step
-    beta:float=.1, # Weight β of the reference
-    seed:int=0, # Of the order of the pairs
-    template="alpaca", # See `format_prompt`
-    **args, # Further fields of TRL's DPOConfig
-)->Baseline: # After training
+    start,  # Folder or Hub id of the model to start from, which is also the reference
+    ds,  # Ranked records; the original responses are not used
+    out,  # Folder for model and tokenizer
+    *,
+    learning_rate: float,  # At the first step
+    max_tokens: int,  # Stop at the first step at which so many tokens have been trained on
+    batch_size: int = 16,  # Pairs a step
+    beta: float = 0.1,  # Weight β of the reference
+    seed: int = 0,  # Of the order of the pairs
+    template="alpaca",  # See `format_prompt`
+    **args,  # Further fields of TRL's DPOConfig
+) -> Baseline:  # After training
     "Direct preference optimisation on all pairs of each ranking"
-    DPOTrainer,DPOConfig = _trl('DPOTrainer', 'DPOConfig')
-    ds,model,tokenizer = _begin(start, ds, out, max_tokens)
-    pairs = to_preference(ds, 'all', template)
-    if not len(pairs): raise TunaError("no record has two responses that the judge told apart")
-    args = {**dict(learning_rate=learning_rate, per_device_train_batch_size=batch_size, beta=beta, seed=seed,
-        max_length=context_length(model)), **args}
+    DPOTrainer, DPOConfig = _trl("DPOTrainer", "DPOConfig")
+    ds, model, tokenizer = _begin(start, ds, out, max_tokens)
+    pairs = to_preference(ds, "all", template)
+    if not len(pairs):
+        raise TunaError("no record has two responses that the judge told apart")
+    args = {
+        "learning_rate": learning_rate,
+        "per_device_train_batch_size": batch_size,
+        "beta": beta,
+        "seed": seed,
+        "max_length": context_length(model),
+        **args,
+    }
     with _quiet():
         config = _settings(DPOConfig, out, max_tokens, **args)
-        trainer = _counting(DPOTrainer)(model, args=config, train_dataset=pairs.shuffle(seed),
-            processing_class=tokenizer)
+        trainer = _counting(DPOTrainer)(
+            model, args=config, train_dataset=pairs.shuffle(seed), processing_class=tokenizer
+        )
         return _run(trainer, max_tokens, tokenizer, out)
 
 # %% ../../nbs/experiments/baselines.ipynb #2edce6ef
 def train_rrhf(
-    start, # Folder or Hub id of the model to start from
-    ds, # Ranked records; the original responses are not used
-    out, # Folder for model and tokenizer
-    *, learning_rate:float, # Highest one
-    max_steps:int|None=None, # Optimizer steps; or
-    max_tokens:int|None=None, # stop at the first step at which so many tokens have been trained on; the learning rate then falls in a straight line
-    batch_size:int=16, # Instructions a step
-    seed:int=0, # Of the order of the records
-    **training_args, # Settings of `fit` and fields of `TunaConfig`
-)->Baseline: # After training
+    start,  # Folder or Hub id of the model to start from
+    ds,  # Ranked records; the original responses are not used
+    out,  # Folder for model and tokenizer
+    *,
+    learning_rate: float,  # Highest one
+    max_steps: int | None = None,  # Optimizer steps; or
+    max_tokens: int
+    | None = None,  # stop at the first step at which so many tokens have been trained on; the learning rate then falls in a straight line
+    batch_size: int = 16,  # Instructions a step
+    seed: int = 0,  # Of the order of the records
+    **training_args,  # Settings of `fit` and fields of `TunaConfig`
+) -> Baseline:  # After training
     "Rank responses to align human feedback: `tune` without a margin, on the best response"
-    if not (max_steps or max_tokens): raise TunaError("say when to stop: max_steps or max_tokens")
-    ds = [dict(o, output=o['responses'][0]) for o in _begin(start, ds, out, max_tokens or 1)[0]]
-    if not any(len(o['responses'])>1 for o in ds):
+    if not (max_steps or max_tokens):
+        raise TunaError("say when to stop: max_steps or max_tokens")
+    ds = [dict(o, output=o["responses"][0]) for o in _begin(start, ds, out, max_tokens or 1)[0]]
+    if not any(len(o["responses"]) > 1 for o in ds):
         raise TunaError("no record has two responses, so there is no order to learn")
+
     def trainer(*args, **kwargs):
         t = _counting(TunaTrainer)(*args, **kwargs)
         return _limit(t, max_tokens) if max_tokens else t
-    t = fit(trainer, str(start), None, ds, out,
-        **{**dict(margin=0., mle_weight=1., learning_rate=learning_rate, max_steps=max_steps or max_tokens,
-        per_device_train_batch_size=batch_size, seed=seed, logging_steps=1), **training_args})
-    return Baseline(t.model.eval(), t.processing_class, t.state.global_step, t.spent, t.state.log_history, Path(out))
+
+    t = fit(
+        trainer,
+        str(start),
+        None,
+        ds,
+        out,
+        **{
+            "margin": 0.0,
+            "mle_weight": 1.0,
+            "learning_rate": learning_rate,
+            "max_steps": max_steps or max_tokens,
+            "per_device_train_batch_size": batch_size,
+            "seed": seed,
+            "logging_steps": 1,
+            **training_args,
+        },
+    )
+    return Baseline(
+        t.model.eval(),
+        t.processing_class,
+        t.state.global_step,
+        t.spent,
+        t.state.log_history,
+        Path(out),
+    )
 
 # %% ../../nbs/experiments/baselines.ipynb #5d279618
 def prm_reward(
-    ds, # Ranked records
-    prm, # Folder, Hub id, or a loaded proxy ranking model
-    tokenizer=None, # Tokenizer; None takes the one saved with the model
-    template="alpaca", # See `format_prompt`
-    batch_size:int=64, # Texts at once
-): # Function of a list of records' numbers and a list of texts; returns a number for each
+    ds,  # Ranked records
+    prm,  # Folder, Hub id, or a loaded proxy ranking model
+    tokenizer=None,  # Tokenizer; None takes the one saved with the model
+    template="alpaca",  # See `format_prompt`
+    batch_size: int = 64,  # Texts at once
+):  # Function of a list of records' numbers and a list of texts; returns a number for each
     "A proxy ranking model as a reward, in standard deviations above the record's own ranked responses"
-    prm,tokenizer = load_prm(prm, tokenizer)
-    def raw(rows): return prm_scores(rows, prm, tokenizer, template=template, batch_size=batch_size)
+    prm, tokenizer = load_prm(prm, tokenizer)
+
+    def raw(rows):
+        return prm_scores(rows, prm, tokenizer, template=template, batch_size=batch_size)
+
     known = [torch.tensor(v, dtype=torch.float64) for v in raw(ds)]
-    means,unit = [v.mean().item() for v in known],math.sqrt(sum(((v-v.mean())**2).sum().item()
-        for v in known)/sum(map(len, known)))
-    if not unit: raise TunaError("the ranked responses' scores do not differ, so a reward has no unit")
+    means, unit = (
+        [v.mean().item() for v in known],
+        math.sqrt(sum(((v - v.mean()) ** 2).sum().item() for v in known) / sum(map(len, known))),
+    )
+    if not unit:
+        raise TunaError("the ranked responses' scores do not differ, so a reward has no unit")
+
     def reward(idx, texts):
-        rows = [dict(ds[i], responses=[t]) for i,t in zip(idx, texts, strict=True)]
-        return [(v-means[i])/unit for i,(v,) in zip(idx, raw(rows))]
+        rows = [dict(ds[i], responses=[t]) for i, t in zip(idx, texts, strict=True)]
+        return [(v - means[i]) / unit for i, (v,) in zip(idx, raw(rows))]
+
     return reward
 
 # %% ../../nbs/experiments/baselines.ipynb #8afd217f
 def train_rloo(
-    start, # Folder or Hub id of the model to start from, which is also the reference
-    ds, # Records that the prompts are taken from; their ranked responses set the reward's unit, see `prm_reward`
-    reward_model, # Folder, Hub id, or a loaded proxy ranking model with `reward_tokenizer`
-    out, # Folder for model and tokenizer
-    *, learning_rate:float, # At the first step
-    max_tokens:int, # Stop at the first step at which so many tokens have been trained on
-    batch_size:int=16, # Prompts a step
-    n:int=4, # Answers a prompt
-    kl:float=.05, # Weight β of the divergence
-    temperature:float=1., # Of sampling
-    max_new_tokens:int=256, # Longest answer
-    seed:int=0, # Of the prompts' order and the samples
-    template="alpaca", # See `format_prompt`
-    reward_tokenizer=None, # The one saved with the reward model
-    **args, # Further fields of TRL's RLOOConfig
-)->Baseline: # After training
+    start,  # Folder or Hub id of the model to start from, which is also the reference
+    ds,  # Records that the prompts are taken from; their ranked responses set the reward's unit, see `prm_reward`
+    reward_model,  # Folder, Hub id, or a loaded proxy ranking model with `reward_tokenizer`
+    out,  # Folder for model and tokenizer
+    *,
+    learning_rate: float,  # At the first step
+    max_tokens: int,  # Stop at the first step at which so many tokens have been trained on
+    batch_size: int = 16,  # Prompts a step
+    n: int = 4,  # Answers a prompt
+    kl: float = 0.05,  # Weight β of the divergence
+    temperature: float = 1.0,  # Of sampling
+    max_new_tokens: int = 256,  # Longest answer
+    seed: int = 0,  # Of the prompts' order and the samples
+    template="alpaca",  # See `format_prompt`
+    reward_tokenizer=None,  # The one saved with the reward model
+    **args,  # Further fields of TRL's RLOOConfig
+) -> Baseline:  # After training
     "REINFORCE with a leave-one-out baseline"
-    RLOOTrainer,RLOOConfig = _trl('RLOOTrainer', 'RLOOConfig')
-    ds,model,tokenizer = _begin(start, ds, out, max_tokens)
-    if n<2: raise TunaError(f"an answer needs siblings to be compared with: n must be at least 2, got {n}")
+    RLOOTrainer, RLOOConfig = _trl("RLOOTrainer", "RLOOConfig")
+    ds, model, tokenizer = _begin(start, ds, out, max_tokens)
+    if n < 2:
+        raise TunaError(
+            f"an answer needs siblings to be compared with: n must be at least 2, got {n}"
+        )
     score = prm_reward(ds, reward_model, reward_tokenizer, template)
-    def reward(completions, row, **kwargs): return score(row, completions)
-    prompts = Dataset.from_dict(dict(prompt=[format_prompt(o['instruction'], o['input'], template) for o in ds],
-        row=list(range(len(ds)))))
-    args = {**dict(learning_rate=learning_rate, per_device_train_batch_size=min(batch_size, len(ds))*n,
-        num_generations=n,
-        beta=kl, temperature=temperature, max_completion_length=max_new_tokens, seed=seed), **args}
+
+    def reward(completions, row, **kwargs):
+        return score(row, completions)
+
+    prompts = Dataset.from_dict(
+        {
+            "prompt": [format_prompt(o["instruction"], o["input"], template) for o in ds],
+            "row": list(range(len(ds))),
+        }
+    )
+    args = {
+        "learning_rate": learning_rate,
+        "per_device_train_batch_size": min(batch_size, len(ds)) * n,
+        "num_generations": n,
+        "beta": kl,
+        "temperature": temperature,
+        "max_completion_length": max_new_tokens,
+        "seed": seed,
+        **args,
+    }
     with _quiet():
         config = _settings(RLOOConfig, out, max_tokens, **args)
-        trainer = _counting(RLOOTrainer)(model, reward, args=config, train_dataset=prompts, processing_class=tokenizer)
+        trainer = _counting(RLOOTrainer)(
+            model, reward, args=config, train_dataset=prompts, processing_class=tokenizer
+        )
         return _run(trainer, max_tokens, tokenizer, out)
 
 # %% ../../nbs/experiments/baselines.ipynb #c02b2195
 def train_ppo(
-    start, # Folder or Hub id of the model to start from, which is also the reference
-    ds, # Records that the prompts are taken from; their ranked responses set the reward's unit, see `prm_reward`
-    reward_model, # Folder, Hub id, or a loaded proxy ranking model with `reward_tokenizer`
-    out, # Folder for model and tokenizer
-    *, learning_rate:float, # At the first step
-    max_tokens:int, # Stop at the first step at which so many tokens have been trained on
-    batch_size:int=16, # Prompts a step
-    n:int=4, # Answers a prompt
-    kl:float=.05, # Weight β of the divergence
-    temperature:float=1., # Of sampling
-    max_new_tokens:int=256, # Longest answer
-    seed:int=0, # Of the prompts' order and the samples
-    template="alpaca", # See `format_prompt`
-    reward_tokenizer=None, # The one saved with the reward model
-    **args, # Further settings of `ppo`
-)->Baseline: # After training
+    start,  # Folder or Hub id of the model to start from, which is also the reference
+    ds,  # Records that the prompts are taken from; their ranked responses set the reward's unit, see `prm_reward`
+    reward_model,  # Folder, Hub id, or a loaded proxy ranking model with `reward_tokenizer`
+    out,  # Folder for model and tokenizer
+    *,
+    learning_rate: float,  # At the first step
+    max_tokens: int,  # Stop at the first step at which so many tokens have been trained on
+    batch_size: int = 16,  # Prompts a step
+    n: int = 4,  # Answers a prompt
+    kl: float = 0.05,  # Weight β of the divergence
+    temperature: float = 1.0,  # Of sampling
+    max_new_tokens: int = 256,  # Longest answer
+    seed: int = 0,  # Of the prompts' order and the samples
+    template="alpaca",  # See `format_prompt`
+    reward_tokenizer=None,  # The one saved with the reward model
+    **args,  # Further settings of `ppo`
+) -> Baseline:  # After training
     "Proximal policy optimisation against a proxy ranking model (App. I)"
-    if odd := args.keys()-(ppo.__kwdefaults__ or {}).keys():
+    if odd := args.keys() - (ppo.__kwdefaults__ or {}).keys():
         raise TunaError(f"unknown setting: {', '.join(sorted(odd))}")
-    ds,model,tokenizer = _begin(start, ds, out, max_tokens)
-    if torch.cuda.is_available(): model = model.cuda()
+    ds, model, tokenizer = _begin(start, ds, out, max_tokens)
+    if torch.cuda.is_available():
+        model = model.cuda()
     seed_all(seed)
     reward = prm_reward(ds, reward_model, reward_tokenizer, template)
-    prompts = [format_prompt(o['instruction'], o['input'], template) for o in ds]
-    log = ppo(model, tokenizer, prompts, reward, learning_rate=learning_rate, max_tokens=max_tokens,
-        batch_size=min(batch_size, len(ds)), n=n, kl=kl,
-        temperature=temperature, max_new_tokens=max_new_tokens, seed=seed, **args)
-    return _finish(model, tokenizer, len(log), log[-1]['tokens'], log, out)
+    prompts = [format_prompt(o["instruction"], o["input"], template) for o in ds]
+    log = ppo(
+        model,
+        tokenizer,
+        prompts,
+        reward,
+        learning_rate=learning_rate,
+        max_tokens=max_tokens,
+        batch_size=min(batch_size, len(ds)),
+        n=n,
+        kl=kl,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        **args,
+    )
+    return _finish(model, tokenizer, len(log), log[-1]["tokens"], log, out)

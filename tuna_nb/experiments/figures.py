@@ -8,26 +8,32 @@ __all__ = ['STYLE', 'LINES', 'BELOW', 'SIZES', 'PANELS', 'PLACES', 'MODEL_METRIC
            'base_level', 'plot_models', 'Table', 'plain_table', 'models_table', 'sweep_table']
 
 # %% ../../nbs/experiments/figures.ipynb #a9972c2a
-import html,json,math,re
+import html
+import json
+import math
+import re
 from collections.abc import Callable
-from dataclasses import dataclass,replace
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
 
-from ..eval import TABLE1,ResultsTable,results_table
-from ..utils.core import TunaError,mean_interval,replacing,write_text
+from ..eval import TABLE1, ResultsTable, results_table
+from ..utils.core import TunaError, mean_interval, replacing, write_text
 
 # %% ../../nbs/experiments/figures.ipynb #07de7d78
 def load_results(
-    path, # The results.json of a run
-)->list: # One dict per seed
+    path,  # The results.json of a run
+) -> list:  # One dict per seed
     "The seeds of a recorded run of the miniature"
-    try: seeds = json.loads(Path(path).read_text(encoding='utf-8'))['seeds']
+    try:
+        seeds = json.loads(Path(path).read_text(encoding="utf-8"))["seeds"]
     except OSError as e:
-        raise TunaError(f"{path}: cannot be read ({e.strerror}); tuna_mini makes such a file") from None
+        raise TunaError(
+            f"{path}: cannot be read ({e.strerror}); tuna_mini makes such a file"
+        ) from None
     except (ValueError, KeyError, TypeError) as e:
         raise TunaError(f"{path}: not the results of a run ({type(e).__name__}: {e})") from None
     if not seeds or not isinstance(seeds, list) or not all(isinstance(o, dict) for o in seeds):
@@ -36,82 +42,140 @@ def load_results(
 
 # %% ../../nbs/experiments/figures.ipynb #8fa82108
 def metric(
-    scores:dict, # Of one model
-    name:str, # A key of it, or "vicuna_net": wins less losses, in percent
-)->float: # NaN if it is not there
+    scores: dict,  # Of one model
+    name: str,  # A key of it, or "vicuna_net": wins less losses, in percent
+) -> float:  # NaN if it is not there
     "One number of a model"
-    if name=='vicuna_net' and name not in scores: return metric(scores, 'vicuna_win')-metric(scores, 'vicuna_lose')
+    if name == "vicuna_net" and name not in scores:
+        return metric(scores, "vicuna_win") - metric(scores, "vicuna_lose")
     x = scores.get(name)
-    return float(x) if isinstance(x, (int,float)) else math.nan
+    return float(x) if isinstance(x, (int, float)) else math.nan
 
 # %% ../../nbs/experiments/figures.ipynb #3a705490
-def _entries(x): return x['seeds'] if isinstance(x, dict) else x
-def _say(v): return v if isinstance(v, str) else f'{v:g}'
+def _entries(x):
+    return x["seeds"] if isinstance(x, dict) else x
+
+
+def _say(v):
+    return v if isinstance(v, str) else f"{v:g}"
+
 
 def _values(names):
     "The values of a knob: {value: its name in the file}"
-    try: return {float(k): k for k in sorted(names, key=float)}
-    except ValueError: return {k: k for k in names}
+    try:
+        return {float(k): k for k in sorted(names, key=float)}
+    except ValueError:
+        return {k: k for k in names}
+
 
 def _grid(o, key, at):
     "One seed's numbers as {value: {metric: number}}"
     d = o.get(key)
-    if not isinstance(d, dict) or not d: raise TunaError(f"{at}: no results for '{key}'")
-    if all(isinstance(v, dict) for v in d.values()): return {v: d[k] for v,k in _values(d).items()}
+    if not isinstance(d, dict) or not d:
+        raise TunaError(f"{at}: no results for '{key}'")
+    if all(isinstance(v, dict) for v in d.values()):
+        return {v: d[k] for v, k in _values(d).items()}
     if not all(isinstance(v, list) for v in d.values()):
         raise TunaError(f"{at}: '{key}' is not a knob with metrics at each value")
-    return {r: {name: xs[r-1] if r<=len(xs) else None for name,xs in d.items()}
-        for r in range(1, 1+max(map(len, d.values())))}
+    return {
+        r: {name: xs[r - 1] if r <= len(xs) else None for name, xs in d.items()}
+        for r in range(1, 1 + max(map(len, d.values())))
+    }
 
 # %% ../../nbs/experiments/figures.ipynb #81b43221
 def collect(
-    seeds:list, # The results of independent runs, or what a run wrote: a dict whose `seeds` they are
-    key:str, # "lambda", "data_size", "length_by_rank" or another knob
-)->dict: # {value: {metric: one number per seed}}; NaN where a seed has none
+    seeds: list,  # The results of independent runs, or what a run wrote: a dict whose `seeds` they are
+    key: str,  # "lambda", "data_size", "length_by_rank" or another knob
+) -> dict:  # {value: {metric: one number per seed}}; NaN where a seed has none
     "What all seeds have to say about one knob"
     seeds = _entries(seeds)
-    if not seeds: raise TunaError("no seeds to summarise")
-    grids = [_grid(o, key, f"seed {o.get('seed', i)}") for i,o in enumerate(seeds)]
-    for o,g in zip(seeds, grids):
-        if g.keys()!=grids[0].keys():
-            raise TunaError(f"seed {o.get('seed')}: '{key}' was run at {', '.join(map(_say, g))}, the first seed at "
-                f"{', '.join(map(_say, grids[0]))}")
-    return {v: {m: [_alone(key, v, m, g[v]) for g in grids] for m in _metrics([g[v] for g in grids])} for v in grids[0]}
+    if not seeds:
+        raise TunaError("no seeds to summarise")
+    grids = [_grid(o, key, f"seed {o.get('seed', i)}") for i, o in enumerate(seeds)]
+    for o, g in zip(seeds, grids):
+        if g.keys() != grids[0].keys():
+            raise TunaError(
+                f"seed {o.get('seed')}: '{key}' was run at {', '.join(map(_say, g))}, the first seed at "
+                f"{', '.join(map(_say, grids[0]))}"
+            )
+    return {
+        v: {m: [_alone(key, v, m, g[v]) for g in grids] for m in _metrics([g[v] for g in grids])}
+        for v in grids[0]
+    }
 
 # %% ../../nbs/experiments/figures.ipynb #6add0686
-_FROM_ALPACA = 'data_size','rounds' # knobs whose value 0 is Alpaca itself
+_FROM_ALPACA = "data_size", "rounds"  # knobs whose value 0 is Alpaca itself
+
 
 def _metrics(scores):
     "Names of all metrics that some seed has, and of the net wins if they can be had"
     names = list(dict.fromkeys(k for o in scores for k in o))
-    return (names+['vicuna_net'] if {'vicuna_win','vicuna_lose'}<={*names}-{'vicuna_net'} and 'vicuna_net' not in names
-        else names)
+    return (
+        names + ["vicuna_net"]
+        if {"vicuna_win", "vicuna_lose"} <= {*names} - {"vicuna_net"} and "vicuna_net" not in names
+        else names
+    )
+
 
 def _alone(key, v, m, scores):
-    return math.nan if v==0 and key in _FROM_ALPACA and m.startswith('vicuna') else metric(scores, m)
+    return (
+        math.nan if v == 0 and key in _FROM_ALPACA and m.startswith("vicuna") else metric(scores, m)
+    )
 
 # %% ../../nbs/experiments/figures.ipynb #25644809
 def over_seeds(
-    xs:list, # One number per seed; NaN is left out
-)->tuple: # Mean, lower and upper end; NaN where there is nothing to say
+    xs: list,  # One number per seed; NaN is left out
+) -> tuple:  # Mean, lower and upper end; NaN where there is nothing to say
     "Mean and 95 % Student-t interval over seeds"
     xs = [x for x in xs if not math.isnan(x)]
-    return mean_interval(xs) if xs else (math.nan,)*3
+    return mean_interval(xs) if xs else (math.nan,) * 3
 
 # %% ../../nbs/experiments/figures.ipynb #d9fa932f
-STYLE = {'font.size':7, 'axes.titlesize':8, 'axes.labelsize':7, 'legend.fontsize':7, 'axes.spines.top':False,
-    'axes.spines.right':False,
-    'lines.linewidth':1.3, 'lines.markersize':3.5, 'errorbar.capsize':1.5, 'legend.frameon':False,
-        'svg.hashsalt':'tuna_nb', 'svg.fonttype':'none',
-    'figure.facecolor':'none', 'axes.facecolor':'none', 'savefig.facecolor':'none',
-    **{k:'#757575' for k in ('text.color','axes.labelcolor','axes.edgecolor','axes.titlecolor','xtick.color',
-        'ytick.color')}}
-LINES = [dict(color='#3b82c4', marker='o', ls='-'), dict(color='#d9622b', marker='s', ls='--'),
-    dict(color='#2e9e6b', marker='^', ls=':'),
-    dict(color='#9a6fd0', marker='D', ls='-.'), dict(color='#b08a1e', marker='v', ls=(0,(5,1,1,1)))]
+STYLE = {
+    "font.size": 7,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.5,
+    "errorbar.capsize": 1.5,
+    "legend.frameon": False,
+    "svg.hashsalt": "tuna_nb",
+    "svg.fonttype": "none",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    **dict.fromkeys(
+        (
+            "text.color",
+            "axes.labelcolor",
+            "axes.edgecolor",
+            "axes.titlecolor",
+            "xtick.color",
+            "ytick.color",
+        ),
+        "#757575",
+    ),
+}
+LINES = [
+    {"color": "#3b82c4", "marker": "o", "ls": "-"},
+    {"color": "#d9622b", "marker": "s", "ls": "--"},
+    {"color": "#2e9e6b", "marker": "^", "ls": ":"},
+    {"color": "#9a6fd0", "marker": "D", "ls": "-."},
+    {"color": "#b08a1e", "marker": "v", "ls": (0, (5, 1, 1, 1))},
+]
 
-BELOW = dict(loc='upper center', bbox_to_anchor=(.5, -.27), handlelength=1.9, columnspacing=.9, handletextpad=.4,
-    borderpad=0)
+BELOW = {
+    "loc": "upper center",
+    "bbox_to_anchor": (0.5, -0.27),
+    "handlelength": 1.9,
+    "columnspacing": 0.9,
+    "handletextpad": 0.4,
+    "borderpad": 0,
+}
+
 
 def figure_style():
     "A context in which figures are drawn in the style of this package"
@@ -119,263 +183,390 @@ def figure_style():
 
 # %% ../../nbs/experiments/figures.ipynb #1971cae3
 def save_svg(
-    fig, # Matplotlib figure
-    path=None, # File to write, if any
-)->str: # The SVG
+    fig,  # Matplotlib figure
+    path=None,  # File to write, if any
+) -> str:  # The SVG
     "A figure as SVG, without date or version, so that equal figures have equal bytes"
     buf = StringIO()
-    with figure_style(): fig.savefig(buf, format='svg', metadata=dict(Date=None, Creator=None))
-    if path: write_text(path, buf.getvalue())
+    with figure_style():
+        fig.savefig(buf, format="svg", metadata={"Date": None, "Creator": None})
+    if path:
+        write_text(path, buf.getvalue())
     return buf.getvalue()
 
+
 def save_figure(
-    fig, # Matplotlib figure
-    folder, # Where the files go
-    name:str, # Their name, without its end
-)->str: # The SVG
+    fig,  # Matplotlib figure
+    folder,  # Where the files go
+    name: str,  # Their name, without its end
+) -> str:  # The SVG
     "A figure as NAME.svg, and as NAME.png on a white ground at 200 dots per inch"
-    if not name or name!=Path(name).name: raise TunaError(f"{name!r} is no name of a figure")
-    with figure_style(), replacing(Path(folder)/f'{name}.png') as part:
-        fig.savefig(part, format='png', dpi=200, facecolor='white', metadata=dict(Software=None))
-    return save_svg(fig, Path(folder)/f'{name}.svg')
+    if not name or name != Path(name).name:
+        raise TunaError(f"{name!r} is no name of a figure")
+    with figure_style(), replacing(Path(folder) / f"{name}.png") as part:
+        fig.savefig(part, format="png", dpi=200, facecolor="white", metadata={"Software": None})
+    return save_svg(fig, Path(folder) / f"{name}.svg")
 
 # %% ../../nbs/experiments/figures.ipynb #549d944c
-SIZES = {1:(2.7, 2.2), 2:(3.9, 2.2), 3:(4.8, 2.2), 4:(4.8, 2.8)}
+SIZES = {1: (2.7, 2.2), 2: (3.9, 2.2), 3: (4.8, 2.2), 4: (4.8, 2.8)}
+
 
 def draw_panels(
-    draw:Callable, # Draws on a list of axes
-    n:int, # Number of panels, 1 to 4
-    size:tuple|None=None, # Width and height in inches
-    one_row:bool=False, # Also four side by side
-    **kwargs, # For `plt.subplots`
-): # Matplotlib figure
+    draw: Callable,  # Draws on a list of axes
+    n: int,  # Number of panels, 1 to 4
+    size: tuple | None = None,  # Width and height in inches
+    one_row: bool = False,  # Also four side by side
+    **kwargs,  # For `plt.subplots`
+):  # Matplotlib figure
     "A figure of panels"
-    if n not in SIZES: raise TunaError(f"a figure has 1 to 4 panels, not {n}")
-    shape = (2,2) if n==4 and not one_row else (1,n)
+    if n not in SIZES:
+        raise TunaError(f"a figure has 1 to 4 panels, not {n}")
+    shape = (2, 2) if n == 4 and not one_row else (1, n)
     with figure_style():
-        fig,axs = plt.subplots(*shape, figsize=size or SIZES[n], layout='constrained', squeeze=False, **kwargs)
+        fig, axs = plt.subplots(
+            *shape, figsize=size or SIZES[n], layout="constrained", squeeze=False, **kwargs
+        )
         draw(list(axs.flat))
-        for _ in range(2): fig.draw_without_rendering() # the second pass knows the tick labels of the first
-        fig.set_layout_engine('none')
+        for _ in range(2):
+            fig.draw_without_rendering()  # the second pass knows the tick labels of the first
+        fig.set_layout_engine("none")
         plt.close(fig)
     return fig
 
 # %% ../../nbs/experiments/figures.ipynb #74f783cb
-PANELS = [('Super NI', 'ROUGE-L', {'super_ni_0shot':'0-shot', 'super_ni_2shot':'2-shot'}),
-    ('LMentry', 'LMentry score', {'lmentry_score':''}),
-    ('Judged against Alpaca', '% of questions', {'vicuna_win':'win', 'vicuna_lose':'lose', 'vicuna_tie':'tie'})]
+PANELS = [
+    ("Super NI", "ROUGE-L", {"super_ni_0shot": "0-shot", "super_ni_2shot": "2-shot"}),
+    ("LMentry", "LMentry score", {"lmentry_score": ""}),
+    (
+        "Judged against Alpaca",
+        "% of questions",
+        {"vicuna_win": "win", "vicuna_lose": "lose", "vicuna_tie": "tie"},
+    ),
+]
+
 
 def draw_lines(
-    ax, # Axes to draw on
-    grid:dict, # What `collect` returns
-    lines:dict, # Metric to label; those that the grid lacks are left out
-    xs:list, # Where each value of the knob is on the x axis
+    ax,  # Axes to draw on
+    grid: dict,  # What `collect` returns
+    lines: dict,  # Metric to label; those that the grid lacks are left out
+    xs: list,  # Where each value of the knob is on the x axis
 ):
     "Metrics over a knob, with intervals"
-    if len(lines)>len(LINES): raise TunaError(f"at most {len(LINES)} lines in a panel, not {len(lines)}")
-    step = (max(xs)-min(xs))/60
-    for i,((name,label),style) in enumerate(zip(lines.items(), LINES)):
-        if not any(name in d for d in grid.values()): continue
-        m,lo,hi = zip(*(over_seeds(d.get(name, [])) for d in grid.values()))
-        err = [[a-b for a,b in zip(m, lo)], [b-a for a,b in zip(m, hi)]]
-        ax.errorbar([x+(i-(len(lines)-1)/2)*step for x in xs], m, err, label=label, elinewidth=.9, **style)
+    if len(lines) > len(LINES):
+        raise TunaError(f"at most {len(LINES)} lines in a panel, not {len(lines)}")
+    step = (max(xs) - min(xs)) / 60
+    for i, ((name, label), style) in enumerate(zip(lines.items(), LINES)):
+        if not any(name in d for d in grid.values()):
+            continue
+        m, lo, hi = zip(*(over_seeds(d.get(name, [])) for d in grid.values()))
+        err = [[a - b for a, b in zip(m, lo)], [b - a for a, b in zip(m, hi)]]
+        ax.errorbar(
+            [x + (i - (len(lines) - 1) / 2) * step for x in xs],
+            m,
+            err,
+            label=label,
+            elinewidth=0.9,
+            **style,
+        )
 
 # %% ../../nbs/experiments/figures.ipynb #6d4a8d2b
 def _reference(ax, ref, label, lines, seeds):
     "A horizontal line at a number or at a model's mean"
-    v = over_seeds([metric(s.get('models', {}).get(ref, {}), next(iter(lines))) for s in seeds])[0] if isinstance(ref,
-        str) else ref
+    v = (
+        over_seeds([metric(s.get("models", {}).get(ref, {}), next(iter(lines))) for s in seeds])[0]
+        if isinstance(ref, str)
+        else ref
+    )
     if not math.isnan(v):
-        ax.axhline(v, color='#757575', ls=(0,(4,2)), lw=.9, zorder=0, label=label
-            or (ref if isinstance(ref, str) else f'{ref:g}'))
+        ax.axhline(
+            v,
+            color="#757575",
+            ls=(0, (4, 2)),
+            lw=0.9,
+            zorder=0,
+            label=label or (ref if isinstance(ref, str) else f"{ref:g}"),
+        )
+
 
 def _mark(ax, x, label, right):
     "A vertical line with a label on top of it"
-    ax.axvline(x, color='#757575', ls=':', lw=.9, zorder=0)
-    ax.annotate(label, (x, 1), (-2 if right else 2, 0), xycoords=ax.get_xaxis_transform(), textcoords='offset points',
-        fontsize=6, ha='right' if right else 'left', va='top')
+    ax.axvline(x, color="#757575", ls=":", lw=0.9, zorder=0)
+    ax.annotate(
+        label,
+        (x, 1),
+        (-2 if right else 2, 0),
+        xycoords=ax.get_xaxis_transform(),
+        textcoords="offset points",
+        fontsize=6,
+        ha="right" if right else "left",
+        va="top",
+    )
+
 
 def _legend(ax, n):
     "A legend below one of n panels, data first, in as many columns as there is room for"
     found = sorted(zip(*ax.get_legend_handles_labels()), key=lambda o: isinstance(o[0], Line2D))
-    if not found: return
-    width,names = SIZES[n][0]/(n if n<4 else 2),[l for _,l in found]
-    kwargs = BELOW if n<4 else BELOW|dict(bbox_to_anchor=(.5, -.5))
-    ax.legend([h for h,_ in found], names, **kwargs,
-        ncol=max(1, min(len(names), int(width/(.27+.052*max(map(len, names)))))))
+    if not found:
+        return
+    width, names = SIZES[n][0] / (n if n < 4 else 2), [l for _, l in found]
+    kwargs = BELOW if n < 4 else BELOW | {"bbox_to_anchor": (0.5, -0.5)}
+    ax.legend(
+        [h for h, _ in found],
+        names,
+        **kwargs,
+        ncol=max(1, min(len(names), int(width / (0.27 + 0.052 * max(map(len, names)))))),
+    )
 
 # %% ../../nbs/experiments/figures.ipynb #2f044751
-PLACES = dict(even=lambda vs: list(range(len(vs))), scale=lambda vs: list(vs))
+PLACES = {"even": lambda vs: list(range(len(vs))), "scale": lambda vs: list(vs)}
+
 
 def _places(xs, values, key):
     "Where the values of a knob are on the x axis"
     if isinstance(xs, str):
-        if xs not in PLACES: raise TunaError(f"xs must be even, scale or a function, got {xs!r}")
-        if xs=='scale' and any(isinstance(v, str) for v in values):
+        if xs not in PLACES:
+            raise TunaError(f"xs must be even, scale or a function, got {xs!r}")
+        if xs == "scale" and any(isinstance(v, str) for v in values):
             raise TunaError(f"the values of {key} are words, which have no scale")
         xs = PLACES[xs]
     return xs(values)
 
+
 def _draw_panel(ax, panel, grid, at, seeds, marks, n):
     "One panel of a sweep"
-    title,unit,lines,extra = (*panel, {})[:4]
+    title, unit, lines, extra = (*panel, {})[:4]
     draw_lines(ax, grid, lines, at)
-    if extra.get('ref') is not None: _reference(ax, extra['ref'], extra.get('ref_label'), lines, seeds)
-    if extra.get('ylim'): ax.set_ylim(extra['ylim'])
-    elif marks: lo,hi = ax.get_ylim(); ax.set_ylim(lo, hi+.12*(hi-lo))
-    for v,label in marks.items():
+    if extra.get("ref") is not None:
+        _reference(ax, extra["ref"], extra.get("ref_label"), lines, seeds)
+    if extra.get("ylim"):
+        ax.set_ylim(extra["ylim"])
+    elif marks:
+        lo, hi = ax.get_ylim()
+        ax.set_ylim(lo, hi + 0.12 * (hi - lo))
+    for v, label in marks.items():
         x = at[list(grid).index(v)]
-        _mark(ax, x, label, x>(min(at)+max(at))/2)
+        _mark(ax, x, label, x > (min(at) + max(at)) / 2)
     ax.set(title=title, ylabel=unit)
     _legend(ax, n)
 
 # %% ../../nbs/experiments/figures.ipynb #755b7261
 def plot_sweep(
-    seeds:list, # The results of independent runs
-    key:str, # Which knob
-    xlabel:str, # What it is, with its unit
-    panels:list=PANELS, # 1 to 4 of (title, unit, {metric: label}), each with an optional dict of `ref`, `ref_label`, `ylim`
-    xs='even', # "even", "scale", or a function from the values to places on the x axis
-    show:Callable=_say, # From a value of the knob to its label
-    marks:dict|None=None, # Value to label of a vertical line, such as the paper's choice; values that were not run are left out
-): # Matplotlib figure
+    seeds: list,  # The results of independent runs
+    key: str,  # Which knob
+    xlabel: str,  # What it is, with its unit
+    panels: list = PANELS,  # 1 to 4 of (title, unit, {metric: label}), each with an optional dict of `ref`, `ref_label`, `ylim`
+    xs="even",  # "even", "scale", or a function from the values to places on the x axis
+    show: Callable = _say,  # From a value of the knob to its label
+    marks: dict
+    | None = None,  # Value to label of a vertical line, such as the paper's choice; values that were not run are left out
+):  # Matplotlib figure
     "Benchmarks over one knob (as in Figures 2 and 3)"
-    grid,seeds = collect(seeds, key),_entries(seeds)
-    at,marks = _places(xs, list(grid), key),{v: s for v,s in (marks or {}).items() if v in grid}
-    pad = .07*(max(at)-min(at)) or 1.
+    grid, seeds = collect(seeds, key), _entries(seeds)
+    at, marks = _places(xs, list(grid), key), {v: s for v, s in (marks or {}).items() if v in grid}
+    pad = 0.07 * (max(at) - min(at)) or 1.0
+
     def draw(axs):
-        for ax,p in zip(axs, panels):
+        for ax, p in zip(axs, panels):
             ax.set(xlabel=xlabel, xticks=at, xticklabels=[show(v) for v in grid])
             _draw_panel(ax, p, grid, at, seeds, marks, len(panels))
-            ax.set_xlim(min(at)-pad, max(at)+pad) # the same in all panels, even where one lacks a value
+            ax.set_xlim(
+                min(at) - pad, max(at) + pad
+            )  # the same in all panels, even where one lacks a value
+
     return draw_panels(draw, len(panels))
 
 # %% ../../nbs/experiments/figures.ipynb #f516fbc4
-MODEL_METRICS = [('super_ni_0shot', 'Super NI 0-shot', 'ROUGE-L'), ('lmentry_score', 'LMentry', 'LMentry score'),
-    ('vicuna_net', 'Net wins', '% of questions')]
-PAR = dict(vicuna_net=0., vicuna_lc=50.) # what a model scores against itself
+MODEL_METRICS = [
+    ("super_ni_0shot", "Super NI 0-shot", "ROUGE-L"),
+    ("lmentry_score", "LMentry", "LMentry score"),
+    ("vicuna_net", "Net wins", "% of questions"),
+]
+PAR = {"vicuna_net": 0.0, "vicuna_lc": 50.0}  # what a model scores against itself
+
 
 def base_level(
-    seeds:list, # The results of independent runs
-    name:str, # Which metric
-    base:str='Alpaca', # Which model
-)->float: # NaN if there is none
+    seeds: list,  # The results of independent runs
+    name: str,  # Which metric
+    base: str = "Alpaca",  # Which model
+) -> float:  # NaN if there is none
     "Where the model that all are compared with stands"
-    if name.startswith('vicuna'): return PAR.get(name, math.nan)
-    return over_seeds([metric(s.get('models', {}).get(base, {}), name) for s in _entries(seeds)])[0]
+    if name.startswith("vicuna"):
+        return PAR.get(name, math.nan)
+    return over_seeds([metric(s.get("models", {}).get(base, {}), name) for s in _entries(seeds)])[0]
 
 # %% ../../nbs/experiments/figures.ipynb #bf2c45d9
 def _who_ran(seeds, names):
-    return [n for n in dict.fromkeys(names) if any(n in s.get('models', {}) for s in _entries(seeds))]
+    return [
+        n for n in dict.fromkeys(names) if any(n in s.get("models", {}) for s in _entries(seeds))
+    ]
+
 
 def _draw_dots(ax, seeds, names, base, m, title, unit):
     "One panel: means with intervals, from top to bottom"
-    for y,n in enumerate(names):
-        if n==base and m.startswith('vicuna'): continue
-        x,lo,hi = over_seeds([metric(s['models'].get(n, {}), m) for s in seeds if 'models' in s])
-        style = dict(LINES[0], color='#757575') if n==base else LINES[0]
-        label = 'mean and 95 % interval' if len(seeds)>1 else 'one seed'
-        ax.errorbar([x], [y], xerr=[[x-lo], [hi-x]], elinewidth=.9, label=label if n!=base else None, **style)
+    for y, n in enumerate(names):
+        if n == base and m.startswith("vicuna"):
+            continue
+        x, lo, hi = over_seeds([metric(s["models"].get(n, {}), m) for s in seeds if "models" in s])
+        style = dict(LINES[0], color="#757575") if n == base else LINES[0]
+        label = "mean and 95 % interval" if len(seeds) > 1 else "one seed"
+        ax.errorbar(
+            [x],
+            [y],
+            xerr=[[x - lo], [hi - x]],
+            elinewidth=0.9,
+            label=label if n != base else None,
+            **style,
+        )
     at = base_level(seeds, m, base)
-    if not math.isnan(at): ax.axvline(at, color='#757575', ls=(0,(4,2)), lw=.9, zorder=0, label=base)
-    ax.set(title=title, xlabel=unit, ylim=(len(names)-.5, -.5), yticks=range(len(names)), yticklabels=names)
-    ax.tick_params(axis='y', length=0)
+    if not math.isnan(at):
+        ax.axvline(at, color="#757575", ls=(0, (4, 2)), lw=0.9, zorder=0, label=base)
+    ax.set(
+        title=title,
+        xlabel=unit,
+        ylim=(len(names) - 0.5, -0.5),
+        yticks=range(len(names)),
+        yticklabels=names,
+    )
+    ax.tick_params(axis="y", length=0)
 
 # %% ../../nbs/experiments/figures.ipynb #99e34569
 def plot_models(
-    seeds:list, # The results of independent runs
-    names:list, # Models, from top to bottom
-    metrics:list=MODEL_METRICS, # 1 to 4 of (metric, title, unit)
-    base:str='Alpaca', # Model whose level is drawn as a line
-): # Matplotlib figure
+    seeds: list,  # The results of independent runs
+    names: list,  # Models, from top to bottom
+    metrics: list = MODEL_METRICS,  # 1 to 4 of (metric, title, unit)
+    base: str = "Alpaca",  # Model whose level is drawn as a line
+):  # Matplotlib figure
     "Models on some metrics, one row each (the numbers of Tables 1, 3 and 8)"
-    seeds,names = _entries(seeds),_who_ran(seeds, names)
-    if not names: raise TunaError("no seed has any of these models")
+    seeds, names = _entries(seeds), _who_ran(seeds, names)
+    if not names:
+        raise TunaError("no seed has any of these models")
+
     def draw(axs):
-        for ax,m in zip(axs, metrics): _draw_dots(ax, seeds, names, base, *m)
-        if len(metrics)==4: plt.setp([ax.title for ax in axs], fontsize=7)
+        for ax, m in zip(axs, metrics):
+            _draw_dots(ax, seeds, names, base, *m)
+        if len(metrics) == 4:
+            plt.setp([ax.title for ax in axs], fontsize=7)
         seen = {}
-        for ax in axs: seen = {l: h for h,l in zip(*ax.get_legend_handles_labels())} | seen
-        if seen: axs[0].figure.legend(seen.values(), seen, loc='outside lower center', ncol=2)
-    return draw_panels(draw, len(metrics), (4.8, min(2.8, .85+.16*len(names))), one_row=True, sharey=True)
+        for ax in axs:
+            seen = {l: h for h, l in zip(*ax.get_legend_handles_labels())} | seen
+        if seen:
+            axs[0].figure.legend(seen.values(), seen, loc="outside lower center", ncol=2)
+
+    return draw_panels(
+        draw, len(metrics), (4.8, min(2.8, 0.85 + 0.16 * len(names))), one_row=True, sharey=True
+    )
 
 # %% ../../nbs/experiments/figures.ipynb #d197a60d
 def _literal(s):
     "Text without a meaning in Markdown"
-    s = re.sub(r'[\\`*\[\]~]', lambda m: f'&#{ord(m[0])};', s)
-    return re.sub(r'(?<!\w)_|_(?!\w)', '&#95;', s)
+    s = re.sub(r"[\\`*\[\]~]", lambda m: f"&#{ord(m[0])};", s)
+    return re.sub(r"(?<!\w)_|_(?!\w)", "&#95;", s)
+
 
 @dataclass
 class Table(ResultsTable):
     "A results table whose rows are not models"
-    first:str = 'Model' # Heading of the first column
-    text:bool = False # Are its cells texts?
+
+    first: str = "Model"  # Heading of the first column
+    text: bool = False  # Are its cells texts?
+
     def _rows(self, bold):
-        head,*body = super()._rows(bold)
+        head, *body = super()._rows(bold)
         yield [html.escape(self.first), *head[1:]]
-        yield from [[_literal(o) for o in r] for r in body] if self.text and bold.startswith('*') else body
+        yield from (
+            [[_literal(o) for o in r] for r in body] if self.text and bold.startswith("*") else body
+        )
+
     def markdown(self):
-        head,rule,*body = super().markdown().splitlines()
-        return '\n'.join([head, rule.replace('---:', '---') if self.text else rule, *body])
+        head, rule, *body = super().markdown().splitlines()
+        return "\n".join([head, rule.replace("---:", "---") if self.text else rule, *body])
+
 
 def plain_table(
-    first:str, # First heading
-    heads:list, # The others
-    rows:list, # Lists of texts; the first names the row
-)->Table:
+    first: str,  # First heading
+    heads: list,  # The others
+    rows: list,  # Lists of texts; the first names the row
+) -> Table:
     "A table of texts"
-    return Table(heads, [(n, [(str(c), False) for c in cells]) for n,*cells in rows], first, True)
+    return Table(heads, [(n, [(str(c), False) for c in cells]) for n, *cells in rows], first, True)
 
 # %% ../../nbs/experiments/figures.ipynb #fea63b6e
 def _difference(c, xs, base):
     "The paired difference of a cell"
-    d = over_seeds([x-b for x,b in zip(xs, base)])[0] if c.delta else math.nan
-    return '' if math.isnan(d) else f' ({round(d, c.digits)+0.:+.{c.digits}f})'
+    d = over_seeds([x - b for x, b in zip(xs, base)])[0] if c.delta else math.nan
+    return "" if math.isnan(d) else f" ({round(d, c.digits) + 0.0:+.{c.digits}f})"
+
 
 def _seeds_table(rows, base, columns):
     "From {row: {metric: one number per seed}} to names and cells; rows above the base have no difference"
-    flat,names = [replace(c, delta=False) for c in columns],list(rows)
-    means = {n: {k: over_seeds(xs) for k,xs in r.items()} for n,r in rows.items()}
+    flat, names = [replace(c, delta=False) for c in columns], list(rows)
+    means = {n: {k: over_seeds(xs) for k, xs in r.items()} for n, r in rows.items()}
     start = names.index(base) if base in names else len(names)
-    cells = lambda n, row: [(t+_difference(c, rows[n].get(c.key, []), rows[base].get(c.key, []))
-        if names.index(n)>start and t!='-' else t, b) for c,(t,b) in zip(columns, row)]
-    return [(n, cells(n, row)) for n,row in results_table(means, base if base in names else None, flat).body]
+    cells = lambda n, row: [
+        (
+            t + _difference(c, rows[n].get(c.key, []), rows[base].get(c.key, []))
+            if names.index(n) > start and t != "-"
+            else t,
+            b,
+        )
+        for c, (t, b) in zip(columns, row)
+    ]
+    return [
+        (n, cells(n, row))
+        for n, row in results_table(means, base if base in names else None, flat).body
+    ]
+
 
 def _per_seed(seeds, name, base, columns):
     "A model's numbers, one per seed"
-    return {c.key: [metric(s.get('models', {}).get(name, {}), c.key) for s in seeds] for c in columns if name!=base
-        or not c.key.startswith('vicuna')}
+    return {
+        c.key: [metric(s.get("models", {}).get(name, {}), c.key) for s in seeds]
+        for c in columns
+        if name != base or not c.key.startswith("vicuna")
+    }
 
 # %% ../../nbs/experiments/figures.ipynb #bbd5a20c
 def models_table(
-    seeds:list, # The results of independent runs
-    names:list, # Models, from top to bottom; those that neither a seed nor the paper has are left out
-    columns:list=TABLE1, # `Column`s of `tuna_nb.eval`
-    published:dict|None=None, # Rows of the paper, such as `PAPER_TABLES['table1']`; each stands below ours of the same name
-    base:str='Alpaca', # Model that differences refer to; rows above it have none
-    published_names:dict|None=None, # For models that have another name in the paper, that one
-)->Table:
+    seeds: list,  # The results of independent runs
+    names: list,  # Models, from top to bottom; those that neither a seed nor the paper has are left out
+    columns: list = TABLE1,  # `Column`s of `tuna_nb.eval`
+    published: dict
+    | None = None,  # Rows of the paper, such as `PAPER_TABLES['table1']`; each stands below ours of the same name
+    base: str = "Alpaca",  # Model that differences refer to; rows above it have none
+    published_names: dict | None = None,  # For models that have another name in the paper, that one
+) -> Table:
     "Models of the miniature, each above the paper's row (Tables 1, 3, 8, 10 and 11)"
-    seeds,published = _entries(seeds),published or {}
-    ours = dict(_seeds_table({n: _per_seed(seeds, n, base, columns) for n in _who_ran(seeds, names)}, base, columns))
-    theirs = dict(results_table(published, base if base in published else None, columns).body) if published else {}
+    seeds, published = _entries(seeds), published or {}
+    ours = dict(
+        _seeds_table(
+            {n: _per_seed(seeds, n, base, columns) for n in _who_ran(seeds, names)}, base, columns
+        )
+    )
+    theirs = (
+        dict(results_table(published, base if base in published else None, columns).body)
+        if published
+        else {}
+    )
     body = []
     for n in dict.fromkeys(names):
         p = (published_names or {}).get(n, n)
         body += [(n, ours[n])] if n in ours else []
-        body += [(f'{p}, published', [(t, False) for t,_ in theirs[p]])] if p in theirs else []
-    if not body: raise TunaError("no seed has any of these models")
+        body += [(f"{p}, published", [(t, False) for t, _ in theirs[p]])] if p in theirs else []
+    if not body:
+        raise TunaError("no seed has any of these models")
     return Table([c.title for c in columns], body)
 
 # %% ../../nbs/experiments/figures.ipynb #347878b4
 def sweep_table(
-    seeds:list, # The results of independent runs
-    key:str, # Which knob
-    first:str, # Heading of the first column
-    show:Callable=_say, # From a value of the knob to the name of its row
-    columns:list=TABLE1, # `Column`s of `tuna_nb.eval`
-)->Table: # With Alpaca in the first row, which is the value 0 of some knobs
+    seeds: list,  # The results of independent runs
+    key: str,  # Which knob
+    first: str,  # Heading of the first column
+    show: Callable = _say,  # From a value of the knob to the name of its row
+    columns: list = TABLE1,  # `Column`s of `tuna_nb.eval`
+) -> Table:  # With Alpaca in the first row, which is the value 0 of some knobs
     "Benchmarks at each value of a knob"
-    grid = {v: d for v,d in collect(seeds, key).items() if v!=0 or key not in _FROM_ALPACA}
-    rows = dict(Alpaca=_per_seed(_entries(seeds), 'Alpaca', 'Alpaca', columns))|{show(v): d for v,d in grid.items()}
-    return Table([c.title for c in columns], _seeds_table(rows, 'Alpaca', columns), first)
+    grid = {v: d for v, d in collect(seeds, key).items() if v != 0 or key not in _FROM_ALPACA}
+    rows = {"Alpaca": _per_seed(_entries(seeds), "Alpaca", "Alpaca", columns)} | {
+        show(v): d for v, d in grid.items()
+    }
+    return Table([c.title for c in columns], _seeds_table(rows, "Alpaca", columns), first)

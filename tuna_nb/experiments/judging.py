@@ -15,109 +15,179 @@ from zlib import crc32
 
 import numpy as np
 
-from ..benchmarks.human import Annotations,TABLE2,annotator_agreement,human_scores,simulate_annotators
-from ..contextual_ranking import judge_prompt,judge_records,pairwise_records,token_lengths
+from tuna_nb.benchmarks.human import (
+    TABLE2,
+    Annotations,
+    annotator_agreement,
+    human_scores,
+    simulate_annotators,
+)
+from ..contextual_ranking import judge_prompt, judge_records, pairwise_records, token_lengths
 from ..data import load_instructions
-from .figures import Table,plain_table
-from ..utils.core import TunaError,mean_interval,plain,read_document
-from ..models.cost import PRICES,Price,find_price,human_cost,token_bound
+from .figures import Table, plain_table
+from ..judge.agreement import length_effect, mean_by_place, rank_agreement
+from ..models.cost import PRICES, Price, find_price, human_cost, token_bound
 from ..models.endpoint import sample_each
-from ..judge.agreement import length_effect,mean_by_place,rank_agreement
+from ..utils.core import TunaError, mean_interval, plain, read_document
 
 # %% ../../nbs/experiments/judging.ipynb #491222d1
 def _rows(ds):
     "Records as a list of dicts"
     rows = ds if isinstance(ds, list) else ds.to_list()
-    if not rows: raise TunaError("no records")
+    if not rows:
+        raise TunaError("no records")
     return rows
+
 
 def _quality(row, quality):
     "What each response of a record is worth"
-    texts,where = row['responses'],f"record {row.get('id')}"
-    if callable(quality): got = [quality(row['instruction'], row['input'], t) for t in texts]
-    elif (got := quality.get(row.get('id'))) is None: raise TunaError(f"{where}: no quality is given for it")
-    if len(got)!=len(texts): raise TunaError(f"{where}: {len(got)} values of quality for {len(texts)} responses")
-    if not np.isfinite(np.asarray(got, float)).all(): raise TunaError(f"{where}: the quality must be finite, got {got}")
+    texts, where = row["responses"], f"record {row.get('id')}"
+    if callable(quality):
+        got = [quality(row["instruction"], row["input"], t) for t in texts]
+    elif (got := quality.get(row.get("id"))) is None:
+        raise TunaError(f"{where}: no quality is given for it")
+    if len(got) != len(texts):
+        raise TunaError(f"{where}: {len(got)} values of quality for {len(texts)} responses")
+    if not np.isfinite(np.asarray(got, float)).all():
+        raise TunaError(f"{where}: the quality must be finite, got {got}")
     return [float(v) for v in got]
+
 
 def _mean(xs):
     "Mean and interval of what is not NaN; NaN of nothing"
     xs = [x for x in xs if not math.isnan(x)]
-    return mean_interval(xs) if xs else (math.nan,)*3
+    return mean_interval(xs) if xs else (math.nan,) * 3
 
-def _rho(a, b): return rank_agreement(a, b) if len(a)>1 else math.nan
+
+def _rho(a, b):
+    return rank_agreement(a, b) if len(a) > 1 else math.nan
 
 # %% ../../nbs/experiments/judging.ipynb #f09abfef
 def _votes(texts, quality, noise, seed, annotators):
     "For each annotator the numbers of the answers in groups of equals, best first"
     same = defaultdict(list)
-    for i,t in enumerate(texts): same[' '.join(t.split())].append(i)
-    groups,blind = [*same.values()],noise==math.inf
-    if len(groups)<2: return [groups]*annotators
-    worth = {j: 0. if blind else float(np.mean([quality[i] for i in g])) for j,g in enumerate(groups)}
-    got = simulate_annotators(worth, 1, annotators, 1. if blind else noise, seed)
-    return [[[i for j in tied for i in groups[j]] for tied in r] for r in got.rankings['1'].values()]
+    for i, t in enumerate(texts):
+        same[" ".join(t.split())].append(i)
+    groups, blind = [*same.values()], noise == math.inf
+    if len(groups) < 2:
+        return [groups] * annotators
+    worth = {
+        j: 0.0 if blind else float(np.mean([quality[i] for i in g])) for j, g in enumerate(groups)
+    }
+    got = simulate_annotators(worth, 1, annotators, 1.0 if blind else noise, seed)
+    return [
+        [[i for j in tied for i in groups[j]] for tied in r] for r in got.rankings["1"].values()
+    ]
 
 # %% ../../nbs/experiments/judging.ipynb #bfe993f2
 def simulated_table2(
-    questions:list, # Questions, as text
-    answers:dict, # For each system its answers, in the order of the questions
-    quality:dict, # For each system the quality of each answer, such as the oracle's rating
-    noise:float=3., # Scale of each annotator's own taste, in points of quality; 0 ranks without error, infinity at random
-    seed:int=0, # Of the annotators and of the tests
-    annotators:int=2, # Per question
-    base:str='Alpaca', # What the mark `*` compares with
-    ours:str='Tuna', # Which system is compared with all others
-    alpha:float=.01, # Level of the tests
-    n_flips:int=20_000, # Random flips of the tests
-)->dict: # `scores`, `intervals`, `marks`, `better_than_alpaca`, `tuna_better_than`, `alpha`, `spearman`, `published` and the settings
+    questions: list,  # Questions, as text
+    answers: dict,  # For each system its answers, in the order of the questions
+    quality: dict,  # For each system the quality of each answer, such as the oracle's rating
+    noise: float = 3.0,  # Scale of each annotator's own taste, in points of quality; 0 ranks without error, infinity at random
+    seed: int = 0,  # Of the annotators and of the tests
+    annotators: int = 2,  # Per question
+    base: str = "Alpaca",  # What the mark `*` compares with
+    ours: str = "Tuna",  # Which system is compared with all others
+    alpha: float = 0.01,  # Level of the tests
+    n_flips: int = 20_000,  # Random flips of the tests
+) -> dict:  # `scores`, `intervals`, `marks`, `better_than_alpaca`, `tuna_better_than`, `alpha`, `spearman`, `published` and the settings
     "Table 2 with annotators of known taste"
     _check_answers(questions, answers, quality, base, ours)
-    rankings,names = {},list(answers)
-    for i,q in enumerate(questions):
-        votes = _votes([answers[s][i] for s in names], [quality[s][i] for s in names], noise,
-            [seed, i, crc32(q.encode())], annotators)
-        rankings[str(i+1)] = {str(k): [[names[j] for j in tied] for tied in v] for k,v in enumerate(votes, 1)}
+    rankings, names = {}, list(answers)
+    for i, q in enumerate(questions):
+        votes = _votes(
+            [answers[s][i] for s in names],
+            [quality[s][i] for s in names],
+            noise,
+            [seed, i, crc32(q.encode())],
+            annotators,
+        )
+        rankings[str(i + 1)] = {
+            str(k): [[names[j] for j in tied] for tied in v] for k, v in enumerate(votes, 1)
+        }
     ann = Annotations(names, rankings)
     got = human_scores(ann, base, alpha, n_flips=n_flips, seed=seed)
-    agree = annotator_agreement(ann) if annotators>1 else dict(alpha=math.nan, mean_spearman=math.nan)
-    return plain(dict(scores={s: v[0] for s,v in got.scores.items()},
-        intervals={s: v[1:] for s,v in got.scores.items()}, marks=got.marks,
-        better_than_alpaca={s: _test(got, s, base) for s in names if s!=base}, tuna_better_than={s: _test(got, ours, s)
-            for s in names if s!=ours},
-        alpha=agree['alpha'], spearman=agree['mean_spearman'], level=alpha, questions=len(questions),
-            annotators=annotators, noise=noise if math.isfinite(noise) else 'inf',
-        base=base, ours=ours, published={s: list(v) for s,v in TABLE2.items()}))
+    agree = (
+        annotator_agreement(ann)
+        if annotators > 1
+        else {"alpha": math.nan, "mean_spearman": math.nan}
+    )
+    return plain(
+        {
+            "scores": {s: v[0] for s, v in got.scores.items()},
+            "intervals": {s: v[1:] for s, v in got.scores.items()},
+            "marks": got.marks,
+            "better_than_alpaca": {s: _test(got, s, base) for s in names if s != base},
+            "tuna_better_than": {s: _test(got, ours, s) for s in names if s != ours},
+            "alpha": agree["alpha"],
+            "spearman": agree["mean_spearman"],
+            "level": alpha,
+            "questions": len(questions),
+            "annotators": annotators,
+            "noise": noise if math.isfinite(noise) else "inf",
+            "base": base,
+            "ours": ours,
+            "published": {s: list(v) for s, v in TABLE2.items()},
+        }
+    )
 
 # %% ../../nbs/experiments/judging.ipynb #38eb28f6
 def _test(got, a, b):
     "The test of a against b: points ahead, p values, and whether a is significantly better"
-    t = next(t for t in got.tests if {t['a'],t['b']}=={a,b})
-    return dict(diff=t['diff']*(1 if t['a']==a else -1), p=t['p'], holm=t['holm'], better=got.better(a, b))
+    t = next(t for t in got.tests if {t["a"], t["b"]} == {a, b})
+    return {
+        "diff": t["diff"] * (1 if t["a"] == a else -1),
+        "p": t["p"],
+        "holm": t["holm"],
+        "better": got.better(a, b),
+    }
+
 
 def _check_answers(questions, answers, quality, base, ours):
     "Refuse what is not one answer and one quality for every system and question"
     if not questions or not all(isinstance(q, str) for q in questions):
         raise TunaError("questions must be a list of one or more texts")
     for s in (base, ours):
-        if s not in answers: raise TunaError(f"no system {s!r}; there are {', '.join(answers)}")
-    for s,texts in answers.items():
-        if s not in quality: raise TunaError(f"system {s}: no quality is given for its answers")
-        for what,v in (('answers', texts), ('values of quality', quality[s])):
-            if len(v)!=len(questions): raise TunaError(f"system {s}: {len(v)} {what} for {len(questions)} questions")
+        if s not in answers:
+            raise TunaError(f"no system {s!r}; there are {', '.join(answers)}")
+    for s, texts in answers.items():
+        if s not in quality:
+            raise TunaError(f"system {s}: no quality is given for its answers")
+        for what, v in (("answers", texts), ("values of quality", quality[s])):
+            if len(v) != len(questions):
+                raise TunaError(f"system {s}: {len(v)} {what} for {len(questions)} questions")
         if not np.isfinite(np.asarray(quality[s], float)).all():
             raise TunaError(f"system {s}: the quality must be finite")
 
 # %% ../../nbs/experiments/judging.ipynb #b4d6408a
-PUBLISHED:dict = dict(prompt_tokens=650, long=2000, spearman=.72, # App. F, G
-    lengths=[66.4, 55.2, 51.4, 44.8], # Tokens by rank, contextual ranking (Table 4)
-    cost=[dict(what='probabilistic ranking', instructions=52_000, model='text-davinci-003', usd=275.), # Table 6
-        dict(what='contextual ranking', instructions=13_000, model='gpt-4-0314', usd=380.),
-        dict(what='human ranking', instructions=1000, model='people, 6 comparisons at $0.25', usd=1500.)])
+PUBLISHED: dict = {
+    "prompt_tokens": 650,
+    "long": 2000,
+    "spearman": 0.72,  # App. F, G
+    "lengths": [66.4, 55.2, 51.4, 44.8],  # Tokens by rank, contextual ranking (Table 4)
+    "cost": [
+        {
+            "what": "probabilistic ranking",
+            "instructions": 52_000,
+            "model": "text-davinci-003",
+            "usd": 275.0,
+        },  # Table 6
+        {"what": "contextual ranking", "instructions": 13_000, "model": "gpt-4-0314", "usd": 380.0},
+        {
+            "what": "human ranking",
+            "instructions": 1000,
+            "model": "people, 6 comparisons at $0.25",
+            "usd": 1500.0,
+        },
+    ],
+}
+
 
 def _quarter(text, add_special_tokens=False):
     "A tokenizer for want of a better one: four bytes are a token"
-    return SimpleNamespace(input_ids=range(math.ceil(token_bound(text)/4)))
+    return SimpleNamespace(input_ids=range(math.ceil(token_bound(text) / 4)))
+
 
 def _counter(tokenizer):
     "A function that counts tokens"
@@ -125,190 +195,290 @@ def _counter(tokenizer):
 
 # %% ../../nbs/experiments/judging.ipynb #ae32d756
 def prompt_lengths(
-    ds, # Records with instruction, input and responses
-    tokenizer=None, # Anything that gives `input_ids`; None takes four bytes for a token
-)->dict: # `mean`, `low`, `high`; `quantiles` by probability, `max`, share `over` the `limit`; mean tokens of the `responses`
+    ds,  # Records with instruction, input and responses
+    tokenizer=None,  # Anything that gives `input_ids`; None takes four bytes for a token
+) -> dict:  # `mean`, `low`, `high`; `quantiles` by probability, `max`, share `over` the `limit`; mean tokens of the `responses`
     "Tokens of the judge's prompts (App. F)"
-    n,rows = _counter(tokenizer),_rows(ds)
-    tokens = [n(judge_prompt(r['instruction'], r['input'], r['responses'])) for r in rows]
-    mean,low,high = mean_interval(tokens)
-    at = (.05, .25, .5, .75, .95)
-    return plain(dict(prompts=len(rows), mean=mean, low=low, high=high,
-        quantiles=dict(zip(at, np.quantile(tokens, at))), max=max(tokens),
-        over=np.mean([t>PUBLISHED['long'] for t in tokens]), limit=PUBLISHED['long'],
-        responses=np.mean([sum(map(n, r['responses'])) for r in rows]), published=PUBLISHED['prompt_tokens']))
+    n, rows = _counter(tokenizer), _rows(ds)
+    tokens = [n(judge_prompt(r["instruction"], r["input"], r["responses"])) for r in rows]
+    mean, low, high = mean_interval(tokens)
+    at = (0.05, 0.25, 0.5, 0.75, 0.95)
+    return plain(
+        {
+            "prompts": len(rows),
+            "mean": mean,
+            "low": low,
+            "high": high,
+            "quantiles": dict(zip(at, np.quantile(tokens, at))),
+            "max": max(tokens),
+            "over": np.mean([t > PUBLISHED["long"] for t in tokens]),
+            "limit": PUBLISHED["long"],
+            "responses": np.mean([sum(map(n, r["responses"])) for r in rows]),
+            "published": PUBLISHED["prompt_tokens"],
+        }
+    )
 
 # %% ../../nbs/experiments/judging.ipynb #1aec2f62
-def _number(v): return isinstance(v, (int,float)) and not isinstance(v, bool) and math.isfinite(v)
+def _number(v):
+    return isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v)
+
 
 def _people(where, got):
     "The lists of values of one record"
-    if isinstance(got, list) and got and not isinstance(got[0], list): got = [got]
+    if isinstance(got, list) and got and not isinstance(got[0], list):
+        got = [got]
     if not isinstance(got, list) or not got:
-        raise TunaError(f"{where}: expected a list of ranks, or one for each person, got {got!r:.60}")
-    for k,vs in enumerate(got, 1):
+        raise TunaError(
+            f"{where}: expected a list of ranks, or one for each person, got {got!r:.60}"
+        )
+    for k, vs in enumerate(got, 1):
         if not isinstance(vs, list) or not all(map(_number, vs)):
             raise TunaError(f"{where}, person {k}: expected a list of numbers, got {vs!r:.60}")
     return got
 
+
 def _human(human):
     "Whether larger is better, the column of the responses, values by record and person, and the file for messages"
     file = isinstance(human, (str, Path))
-    where = f'{human}, ' if file else ''
+    where = f"{human}, " if file else ""
     o = read_document(human) if file else human
-    if not isinstance(o, dict): raise TunaError(f"{where}expected an object with rankings, got {type(o).__name__}")
-    if not file and not isinstance(o.get('rankings'), dict): o = dict(rankings=o)
-    for k,options in dict(kind=('ranks','scores'), order=('responses','sampled')).items():
+    if not isinstance(o, dict):
+        raise TunaError(f"{where}expected an object with rankings, got {type(o).__name__}")
+    if not file and not isinstance(o.get("rankings"), dict):
+        o = {"rankings": o}
+    for k, options in {"kind": ("ranks", "scores"), "order": ("responses", "sampled")}.items():
         if o.get(k, options[0]) not in options:
             raise TunaError(f"{where}field {k}: expected {' or '.join(options)}, got {o[k]!r}")
-    if strange := [*o.keys()-{'kind','order','rankings'}]: raise TunaError(f"{where}unknown field {strange[0]}")
-    if not isinstance(o.get('rankings'), dict) or not o['rankings']:
-        raise TunaError(f"{where}field rankings: expected lists by the id of a record, got {o.get('rankings')!r:.60}")
-    people = {str(i): _people(f'{where}record {i}, field rankings', v) for i,v in o['rankings'].items()}
-    return o.get('kind')=='scores',o.get('order', 'responses'),people,where
+    if strange := [*o.keys() - {"kind", "order", "rankings"}]:
+        raise TunaError(f"{where}unknown field {strange[0]}")
+    if not isinstance(o.get("rankings"), dict) or not o["rankings"]:
+        raise TunaError(
+            f"{where}field rankings: expected lists by the id of a record, got {o.get('rankings')!r:.60}"
+        )
+    people = {
+        str(i): _people(f"{where}record {i}, field rankings", v) for i, v in o["rankings"].items()
+    }
+    return o.get("kind") == "scores", o.get("order", "responses"), people, where
 
 # %% ../../nbs/experiments/judging.ipynb #cdf4c03c
 def _aligned(row, people, larger, order, where):
     "Each person's values, larger is better, in the order of the record's responses"
-    where,texts = f"{where}record {row['id']}, field rankings",row.get(order)
-    if not texts: raise TunaError(f"{where}: the ranked record has no column {order}")
-    for k,vs in enumerate(people, 1):
-        if len(vs)!=len(texts):
-            raise TunaError(f"{where}, person {k}: {len(vs)} values for {len(texts)} responses ({order})")
-    at,left = [],[*range(len(texts))]
-    for t in row['responses']:
-        if (i := next((i for i in left if texts[i]==t), None)) is None:
+    where, texts = f"{where}record {row['id']}, field rankings", row.get(order)
+    if not texts:
+        raise TunaError(f"{where}: the ranked record has no column {order}")
+    for k, vs in enumerate(people, 1):
+        if len(vs) != len(texts):
+            raise TunaError(
+                f"{where}, person {k}: {len(vs)} values for {len(texts)} responses ({order})"
+            )
+    at, left = [], [*range(len(texts))]
+    for t in row["responses"]:
+        if (i := next((i for i in left if texts[i] == t), None)) is None:
             raise TunaError(f"{where}: the response {t!r:.60} is not one of those sampled")
         at.append(i)
         left.remove(i)
     return [[vs[i] if larger else -vs[i] for i in at] for vs in people]
 
+
 def _between(people):
     "Mean agreement of every two people"
-    got = [_rho(a, b) for i,a in enumerate(people) for b in people[:i]]
+    got = [_rho(a, b) for i, a in enumerate(people) for b in people[:i]]
     return _mean(got)[0]
 
 # %% ../../nbs/experiments/judging.ipynb #bd394ed5
 def judge_human_agreement(
-    ranked_ds, # Ranked records
-    human, # Rankings by people: dict from record id to places or to lists of them, or a JSON file as above
-)->dict: # `spearman` and `people` (among themselves) as [mean, low, high], `same_best`, `records`, `without_order`, `published`
+    ranked_ds,  # Ranked records
+    human,  # Rankings by people: dict from record id to places or to lists of them, or a JSON file as above
+) -> dict:  # `spearman` and `people` (among themselves) as [mean, low, high], `same_best`, `records`, `without_order`, `published`
     "Spearman's coefficient between the judge's rankings and people's (App. G)"
-    larger,order,by,where = _human(human)
-    rows = [r for r in _rows(ranked_ds) if str(r['id']) in by]
+    larger, order, by, where = _human(human)
+    rows = [r for r in _rows(ranked_ds) if str(r["id"]) in by]
     if not rows:
-        raise TunaError(f"{where}none of the {len(by)} human rankings is of a record that the judge ranked, such as "
-            f"{next(iter(by))!r}")
-    people = [_aligned(r, by[str(r['id'])], larger, order, where) for r in rows]
-    each = [_mean(_rho(r['scores'], p) for p in ps)[0] for r,ps in zip(rows, people)]
-    best = [np.mean([_top(r['scores'], p) for p in ps]) for r,ps in zip(rows, people)]
-    return plain(dict(spearman=_mean(each), people=_mean(map(_between, people)), same_best=_mean(best),
-        records=len(rows),
-        without_order=sum(map(math.isnan, each)), annotators=np.mean([*map(len, people)]),
-            published=PUBLISHED['spearman']))
+        raise TunaError(
+            f"{where}none of the {len(by)} human rankings is of a record that the judge ranked, such as "
+            f"{next(iter(by))!r}"
+        )
+    people = [_aligned(r, by[str(r["id"])], larger, order, where) for r in rows]
+    each = [_mean(_rho(r["scores"], p) for p in ps)[0] for r, ps in zip(rows, people)]
+    best = [np.mean([_top(r["scores"], p) for p in ps]) for r, ps in zip(rows, people)]
+    return plain(
+        {
+            "spearman": _mean(each),
+            "people": _mean(map(_between, people)),
+            "same_best": _mean(best),
+            "records": len(rows),
+            "without_order": sum(map(math.isnan, each)),
+            "annotators": np.mean([*map(len, people)]),
+            "published": PUBLISHED["spearman"],
+        }
+    )
+
 
 def _top(scores, quality):
     "Chance that a response drawn from those scored highest is one of the best"
-    s,q = np.asarray(scores, float),np.asarray(quality, float)
-    return float((q==q.max())[s==s.max()].mean())
+    s, q = np.asarray(scores, float), np.asarray(quality, float)
+    return float((q == q.max())[s == s.max()].mean())
 
 # %% ../../nbs/experiments/judging.ipynb #2e16758d
 def simulated_humans(
-    ranked_ds, # Ranked records
-    quality, # Function of instruction, input and response, or a dict from record id to a list in the order of the responses
-    noise:float=3., # Scale of each annotator's own taste, in points of quality; 0 ranks without error, infinity at random
-    seed:int=0, # Of the annotators
-    annotators:int=2, # Per record
-)->dict: # For each record's id the places that each annotator gives to its responses, as `judge_human_agreement` reads them
+    ranked_ds,  # Ranked records
+    quality,  # Function of instruction, input and response, or a dict from record id to a list in the order of the responses
+    noise: float = 3.0,  # Scale of each annotator's own taste, in points of quality; 0 ranks without error, infinity at random
+    seed: int = 0,  # Of the annotators
+    annotators: int = 2,  # Per record
+) -> dict:  # For each record's id the places that each annotator gives to its responses, as `judge_human_agreement` reads them
     "Rankings by made-up people (App. G)"
     out = {}
     for r in _rows(ranked_ds):
-        votes = _votes(r['responses'], _quality(r, quality), noise, [seed, crc32(str(r['id']).encode())], annotators)
-        out[str(r['id'])] = [_places(v) for v in votes]
+        votes = _votes(
+            r["responses"],
+            _quality(r, quality),
+            noise,
+            [seed, crc32(str(r["id"]).encode())],
+            annotators,
+        )
+        out[str(r["id"])] = [_places(v) for v in votes]
     return out
+
 
 def _places(groups):
     "Place of each response, from 1; ties share the first of theirs"
-    at,place = {},1
+    at, place = {}, 1
     for g in groups:
-        at |= {i: place for i in g}
+        at |= dict.fromkeys(g, place)
         place += len(g)
     return [at[i] for i in sorted(at)]
 
 # %% ../../nbs/experiments/judging.ipynb #9d17e8e7
-_MODELS = 'gpt-4-0314','gpt-4.1','gpt-4.1-mini','gpt-6-sol','gpt-6-luna'
+_MODELS = "gpt-4-0314", "gpt-4.1", "gpt-4.1-mini", "gpt-6-sol", "gpt-6-luna"
+
 
 def _implied():
     "Tokens of each instruction that the sums of Table 6 pay for"
-    prob,ctx = PUBLISHED['cost'][:2]
-    teacher,judge = (Price(**{k: PRICES['models'][o['model']][k] for k in ('input','output')}) for o in (prob, ctx))
-    left = ctx['usd']/ctx['instructions']-judge.cost(PUBLISHED['prompt_tokens'], 0)
-    return dict(probabilistic=1e6*prob['usd']/prob['instructions']/teacher.output, verdict=1e6*left/judge.output)
+    prob, ctx = PUBLISHED["cost"][:2]
+    teacher, judge = (
+        Price(**{k: PRICES["models"][o["model"]][k] for k in ("input", "output")})
+        for o in (prob, ctx)
+    )
+    left = ctx["usd"] / ctx["instructions"] - judge.cost(PUBLISHED["prompt_tokens"], 0)
+    return {
+        "probabilistic": 1e6 * prob["usd"] / prob["instructions"] / teacher.output,
+        "verdict": 1e6 * left / judge.output,
+    }
+
 
 def _usual():
     "Tokens of each instruction by the paper's own means: a list of four, and its six pairs"
-    prompt,reply = PUBLISHED['prompt_tokens'],_implied()['verdict']
-    return dict(listwise=(prompt, reply, 1), pairwise=(6*(prompt-sum(PUBLISHED['lengths'])/2), 6*reply, 6))
+    prompt, reply = PUBLISHED["prompt_tokens"], _implied()["verdict"]
+    return {
+        "listwise": (prompt, reply, 1),
+        "pairwise": (6 * (prompt - sum(PUBLISHED["lengths"]) / 2), 6 * reply, 6),
+    }
+
 
 def _tokens(name, v):
     "Prompt and completion tokens and requests of one instruction"
     if isinstance(v, dict):
-        try: v = [v[k]/v['records'] for k in ('prompt_tokens','completion_tokens','requests')]
+        try:
+            v = [v[k] / v["records"] for k in ("prompt_tokens", "completion_tokens", "requests")]
         except (KeyError, TypeError, ZeroDivisionError):
-            raise TunaError(f"tokens of {name}: expected prompt_tokens, completion_tokens, requests and records, got "
-                f"{v!r:.80}") from None
+            raise TunaError(
+                f"tokens of {name}: expected prompt_tokens, completion_tokens, requests and records, got "
+                f"{v!r:.80}"
+            ) from None
     v = [*v]
-    if len(v) not in (2,3) or not all(_number(o) and o>=0 for o in v):
-        raise TunaError(f"tokens of {name}: expected prompt and completion tokens per instruction, got {v}")
-    return v if len(v)==3 else [*v, None]
+    if len(v) not in (2, 3) or not all(_number(o) and o >= 0 for o in v):
+        raise TunaError(
+            f"tokens of {name}: expected prompt and completion tokens per instruction, got {v}"
+        )
+    return v if len(v) == 3 else [*v, None]
 
 # %% ../../nbs/experiments/judging.ipynb #92184e34
 def api_costs(
-    tokens:dict|None=None, # For each way of ranking the prompt and completion tokens of one instruction, or what `listwise_and_pairwise` says of it; None: the paper's means
-    instructions:int=13_000, # How many are ranked
-    models:list=_MODELS, # Judges to be priced
-    prices:dict|None=None, # Price table; None: what `load_prices` gives
-    batched:bool=False, # At the price of the Batch API?
-)->dict: # `published` and `estimates`, lists of rows; `implied`, tokens of one instruction that Table 6 pays for; `human_per_1k`
+    tokens: dict
+    | None = None,  # For each way of ranking the prompt and completion tokens of one instruction, or what `listwise_and_pairwise` says of it; None: the paper's means
+    instructions: int = 13_000,  # How many are ranked
+    models: list = _MODELS,  # Judges to be priced
+    prices: dict | None = None,  # Price table; None: what `load_prices` gives
+    batched: bool = False,  # At the price of the Batch API?
+) -> dict:  # `published` and `estimates`, lists of rows; `implied`, tokens of one instruction that Table 6 pays for; `human_per_1k`
     "What rankings cost (Table 6, App. B)"
-    published = [dict(o, usd_per_1k=1000*o['usd']/o['instructions']) for o in PUBLISHED['cost']]
+    published = [dict(o, usd_per_1k=1000 * o["usd"] / o["instructions"]) for o in PUBLISHED["cost"]]
     rows = []
-    for name,v in (tokens or _usual()).items():
-        prompt,reply,asked = _tokens(name, v)
+    for name, v in (tokens or _usual()).items():
+        prompt, reply, asked = _tokens(name, v)
         for m in models:
             p = find_price(m, prices)
-            if not p: raise TunaError(f"no price for {m}; add one to a file named by TUNA_PRICES")
+            if not p:
+                raise TunaError(f"no price for {m}; add one to a file named by TUNA_PRICES")
             usd = p.cost(prompt, reply, batched)
-            rows.append(dict(what=name, model=m, requests=asked, prompt_tokens=prompt, completion_tokens=reply,
-                instructions=instructions,
-                usd=usd*instructions, usd_per_1k=1000*usd, price_of=p.date))
-    return plain(dict(published=published, estimates=rows, implied=_implied(), human_per_1k=human_cost(1000),
-        batched=batched))
+            rows.append(
+                {
+                    "what": name,
+                    "model": m,
+                    "requests": asked,
+                    "prompt_tokens": prompt,
+                    "completion_tokens": reply,
+                    "instructions": instructions,
+                    "usd": usd * instructions,
+                    "usd_per_1k": 1000 * usd,
+                    "price_of": p.date,
+                }
+            )
+    return plain(
+        {
+            "published": published,
+            "estimates": rows,
+            "implied": _implied(),
+            "human_per_1k": human_cost(1000),
+            "batched": batched,
+        }
+    )
+
 
 def cost_table(
-    costs:dict, # What `api_costs` returns
-)->Table:
+    costs: dict,  # What `api_costs` returns
+) -> Table:
     "Published sums beside estimates (Table 6)"
-    row = lambda o, of: [o['what'], o['model'], f"{o['instructions']:,}", f"${o['usd']:,.0f}",
-        f"${o['usd_per_1k']:,.2f}", of]
-    rows = [row(o, 'published') for o in costs['published']]+[row(o, o['price_of']) for o in costs['estimates']]
-    return plain_table('What', ['Model','Instructions','Total','Per 1,000','Price of'], rows)
+    row = lambda o, of: [
+        o["what"],
+        o["model"],
+        f"{o['instructions']:,}",
+        f"${o['usd']:,.0f}",
+        f"${o['usd_per_1k']:,.2f}",
+        of,
+    ]
+    rows = [row(o, "published") for o in costs["published"]] + [
+        row(o, o["price_of"]) for o in costs["estimates"]
+    ]
+    return plain_table("What", ["Model", "Instructions", "Total", "Per 1,000", "Price of"], rows)
 
 # %% ../../nbs/experiments/judging.ipynb #ec8888cb
 class _Counted:
     "A backend that counts requests and tokens"
+
     def __init__(self, judge, count):
-        self.judge,self.count,self.name,self.takes_schema = judge,count,judge.name,getattr(judge, 'takes_schema', False)
+        self.judge, self.count, self.name, self.takes_schema = (
+            judge,
+            count,
+            judge.name,
+            getattr(judge, "takes_schema", False),
+        )
         self.requests = self.prompt = self.completion = 0
+
     def each(self, prompts, f, **settings):
         def take(i, gens):
             self.completion += sum(self.count(g.text) for g in gens)
             f(i, gens)
+
         self.requests += len(prompts)
         self.prompt += sum(map(self.count, prompts))
         return sample_each(self.judge, prompts, take, **settings)
 
-def _by_text(rows, judged): return {r['id']: dict(zip(r['responses'], r['scores'])) for r in judged}
+
+def _by_text(rows, judged):
+    return {r["id"]: dict(zip(r["responses"], r["scores"])) for r in judged}
+
 
 def _both(a, b):
     "Spearman of two sets of scores by text, over the texts that both have"
@@ -317,68 +487,108 @@ def _both(a, b):
 
 # %% ../../nbs/experiments/judging.ipynb #c9fc5e92
 def listwise_and_pairwise(
-    rows, # Records with responses: anything `load_instructions` reads
-    judge, # Backend with `sample`, such as an `Endpoint`
-    truth=None, # Quality of the responses: function of instruction, input and response, or dict from record id to a list in the order of `rows`
-    tokenizer=None, # Anything that gives `input_ids`; None takes four bytes for a token
-    **settings, # As in `judge_records`
-)->dict: # `listwise`, `pairwise`: what each asked, wrote and found; `agreement` of the two as [mean, low, high]; `ratio` of pairwise to listwise
+    rows,  # Records with responses: anything `load_instructions` reads
+    judge,  # Backend with `sample`, such as an `Endpoint`
+    truth=None,  # Quality of the responses: function of instruction, input and response, or dict from record id to a list in the order of `rows`
+    tokenizer=None,  # Anything that gives `input_ids`; None takes four bytes for a token
+    **settings,  # As in `judge_records`
+) -> dict:  # `listwise`, `pairwise`: what each asked, wrote and found; `agreement` of the two as [mean, low, high]; `ratio` of pairwise to listwise
     "The same records judged as lists and as pairs (App. H)"
-    rows = load_instructions(rows, blank_output='keep').to_list()
-    true = {r['id']: dict(zip(r['responses'], _quality(r, truth))) for r in rows} if truth is not None else None
-    out,scores = {},{}
-    for name,f in dict(listwise=judge_records, pairwise=pairwise_records).items():
+    rows = load_instructions(rows, blank_output="keep").to_list()
+    true = (
+        {r["id"]: dict(zip(r["responses"], _quality(r, truth))) for r in rows}
+        if truth is not None
+        else None
+    )
+    out, scores = {}, {}
+    for name, f in {"listwise": judge_records, "pairwise": pairwise_records}.items():
         seen = _Counted(judge, _counter(tokenizer))
-        good,bad = f(rows, seen, **settings)
+        good, bad = f(rows, seen, **settings)
         scores[name] = by = _by_text(rows, good)
-        out[name] = dict(records=len(rows), ranked=len(good), failures=len(bad), requests=seen.requests,
-            prompt_tokens=seen.prompt, completion_tokens=seen.completion)
+        out[name] = {
+            "records": len(rows),
+            "ranked": len(good),
+            "failures": len(bad),
+            "requests": seen.requests,
+            "prompt_tokens": seen.prompt,
+            "completion_tokens": seen.completion,
+        }
         if true:
-            out[name] |= dict(truth=_mean(_both(by[i], true[i]) for i in by),
-                best=_mean(_best(by[i], true[i]) for i in by))
-        if name=='pairwise': out[name] |= dict(cycles=np.mean([r['cycles']>0 for r in good]) if good else math.nan)
-    a,b = scores.values()
-    ratio = {k: out['pairwise'][k]/out['listwise'][k] for k in ('requests','prompt_tokens','completion_tokens')
-        if out['listwise'][k]}
+            out[name] |= {
+                "truth": _mean(_both(by[i], true[i]) for i in by),
+                "best": _mean(_best(by[i], true[i]) for i in by),
+            }
+        if name == "pairwise":
+            out[name] |= {"cycles": np.mean([r["cycles"] > 0 for r in good]) if good else math.nan}
+    a, b = scores.values()
+    ratio = {
+        k: out["pairwise"][k] / out["listwise"][k]
+        for k in ("requests", "prompt_tokens", "completion_tokens")
+        if out["listwise"][k]
+    }
     return plain(dict(**out, agreement=_mean(_both(a[i], b[i]) for i in a if i in b), ratio=ratio))
 
-def _best(scores, true): return _top([*scores.values()], [true[t] for t in scores])
+
+def _best(scores, true):
+    return _top([*scores.values()], [true[t] for t in scores])
 
 # %% ../../nbs/experiments/judging.ipynb #ef366df2
 def ranking_quality(
-    ranked_ds, # Ranked records
-    quality, # Function of instruction, input and response, or a dict from record id to a list in the order of the responses
-)->dict: # `spearman` and `best` as [mean, low, high]; `by_chance`, what `best` is for a random order; `quality_by_rank`; counts
+    ranked_ds,  # Ranked records
+    quality,  # Function of instruction, input and response, or a dict from record id to a list in the order of the responses
+) -> dict:  # `spearman` and `best` as [mean, low, high]; `by_chance`, what `best` is for a random order; `quality_by_rank`; counts
     "How near rankings come to a known quality"
     rows = _rows(ranked_ds)
     qs = [_quality(r, quality) for r in rows]
-    rho = [_rho(r['scores'], q) for r,q in zip(rows, qs)]
-    return plain(dict(records=len(rows), without_order=sum(map(math.isnan, rho)), spearman=_mean(rho),
-        best=_mean(_top(r['scores'], q) for r,q in zip(rows, qs)), by_chance=np.mean([_top([0]*len(q), q) for q in qs]),
-        quality_by_rank=mean_by_place([_shared(r['scores'], q) for r,q in zip(rows, qs)])))
+    rho = [_rho(r["scores"], q) for r, q in zip(rows, qs)]
+    return plain(
+        {
+            "records": len(rows),
+            "without_order": sum(map(math.isnan, rho)),
+            "spearman": _mean(rho),
+            "best": _mean(_top(r["scores"], q) for r, q in zip(rows, qs)),
+            "by_chance": np.mean([_top([0] * len(q), q) for q in qs]),
+            "quality_by_rank": mean_by_place([_shared(r["scores"], q) for r, q in zip(rows, qs)]),
+        }
+    )
+
 
 def _shared(scores, values):
     "Values by rank; where scores tie, each has the mean of theirs"
-    s,v = np.asarray(scores, float),np.asarray(values, float)
-    return [float(v[s==o].mean()) for o in sorted(s, reverse=True)]
+    s, v = np.asarray(scores, float), np.asarray(values, float)
+    return [float(v[s == o].mean()) for o in sorted(s, reverse=True)]
 
 # %% ../../nbs/experiments/judging.ipynb #8107b5bf
 def length_bias_report(
-    ranked_ds, # Ranked records
-    tokenizer=None, # Anything that gives `input_ids`; None takes four bytes for a token
-    use:str='ranks', # What is regressed on length: ranks, as responses beaten, or the judge's scores
-)->dict: # `by_rank`: [mean, low, high] of each rank; fields of `length_effect`; `longest_first` as [mean, low, high] and `by_chance`
+    ranked_ds,  # Ranked records
+    tokenizer=None,  # Anything that gives `input_ids`; None takes four bytes for a token
+    use: str = "ranks",  # What is regressed on length: ranks, as responses beaten, or the judge's scores
+) -> dict:  # `by_rank`: [mean, low, high] of each rank; fields of `length_effect`; `longest_first` as [mean, low, high] and `by_chance`
     "Does the judge prefer long responses? (Table 4)"
-    if use not in ('ranks','scores'): raise TunaError(f"use must be 'ranks' or 'scores', got {use!r}")
+    if use not in ("ranks", "scores"):
+        raise TunaError(f"use must be 'ranks' or 'scores', got {use!r}")
     rows = _rows(ranked_ds)
-    lengths,scores = token_lengths(dict(responses=[r['responses'] for r in rows]), tokenizer or _quarter),[r['scores']
-        for r in rows]
-    shared = [_shared(s, n) for s,n in zip(scores, lengths)]
-    by_rank = [mean_interval([v[k] for v in shared if len(v)>k]) for k in range(max(map(len, shared)))]
-    effect = length_effect([*map(_beaten, scores)] if use=='ranks' else scores, lengths)
-    vary = [(s, n) for s,n in zip(scores, lengths) if len(set(n))>1]
-    return plain(dict(records=len(rows), by_rank=by_rank, use=use, **effect,
-        longest_first=mean_interval([_top(s, n) for s,n in vary]),
-        by_chance=np.mean([_top([0]*len(n), n) for _,n in vary])))
+    lengths, scores = (
+        token_lengths({"responses": [r["responses"] for r in rows]}, tokenizer or _quarter),
+        [r["scores"] for r in rows],
+    )
+    shared = [_shared(s, n) for s, n in zip(scores, lengths)]
+    by_rank = [
+        mean_interval([v[k] for v in shared if len(v) > k]) for k in range(max(map(len, shared)))
+    ]
+    effect = length_effect([*map(_beaten, scores)] if use == "ranks" else scores, lengths)
+    vary = [(s, n) for s, n in zip(scores, lengths) if len(set(n)) > 1]
+    return plain(
+        dict(
+            records=len(rows),
+            by_rank=by_rank,
+            use=use,
+            **effect,
+            longest_first=mean_interval([_top(s, n) for s, n in vary]),
+            by_chance=np.mean([_top([0] * len(n), n) for _, n in vary]),
+        )
+    )
 
-def _beaten(scores): return [sum((s>o)+(s==o)/2 for o in scores)-.5 for s in scores]
+
+def _beaten(scores):
+    return [sum((s > o) + (s == o) / 2 for o in scores) - 0.5 for s in scores]

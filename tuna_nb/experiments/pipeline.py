@@ -10,7 +10,11 @@ __all__ = ['FIELDS', 'PEERS', 'MODELS', 'METHODS', 'REDUCTIONS', 'BERT', 'SYSTEM
            'seed_results', 'Real', 'given_model', 'given_external', 'launch_command']
 
 # %% ../../nbs/experiments/pipeline.ipynb #336c2044
-import json,math,shlex,shutil,subprocess
+import json
+import math
+import shlex
+import shutil
+import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,493 +23,810 @@ from datasets import Dataset
 from fastcore.basics import patch
 
 from ..benchmarks import vicuna
-from ..benchmarks.human import annotation_form,human_scores,read_rankings
-from ..contextual_ranking import contextual_rank,sample_responses,token_lengths
-from ..data import format_prompt,head,load_instructions,load_ranked,save_ranked
-from ..eval import BENCHES,compare,evaluate,load_benchmarks,load_generator,predict,result_cells
+from ..benchmarks.human import annotation_form, human_scores, read_rankings
+from ..contextual_ranking import contextual_rank, sample_responses, token_lengths
+from ..data import format_prompt, head, load_instructions, load_ranked, save_ranked
+from tuna_nb.eval import (
+    BENCHES,
+    compare,
+    evaluate,
+    load_benchmarks,
+    load_generator,
+    predict,
+    result_cells,
+)
 from . import judging
-from ..models.open import KeptHere,with_store
-from ..utils.core import TunaError,read_document,read_json,write_jsonl,write_text
-from ..models.endpoint import Store
 from .runner import Stage
 from ..judge.agreement import mean_by_place
-from ..prob_ranking import prob_rank,rank_by_score,teacher_score
+from ..models.endpoint import Store
+from ..models.open import KeptHere, with_store
+from ..prob_ranking import prob_rank, rank_by_score, teacher_score
+from ..utils.core import TunaError, read_document, read_json, write_jsonl, write_text
 
 # %% ../../nbs/experiments/pipeline.ipynb #d8499db8
 @dataclass(frozen=True)
 class Method:
     "What is done, whatever the scale"
-    n_train:int = 52002 # Instructions
-    n_ctx:int = 13000 # Instructions whose answers are judged: the first so many
-    n_val:int = 200 # Instructions for choosing learning rates
-    n:int = 4 # Responses per instruction, N
-    temperature:float = 1. # Of sampling
-    beta:float = 1.3 # Length penalty β of Eq. 3
-    tau:float = .8 # ROUGE-L that two responses should stay below, τ
-    max_new_tokens:int = 512 # Longest answer
-    batch_size:int = 128 # Instructions per step of training
-    sft_lr:float = 2e-5 # Alpaca: learning rate
-    sft_epochs:float = 3. # Alpaca: epochs
-    mul_epochs:float = 3. # Alpaca-Mul: epochs over five times the data
-    epochs:float = 1. # Of every model that starts from Alpaca, Tuna_p or Tuna_c
-    lrs:tuple = (1e-5,) # Learning rates to choose from; with one there is no search
-    prm_held:float = .1 # Part of the judge's rankings that a proxy ranking model is examined on, and part of the others to choose its learning rate
-    prm_lrs:tuple = (1e-5,) # Learning rates to choose from, for a new head
-    prm_epochs:float = 1. # Epochs over the rest
-    margin:float = .1 # m of Eq. 5
-    mle_weight:float = 1. # λ of Eq. 6
-    bench_size:float = 1. # Size of the benchmarks
-    examples:int = 3 # Questions of each kind shown in the report
+
+    n_train: int = 52002  # Instructions
+    n_ctx: int = 13000  # Instructions whose answers are judged: the first so many
+    n_val: int = 200  # Instructions for choosing learning rates
+    n: int = 4  # Responses per instruction, N
+    temperature: float = 1.0  # Of sampling
+    beta: float = 1.3  # Length penalty β of Eq. 3
+    tau: float = 0.8  # ROUGE-L that two responses should stay below, τ
+    max_new_tokens: int = 512  # Longest answer
+    batch_size: int = 128  # Instructions per step of training
+    sft_lr: float = 2e-5  # Alpaca: learning rate
+    sft_epochs: float = 3.0  # Alpaca: epochs
+    mul_epochs: float = 3.0  # Alpaca-Mul: epochs over five times the data
+    epochs: float = 1.0  # Of every model that starts from Alpaca, Tuna_p or Tuna_c
+    lrs: tuple = (1e-5,)  # Learning rates to choose from; with one there is no search
+    prm_held: float = 0.1  # Part of the judge's rankings that a proxy ranking model is examined on, and part of the others to choose its learning rate
+    prm_lrs: tuple = (1e-5,)  # Learning rates to choose from, for a new head
+    prm_epochs: float = 1.0  # Epochs over the rest
+    margin: float = 0.1  # m of Eq. 5
+    mle_weight: float = 1.0  # λ of Eq. 6
+    bench_size: float = 1.0  # Size of the benchmarks
+    examples: int = 3  # Questions of each kind shown in the report
 
 # %% ../../nbs/experiments/pipeline.ipynb #2f4dffc3
 @dataclass(frozen=True)
 class Knobs(Method):
     "What is varied"
-    lambdas:tuple = (0., .1, 1., 5., 10.) # Weight λ (Figure 2)
-    shares:tuple = (0., .25, .46, 1.) # Part of the teacher's rankings (Figure 3)
-    betas:tuple = (.9, 1., 1.1, 1.2, 1.3, 1.4) # Length penalty β (Table 5)
-    margins:tuple = (0., .03, .1, .3, 1.) # Margin m
-    ns:tuple = (2, 4, 8) # Responses per instruction, N
-    biases:tuple = (-.3, 0., .15, .3, .6) # Points a judge adds for each word
-    noises:tuple = (0., .1, .2, .3, .5, 1.) # Chance that one of the judge's marks is random
-    votes_noise:float = .3 # Noise at which votes are counted
-    votes:tuple = (1, 3, 5) # Verdicts on each record
-    rounds:tuple = (0, 1, 2, 3) # Rounds of contextual ranking, each from the model of the one before
+
+    lambdas: tuple = (0.0, 0.1, 1.0, 5.0, 10.0)  # Weight λ (Figure 2)
+    shares: tuple = (0.0, 0.25, 0.46, 1.0)  # Part of the teacher's rankings (Figure 3)
+    betas: tuple = (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)  # Length penalty β (Table 5)
+    margins: tuple = (0.0, 0.03, 0.1, 0.3, 1.0)  # Margin m
+    ns: tuple = (2, 4, 8)  # Responses per instruction, N
+    biases: tuple = (-0.3, 0.0, 0.15, 0.3, 0.6)  # Points a judge adds for each word
+    noises: tuple = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)  # Chance that one of the judge's marks is random
+    votes_noise: float = 0.3  # Noise at which votes are counted
+    votes: tuple = (1, 3, 5)  # Verdicts on each record
+    rounds: tuple = (
+        0,
+        1,
+        2,
+        3,
+    )  # Rounds of contextual ranking, each from the model of the one before
 
 # %% ../../nbs/experiments/pipeline.ipynb #b823f0f0
-FIELDS = 'id','instruction','input','output'
+FIELDS = "id", "instruction", "input", "output"
+
 
 def write_data(job):
     "Instruction data (§2.1) and the teacher's ranking of its own answers (§2.2)"
-    c,parts = job.cfg,job.cfg.instructions(job)
-    ask,rows = dict(temperature=c.temperature, beta=c.beta, max_new_tokens=c.max_new_tokens),parts['train']
+    c, parts = job.cfg, job.cfg.instructions(job)
+    ask, rows = (
+        {"temperature": c.temperature, "beta": c.beta, "max_new_tokens": c.max_new_tokens},
+        parts["train"],
+    )
     with c.teacher(job) as teacher:
-        if not all(o['output'].strip() for o in rows):
-            rows = [{**{k: o[k] for k in FIELDS}, 'output':o['responses'][0]}
-                for o in prob_rank(rows, teacher, n=1, seed=2*job.seed, **ask)]
-        ranked = prob_rank(rows, teacher, n=c.n, seed=2*job.seed+1, out=job.part/'ranked.jsonl', **ask)
-    for name,os in dict(train=rows, val=parts['val']).items():
-        write_jsonl(job.part/f'{name}.jsonl', [{k: o[k] for k in FIELDS} for o in os])
-    return dict(asked=len(parts['train']), usable=len(ranked))
+        if not all(o["output"].strip() for o in rows):
+            rows = [
+                {**{k: o[k] for k in FIELDS}, "output": o["responses"][0]}
+                for o in prob_rank(rows, teacher, n=1, seed=2 * job.seed, **ask)
+            ]
+        ranked = prob_rank(
+            rows, teacher, n=c.n, seed=2 * job.seed + 1, out=job.part / "ranked.jsonl", **ask
+        )
+    for name, os in {"train": rows, "val": parts["val"]}.items():
+        write_jsonl(job.part / f"{name}.jsonl", [{k: o[k] for k in FIELDS} for o in os])
+    return {"asked": len(parts["train"]), "usable": len(ranked)}
 
 # %% ../../nbs/experiments/pipeline.ipynb #a376d696
 def first_ids(job):
     "Ids of the instructions whose answers are judged"
-    return {str(o['id']) for o in read_json(job.at('data', 'train.jsonl'))[:job.cfg.n_ctx]}
+    return {str(o["id"]) for o in read_json(job.at("data", "train.jsonl"))[: job.cfg.n_ctx]}
+
 
 def ranked(
-    job, # Its stage reads n_ctx
-    sources, # Names of ranked files
-)->Dataset: # One behind the other; with several, ids say where a record is from
+    job,  # Its stage reads n_ctx
+    sources,  # Names of ranked files
+) -> Dataset:  # One behind the other; with several, ids say where a record is from
     "Rankings that a model learns from"
-    sets,first = [],first_ids(job)
+    sets, first = [], first_ids(job)
     for s in sources:
-        name,_,part = s.partition(':')
-        ds = load_ranked(job.at(name, 'ranked.jsonl'))
-        if part: ds = ds.select([i for i,k in enumerate(ds['id']) if (str(k) in first)==(part=='first')])
+        name, _, part = s.partition(":")
+        ds = load_ranked(job.at(name, "ranked.jsonl"))
+        if part:
+            ds = ds.select(
+                [i for i, k in enumerate(ds["id"]) if (str(k) in first) == (part == "first")]
+            )
         sets.append(ds)
-    if len(sets)==1: return sets[0]
-    keep = [*FIELDS, 'responses', 'scores', 'source']
-    return Dataset.from_list([{k: f'{s}-{o[k]}' if k=='id' else o[k] for k in keep} for s,ds in zip(sources, sets)
-        for o in ds])
+    if len(sets) == 1:
+        return sets[0]
+    keep = [*FIELDS, "responses", "scores", "source"]
+    return Dataset.from_list(
+        [
+            {k: f"{s}-{o[k]}" if k == "id" else o[k] for k in keep}
+            for s, ds in zip(sources, sets)
+            for o in ds
+        ]
+    )
 
 # %% ../../nbs/experiments/pipeline.ipynb #bce05858
-def sample_student(job, student, part='first', n=None):
+def sample_student(job, student, part="first", n=None):
     "Diverse samples of a student's own answers (§3.1)"
-    c,first = job.cfg,first_ids(job)
-    rows = [o for o in read_json(job.at('data', 'train.jsonl')) if (str(o['id']) in first)==(part=='first')]
-    if not rows: raise TunaError(f"no instruction is left beyond the first {c.n_ctx}")
-    store = Store(job.part/'samples.db')
-    got = sample_responses(rows, c.local(job, student), store, n=n or c.n, tau=c.tau, temp=c.temperature,
-        max_new_tokens=c.max_new_tokens, seed=job.seed)
+    c, first = job.cfg, first_ids(job)
+    rows = [
+        o
+        for o in read_json(job.at("data", "train.jsonl"))
+        if (str(o["id"]) in first) == (part == "first")
+    ]
+    if not rows:
+        raise TunaError(f"no instruction is left beyond the first {c.n_ctx}")
+    store = Store(job.part / "samples.db")
+    got = sample_responses(
+        rows,
+        c.local(job, student),
+        store,
+        n=n or c.n,
+        tau=c.tau,
+        temp=c.temperature,
+        max_new_tokens=c.max_new_tokens,
+        seed=job.seed,
+    )
     store.close()
-    write_jsonl(job.part/'samples.jsonl', got)
-    return dict(records=len(got), resampled=sum(t>0 for t in got['trials']))
+    write_jsonl(job.part / "samples.jsonl", got)
+    return {"records": len(got), "resampled": sum(t > 0 for t in got["trials"])}
+
 
 def judge_samples(job, samples, votes=1, judge=None):
     "Contextual ranking of samples (§2.3)"
     with job.cfg.judge(job, **(judge or {})) as backend:
-        ds = contextual_rank(job.at(samples, 'samples.jsonl'), backend, out=job.part/'ranked.jsonl', votes=votes)
-    return dict(ranked=len(ds))
+        ds = contextual_rank(
+            job.at(samples, "samples.jsonl"), backend, out=job.part / "ranked.jsonl", votes=votes
+        )
+    return {"ranked": len(ds)}
 
 # %% ../../nbs/experiments/pipeline.ipynb #cb8b68c1
 def rescore(job, beta):
     "The teacher's rankings under another length penalty (Eq. 3)"
     rows = []
-    for o in load_ranked(job.at('data', 'ranked.jsonl')):
-        responses,scores = rank_by_score(o['responses'],
-            [teacher_score(l, k, beta) for l,k in zip(o['logprobs'], o['n_tokens'])])
-        rows.append({**{k: o[k] for k in FIELDS}, 'responses':responses, 'scores':scores, 'source':'prob'})
-    save_ranked(Dataset.from_list(rows), job.part/'ranked.jsonl')
-    return dict(records=len(rows))
+    for o in load_ranked(job.at("data", "ranked.jsonl")):
+        responses, scores = rank_by_score(
+            o["responses"],
+            [teacher_score(l, k, beta) for l, k in zip(o["logprobs"], o["n_tokens"])],
+        )
+        rows.append(
+            {
+                **{k: o[k] for k in FIELDS},
+                "responses": responses,
+                "scores": scores,
+                "source": "prob",
+            }
+        )
+    save_ranked(Dataset.from_list(rows), job.part / "ranked.jsonl")
+    return {"records": len(rows)}
 
 # %% ../../nbs/experiments/pipeline.ipynb #89e0c3c2
 def greedy(job, model, rows):
     "Greedy answers to records"
-    gens = model.sample([format_prompt(r['instruction'], r['input']) for r in rows],
-        max_new_tokens=job.cfg.max_new_tokens)
-    return [g.text for g, in gens]
+    gens = model.sample(
+        [format_prompt(r["instruction"], r["input"]) for r in rows],
+        max_new_tokens=job.cfg.max_new_tokens,
+    )
+    return [g.text for (g,) in gens]
 
-def question(r): "A record as a judge is shown it"; return '\n\n'.join(o for o in (r['instruction'], r['input']) if o)
+
+def question(r):
+    "A record as a judge is shown it"
+    return "\n\n".join(o for o in (r["instruction"], r["input"]) if o)
+
 
 def train_alpaca(job):
     "SFT of the base model (Eq. 2)"
-    c,ds = job.cfg,load_instructions(job.at('data', 'train.jsonl'))
-    steps = fit_model(job, 'base', ds, 'original', job.part/'model', c.sft_lr, c.sft_epochs)
-    answers = greedy(job, c.local(job, job.part/'model'), read_json(job.at('data', 'val.jsonl')))
-    write_text(job.part/'val.json', json.dumps(answers))
-    return dict(lr=c.sft_lr, steps=steps)
+    c, ds = job.cfg, load_instructions(job.at("data", "train.jsonl"))
+    steps = fit_model(job, "base", ds, "original", job.part / "model", c.sft_lr, c.sft_epochs)
+    answers = greedy(job, c.local(job, job.part / "model"), read_json(job.at("data", "val.jsonl")))
+    write_text(job.part / "val.json", json.dumps(answers))
+    return {"lr": c.sft_lr, "steps": steps}
 
 # %% ../../nbs/experiments/pipeline.ipynb #873feba8
 def judged_wins(
-    judge, # Backend
-    questions:list, # As a judge is shown them
-    answers:list, # Of the model
-    base:list, # Of the model it is compared with
-    categories:list|None=None, # Of the questions, which pick the reviewer
-    **settings, # For `compare`
-)->dict: # win, lose, tie in percent of the questions, and lc, the win rate at equal lengths, or None; a verdict that cannot be read is a tie
+    judge,  # Backend
+    questions: list,  # As a judge is shown them
+    answers: list,  # Of the model
+    base: list,  # Of the model it is compared with
+    categories: list | None = None,  # Of the questions, which pick the reviewer
+    **settings,  # For `compare`
+) -> dict:  # win, lose, tie in percent of the questions, and lc, the win rate at equal lengths, or None; a verdict that cannot be read is a tie
     "Pairwise comparison in both orders (§3.2)"
-    differ = [i for i,(a,b) in enumerate(zip(answers, base, strict=True)) if a!=b]
+    differ = [i for i, (a, b) in enumerate(zip(answers, base, strict=True)) if a != b]
     pick = lambda xs: xs and [xs[i] for i in differ]
-    found = compare(judge, *map(pick, (questions, answers, base)), pick(categories),
-        **settings)['verdicts'] if differ else []
-    v = [0]*len(answers)
-    for i,o in zip(differ, found): v[i] = o or 0
-    share = lambda k: 100*v.count(k)/len(v)
-    try: lc = vicuna.length_controlled(v, list(map(len, answers)), list(map(len, base)), n_boot=1)['lc']
-    except TunaError: lc = None
-    return dict(win=share(1), lose=share(-1), tie=share(0), lc=lc)
+    found = (
+        compare(judge, *map(pick, (questions, answers, base)), pick(categories), **settings)[
+            "verdicts"
+        ]
+        if differ
+        else []
+    )
+    v = [0] * len(answers)
+    for i, o in zip(differ, found):
+        v[i] = o or 0
+    share = lambda k: 100 * v.count(k) / len(v)
+    try:
+        lc = vicuna.length_controlled(v, list(map(len, answers)), list(map(len, base)), n_boot=1)[
+            "lc"
+        ]
+    except TunaError:
+        lc = None
+    return {"win": share(1), "lose": share(-1), "tie": share(0), "lc": lc}
 
 # %% ../../nbs/experiments/pipeline.ipynb #53c50093
-PEERS = 'dpo','rloo','ppo','rrhf'
+PEERS = "dpo", "rloo", "ppo", "rrhf"
+
 
 def _view(ds, what):
     "What SFT learns from"
     from tuna_nb.train import expand_responses
-    return ds if what=='original' else expand_responses(ds, top=1,
-        original=False) if what=='top' else expand_responses(ds)
+
+    return (
+        ds
+        if what == "original"
+        else expand_responses(ds, top=1, original=False)
+        if what == "top"
+        else expand_responses(ds)
+    )
+
 
 def fit_model(job, start, ds, what, out, lr, epochs, **kwargs):
     "Train one model and say how many steps that took"
     c = job.cfg
-    if what in PEERS: return _fit_peer(job, start, ds, what, out, lr, epochs)
-    if what!='ranking': ds = _view(ds, what)
-    else: kwargs = dict(margin=c.margin, mle_weight=c.mle_weight)|kwargs
+    if what in PEERS:
+        return _fit_peer(job, start, ds, what, out, lr, epochs)
+    if what != "ranking":
+        ds = _view(ds, what)
+    else:
+        kwargs = {"margin": c.margin, "mle_weight": c.mle_weight} | kwargs
     return c.fit(job, job.at(start), ds, what, out, lr, epochs, **kwargs)
+
 
 def _fit_peer(job, start, ds, what, out, lr, epochs):
     "Train a peer on as many tokens as Tuna has in as many epochs"
     from transformers import AutoTokenizer
-    from tuna_nb.experiments.baselines import token_count,train_dpo,train_ppo,train_rloo,train_rrhf
-    c,path = job.cfg,job.at(start)
-    args = dict(learning_rate=lr, batch_size=c.batch_size, seed=job.seed)
-    if what=='rrhf':
-        return train_rrhf(path, ds, out, max_steps=max(1, math.ceil(epochs*len(ds)/c.batch_size)), **args,
-            **c.training(what)).steps
-    args['max_tokens'] = round(epochs*token_count(ds, AutoTokenizer.from_pretrained(path)))
-    if what=='dpo': return train_dpo(path, ds, out, **args, **c.small_pieces(what)).steps
-    return dict(ppo=train_ppo, rloo=train_rloo)[what](path, ds, job.at('prm_7b'), out, n=c.n, temperature=c.temperature,
-        max_new_tokens=c.max_new_tokens, **args, **c.small_pieces(what)).steps
+
+    from tuna_nb.experiments.baselines import (
+        token_count,
+        train_dpo,
+        train_ppo,
+        train_rloo,
+        train_rrhf,
+    )
+
+    c, path = job.cfg, job.at(start)
+    args = {"learning_rate": lr, "batch_size": c.batch_size, "seed": job.seed}
+    if what == "rrhf":
+        return train_rrhf(
+            path,
+            ds,
+            out,
+            max_steps=max(1, math.ceil(epochs * len(ds) / c.batch_size)),
+            **args,
+            **c.training(what),
+        ).steps
+    args["max_tokens"] = round(epochs * token_count(ds, AutoTokenizer.from_pretrained(path)))
+    if what == "dpo":
+        return train_dpo(path, ds, out, **args, **c.small_pieces(what)).steps
+    return {"ppo": train_ppo, "rloo": train_rloo}[what](
+        path,
+        ds,
+        job.at("prm_7b"),
+        out,
+        n=c.n,
+        temperature=c.temperature,
+        max_new_tokens=c.max_new_tokens,
+        **args,
+        **c.small_pieces(what),
+    ).steps
 
 # %% ../../nbs/experiments/pipeline.ipynb #6b468bd4
-def search(job, start, sources, what='ranking', model=None, share=1., judge=None, **kwargs):
+def search(job, start, sources, what="ranking", model=None, share=1.0, judge=None, **kwargs):
     "Train with every learning rate, keep the model with the most net wins on validation"
-    c,ds = job.cfg,ranked(job, sources)
-    ds,epochs,rates = ds.select(range(round(share*len(ds)))),c.mul_epochs if what=='all' else c.epochs,c.rates(model)
+    c, ds = job.cfg, ranked(job, sources)
+    ds, epochs, rates = (
+        ds.select(range(round(share * len(ds)))),
+        c.mul_epochs if what == "all" else c.epochs,
+        c.rates(model),
+    )
     fit = lambda lr, out: fit_model(job, start, ds, what, out, lr, epochs, **kwargs)
-    if len(rates)==1: return dict(lr=rates[0], steps=fit(rates[0], job.part/'model'))
-    tried = {lr: _try(job, job.part/f'lr {lr:g}', lambda d: fit(lr, d)) for lr in rates}
-    rows,base = read_json(job.at('data', 'val.jsonl')),read_document(job.at('alpaca', 'val.json'))
-    with c.judge(job, **(judge or {})) as backend: # a judge that runs here has the device to itself
-        wins = {lr: judged_wins(backend, [question(r) for r in rows], o['answers'], base, **c.review())
-            for lr,o in tried.items()}
-    net = {lr: o['win']-o['lose'] for lr,o in wins.items()}
+    if len(rates) == 1:
+        return {"lr": rates[0], "steps": fit(rates[0], job.part / "model")}
+    tried = {lr: _try(job, job.part / f"lr {lr:g}", lambda d: fit(lr, d)) for lr in rates}
+    rows, base = read_json(job.at("data", "val.jsonl")), read_document(job.at("alpaca", "val.json"))
+    with c.judge(
+        job, **(judge or {})
+    ) as backend:  # a judge that runs here has the device to itself
+        wins = {
+            lr: judged_wins(backend, [question(r) for r in rows], o["answers"], base, **c.review())
+            for lr, o in tried.items()
+        }
+    net = {lr: o["win"] - o["lose"] for lr, o in wins.items()}
     lr = max(net, key=net.get)
-    shutil.copytree(job.part/f'lr {lr:g}', job.part/'model', dirs_exist_ok=True)
-    for d in job.part.glob('lr *'): shutil.rmtree(d)
-    return dict(lr=lr, val=net[lr], steps=tried[lr]['steps'], tried={f'{k:g}': v for k,v in net.items()})
+    shutil.copytree(job.part / f"lr {lr:g}", job.part / "model", dirs_exist_ok=True)
+    for d in job.part.glob("lr *"):
+        shutil.rmtree(d)
+    return {
+        "lr": lr,
+        "val": net[lr],
+        "steps": tried[lr]["steps"],
+        "tried": {f"{k:g}": v for k, v in net.items()},
+    }
+
 
 def _try(job, folder, fit):
     "Train one model and let it answer the validation instructions, or read what an earlier try has left"
-    done = folder/'validation.json'
-    if done.exists(): return read_document(done)
-    steps,rows = fit(folder),read_json(job.at('data', 'val.jsonl'))
-    write_text(done, json.dumps(dict(steps=steps, answers=greedy(job, job.cfg.local(job, folder), rows))))
+    done = folder / "validation.json"
+    if done.exists():
+        return read_document(done)
+    steps, rows = fit(folder), read_json(job.at("data", "val.jsonl"))
+    write_text(
+        done, json.dumps({"steps": steps, "answers": greedy(job, job.cfg.local(job, folder), rows)})
+    )
     return read_document(done)
 
 # %% ../../nbs/experiments/pipeline.ipynb #8178d765
 def train_proxy(job, start):
     "Train a proxy ranking model with every learning rate, keep the best by pair accuracy on validation (§3.1)"
-    from tuna_nb.train import load_prm,prm_accuracy,split_by_hash
-    c,tried = job.cfg,{}
-    rest,test = split_by_hash(load_ranked(job.at('ctx', 'ranked.jsonl')), c.prm_held)
-    train,val = split_by_hash(rest, c.prm_held, 'val')
+    from tuna_nb.train import load_prm, prm_accuracy, split_by_hash
+
+    c, tried = job.cfg, {}
+    rest, test = split_by_hash(load_ranked(job.at("ctx", "ranked.jsonl")), c.prm_held)
+    train, val = split_by_hash(rest, c.prm_held, "val")
     for lr in c.prm_lrs:
-        c.fit(job, job.at(start), train, 'prm', job.part/f'lr {lr:g}', lr, c.prm_epochs)
-        tried[lr] = prm_accuracy(val, *load_prm(job.part/f'lr {lr:g}'))['accuracy']
+        c.fit(job, job.at(start), train, "prm", job.part / f"lr {lr:g}", lr, c.prm_epochs)
+        tried[lr] = prm_accuracy(val, *load_prm(job.part / f"lr {lr:g}"))["accuracy"]
     lr = max(tried, key=tried.get)
-    shutil.copytree(job.part/f'lr {lr:g}', job.part/'model', dirs_exist_ok=True)
-    for d in job.part.glob('lr *'): shutil.rmtree(d)
-    res = prm_accuracy(test, *load_prm(job.part/'model'))
-    return dict(lr=lr, tried={f'{k:g}': v for k,v in tried.items()},
-        **{k: res[k] for k in ('accuracy','longer','pairs','records')})
+    shutil.copytree(job.part / f"lr {lr:g}", job.part / "model", dirs_exist_ok=True)
+    for d in job.part.glob("lr *"):
+        shutil.rmtree(d)
+    res = prm_accuracy(test, *load_prm(job.part / "model"))
+    return dict(
+        lr=lr,
+        tried={f"{k:g}": v for k, v in tried.items()},
+        **{k: res[k] for k in ("accuracy", "longer", "pairs", "records")},
+    )
+
 
 def proxy_rank(job, prm):
     "A proxy ranking model's order of all of Alpaca's samples"
     from tuna_nb.train import prm_rank
-    rows = [o for s in ('samples','samples_rest') for o in read_json(job.at(s, 'samples.jsonl'))]
+
+    rows = [o for s in ("samples", "samples_rest") for o in read_json(job.at(s, "samples.jsonl"))]
     ds = prm_rank(Dataset.from_list(rows), job.at(prm), name=prm)
-    save_ranked(ds, job.part/'ranked.jsonl')
-    return dict(ranked=len(ds))
+    save_ranked(ds, job.part / "ranked.jsonl")
+    return {"ranked": len(ds)}
 
 # %% ../../nbs/experiments/pipeline.ipynb #9dae6b28
 def examine(job, student, judge=None):
     "One model on the three benchmarks (§3.2)"
     c = job.cfg
     model = c.local(job, student, name=student)
-    *closed,open_ = c.benchmarks(job, model)
-    res = c.cells(evaluate(model, closed, out=job.part/'answers'))
-    answers = predict(model, open_, out=job.part/'answers', max_new_tokens=open_.max_new_tokens)
-    write_text(job.part/'open.json', json.dumps(answers))
-    base = answers if student=='alpaca' else read_document(job.at('eval_alpaca', 'open.json'))
-    for name,change in dict(vicuna={}, **(dict(own=judge) if judge else {})).items():
+    *closed, open_ = c.benchmarks(job, model)
+    res = c.cells(evaluate(model, closed, out=job.part / "answers"))
+    answers = predict(model, open_, out=job.part / "answers", max_new_tokens=open_.max_new_tokens)
+    write_text(job.part / "open.json", json.dumps(answers))
+    base = answers if student == "alpaca" else read_document(job.at("eval_alpaca", "open.json"))
+    for name, change in dict(vicuna={}, **({"own": judge} if judge else {})).items():
         with c.judge(job, **change) as backend:
-            wins = judged_wins(backend, c.questions(open_), answers, base, c.categories(open_), **c.review())
-        res |= {f'{name}_{k}': v for k,v in wins.items()}
-    rows = read_json(job.at('data', 'val.jsonl'))[:c.examples]
-    shown = [*zip(rows, greedy(job, model, rows)), *zip(c.open_records(open_)[:c.examples], answers)]
-    return dict(res, **_about(job, answers, c.open_records(open_)),
-        examples=[dict(instruction=r['instruction'], input=r['input'], response=t) for r,t in shown])
+            wins = judged_wins(
+                backend, c.questions(open_), answers, base, c.categories(open_), **c.review()
+            )
+        res |= {f"{name}_{k}": v for k, v in wins.items()}
+    rows = read_json(job.at("data", "val.jsonl"))[: c.examples]
+    shown = [
+        *zip(rows, greedy(job, model, rows)),
+        *zip(c.open_records(open_)[: c.examples], answers),
+    ]
+    return dict(
+        res,
+        **_about(job, answers, c.open_records(open_)),
+        examples=[
+            {"instruction": r["instruction"], "input": r["input"], "response": t} for r, t in shown
+        ],
+    )
+
 
 def _about(job, answers, rows):
     "Length of answers in Alpaca's tokens, and how good they are"
     from transformers import AutoTokenizer
-    ids = AutoTokenizer.from_pretrained(job.at('alpaca'))(answers, add_special_tokens=False).input_ids
-    marks = [job.cfg.quality(r, t) for r,t in zip(rows, answers)]
-    return dict(tokens=sum(map(len, ids))/len(ids), **({} if None in marks else dict(rating=sum(marks)/len(marks))))
+
+    ids = AutoTokenizer.from_pretrained(job.at("alpaca"))(
+        answers, add_special_tokens=False
+    ).input_ids
+    marks = [job.cfg.quality(r, t) for r, t in zip(rows, answers)]
+    return dict(
+        tokens=sum(map(len, ids)) / len(ids),
+        **({} if None in marks else {"rating": sum(marks) / len(marks)}),
+    )
 
 # %% ../../nbs/experiments/pipeline.ipynb #cf36ad65
 def describe_rankings(job, sources):
     "Length and truth of responses by rank (Table 4)"
     from transformers import AutoTokenizer
-    tok,res,c = AutoTokenizer.from_pretrained(job.at('alpaca')),dict(length_by_rank={}, quality_by_rank={},
-        agreement={}),job.cfg
-    for name,stage in sources.items():
-        ds = load_ranked(job.at(stage, 'ranked.jsonl'))
-        res['length_by_rank'][name] = mean_by_place(token_lengths(ds, tok))
-        right = [[c.right(r, t) for t in r['responses']] for r in ds]
-        if any(None in o for o in right): continue
-        by = [[o[k] for o in right if len(o)>k] for k in range(max(map(len, right)))]
-        res['quality_by_rank'][name] = [sum(o)/len(o) for o in by]
-        res['agreement'][name] = judging.ranking_quality(ds, truth_of(c))['spearman'][0]
+
+    tok, res, c = (
+        AutoTokenizer.from_pretrained(job.at("alpaca")),
+        {"length_by_rank": {}, "quality_by_rank": {}, "agreement": {}},
+        job.cfg,
+    )
+    for name, stage in sources.items():
+        ds = load_ranked(job.at(stage, "ranked.jsonl"))
+        res["length_by_rank"][name] = mean_by_place(token_lengths(ds, tok))
+        right = [[c.right(r, t) for t in r["responses"]] for r in ds]
+        if any(None in o for o in right):
+            continue
+        by = [[o[k] for o in right if len(o) > k] for k in range(max(map(len, right)))]
+        res["quality_by_rank"][name] = [sum(o) / len(o) for o in by]
+        res["agreement"][name] = judging.ranking_quality(ds, truth_of(c))["spearman"][0]
     return res
 
 # %% ../../nbs/experiments/pipeline.ipynb #4f2c510a
 def token_nll(
-    model, # Causal language model
-    tokenizer, # Its tokenizer
-    ds, # Instruction records
-    **kwargs, # Settings of `score_records`
-)->float: # Nats per token
+    model,  # Causal language model
+    tokenizer,  # Its tokenizer
+    ds,  # Instruction records
+    **kwargs,  # Settings of `score_records`
+) -> float:  # Nats per token
     "Negative log-likelihood of the outputs, per token (Table 5)"
-    from tuna_nb.train import context_length,encode_records,score_records
-    v,mask = score_records(model, tokenizer, ds, **kwargs)
-    items = encode_records(ds, tokenizer, kwargs.get('max_length') or context_length(model))
-    ns = [len(o['rows'][0])-o['start'] for o in items]
-    return -sum(float(x)*k for x,k in zip(v[:,0], ns))/sum(ns)
+    from tuna_nb.train import context_length, encode_records, score_records
+
+    v, mask = score_records(model, tokenizer, ds, **kwargs)
+    items = encode_records(ds, tokenizer, kwargs.get("max_length") or context_length(model))
+    ns = [len(o["rows"][0]) - o["start"] for o in items]
+    return -sum(float(x) * k for x, k in zip(v[:, 0], ns)) / sum(ns)
+
 
 def score_experts(job, student):
     "How likely expert answers are to a model"
-    from tuna_nb.train import context_length,fitting
-    m,ds = job.cfg.local(job, student),load_instructions(job.cfg.experts(job))
-    return dict(nll=token_nll(m.model, m.tokenizer, fitting(ds, m.tokenizer, context_length(m.model))))
+    from tuna_nb.train import context_length, fitting
+
+    m, ds = job.cfg.local(job, student), load_instructions(job.cfg.experts(job))
+    return {
+        "nll": token_nll(m.model, m.tokenizer, fitting(ds, m.tokenizer, context_length(m.model)))
+    }
 
 # %% ../../nbs/experiments/pipeline.ipynb #68e16813
 def score_bert(job, student):
     "BERTScore of a model's answers to Super NI (Table 11)"
     from tuna_nb.benchmarks.super_ni import bert_score
-    model,layer = job.cfg.encoder(job)
-    benches,res = job.cfg.benchmarks(job, job.cfg.local(job, student)),{}
-    for b in (o for o in benches if o.name.startswith('super_ni')):
-        preds = {o['id']: o['prediction']
-            for o in read_json(Path(job.at(f'eval_{student}', 'answers'))/f'{student}--{b.name}.jsonl')}
-        res[b.name.replace('super_ni', 'bert')] = bert_score(preds, b.instances, model, layer)['f1']
+
+    model, layer = job.cfg.encoder(job)
+    benches, res = job.cfg.benchmarks(job, job.cfg.local(job, student)), {}
+    for b in (o for o in benches if o.name.startswith("super_ni")):
+        preds = {
+            o["id"]: o["prediction"]
+            for o in read_json(
+                Path(job.at(f"eval_{student}", "answers")) / f"{student}--{b.name}.jsonl"
+            )
+        }
+        res[b.name.replace("super_ni", "bert")] = bert_score(preds, b.instances, model, layer)["f1"]
     return res
 
 # %% ../../nbs/experiments/pipeline.ipynb #d7646c4d
 def truth_of(c):
     "An oracle as a function of instruction, input and response"
-    return lambda instruction,input,text: c.quality(dict(instruction=instruction, input=input), text)
+    return lambda instruction, input, text: c.quality(
+        {"instruction": instruction, "input": input}, text
+    )
+
 
 def study_judges(job, pairs=60):
     "Prompt lengths, agreement with people, lists against pairs (App. F, G, H)"
     from transformers import AutoTokenizer
-    c,tok = job.cfg,AutoTokenizer.from_pretrained(job.at('alpaca'))
-    ds = load_ranked(job.at('ctx', 'ranked.jsonl'))
+
+    c, tok = job.cfg, AutoTokenizer.from_pretrained(job.at("alpaca"))
+    ds = load_ranked(job.at("ctx", "ranked.jsonl"))
     with c.judge(job) as judge:
-        both = judging.listwise_and_pairwise(read_json(job.at('samples', 'samples.jsonl'))[:pairs], judge, truth_of(c)
-            if c.oracle else None, tok)
-    return dict(prompts=judging.prompt_lengths(ds, tok), people=c.people(ds, job.seed), lists_and_pairs=both)
+        both = judging.listwise_and_pairwise(
+            read_json(job.at("samples", "samples.jsonl"))[:pairs],
+            judge,
+            truth_of(c) if c.oracle else None,
+            tok,
+        )
+    return {
+        "prompts": judging.prompt_lengths(ds, tok),
+        "people": c.people(ds, job.seed),
+        "lists_and_pairs": both,
+    }
+
 
 def rank_systems(job, systems):
     "Systems ranked by annotators, simulated or real (Table 2)"
     c = job.cfg
-    *_,open_ = c.benchmarks(job, c.local(job, 'alpaca'))
-    rows,answers = c.open_records(open_),{k: read_document(job.at(f'eval_{s}', 'open.json')) for k,s in systems.items()}
-    if not c.oracle: return c.annotated(job, c.questions(open_), answers)
-    quality = {k: [c.quality(r, t) for r,t in zip(rows, ts)] for k,ts in answers.items()}
+    *_, open_ = c.benchmarks(job, c.local(job, "alpaca"))
+    rows, answers = (
+        c.open_records(open_),
+        {k: read_document(job.at(f"eval_{s}", "open.json")) for k, s in systems.items()},
+    )
+    if not c.oracle:
+        return c.annotated(job, c.questions(open_), answers)
+    quality = {k: [c.quality(r, t) for r, t in zip(rows, ts)] for k, ts in answers.items()}
     return judging.simulated_table2(c.questions(open_), answers, quality, seed=job.seed)
 
 # %% ../../nbs/experiments/pipeline.ipynb #da5d5181
-MODELS = {'LLaMA':'base', 'Alpaca':'alpaca', 'Alpaca, as many steps':'steps', 'Alpaca-Mul':'mul',
-    'SFT on top-ranked':'top', 'best-of-4 SFT':'best_of_4',
-    'PPO':'ppo', 'RLOO':'rloo', 'DPO':'dpo', 'RRHF':'rrhf', 'Tuna_p':'tuna_p', 'Tuna_c':'tuna_c',
-        'Tuna_c (PRM)':'prm_3b_all', 'Tuna':'tuna',
-    'Tuna_cp-13K':'cp_first', 'Tuna_cp-39K':'cp_rest', 'Tuna_cp-52K':'cp_all', 'mix-Tuna-52K':'mix_once',
-        'mix-Tuna-104K':'mix_twice',
-    'Tuna_c (PRM-3B-39K)':'prm_3b_rest', 'Tuna_c (PRM-7B-39K)':'prm_7b_rest', 'Tuna_c (PRM-3B-52K)':'prm_3b_all',
-        'Tuna_c (PRM-7B-52K)':'prm_7b_all', 'Teacher':'teacher'}
+MODELS = {
+    "LLaMA": "base",
+    "Alpaca": "alpaca",
+    "Alpaca, as many steps": "steps",
+    "Alpaca-Mul": "mul",
+    "SFT on top-ranked": "top",
+    "best-of-4 SFT": "best_of_4",
+    "PPO": "ppo",
+    "RLOO": "rloo",
+    "DPO": "dpo",
+    "RRHF": "rrhf",
+    "Tuna_p": "tuna_p",
+    "Tuna_c": "tuna_c",
+    "Tuna_c (PRM)": "prm_3b_all",
+    "Tuna": "tuna",
+    "Tuna_cp-13K": "cp_first",
+    "Tuna_cp-39K": "cp_rest",
+    "Tuna_cp-52K": "cp_all",
+    "mix-Tuna-52K": "mix_once",
+    "mix-Tuna-104K": "mix_twice",
+    "Tuna_c (PRM-3B-39K)": "prm_3b_rest",
+    "Tuna_c (PRM-7B-39K)": "prm_7b_rest",
+    "Tuna_c (PRM-3B-52K)": "prm_3b_all",
+    "Tuna_c (PRM-7B-52K)": "prm_7b_all",
+    "Teacher": "teacher",
+}
 
-METHODS = { # stage: the model it starts from, ranked files, what it learns from them, the recipe whose rate it has where none is searched for
-    'steps': ('alpaca', 'data', 'original', 'Tuna_p'),
-    'mul': ('base', 'data', 'all', 'Alpaca-Mul'),
-    'top': ('alpaca', 'data', 'top', 'Tuna_p'),
-    'best_of_4': ('alpaca', 'ctx', 'top', 'Tuna_c'),
-    'tuna_p': ('alpaca', 'data', 'ranking', 'Tuna_p'),
-    'tuna_c': ('alpaca', 'ctx', 'ranking', 'Tuna_c'),
-    'tuna': ('tuna_p', 'ctx_tuna_p', 'ranking', 'Tuna'),
-    'cp_first': ('tuna_c', 'data:first', 'ranking', 'Tuna_cp-13K'),
-    'cp_rest': ('tuna_c', 'data:rest', 'ranking', 'Tuna_cp-39K'),
-    'cp_all': ('tuna_c', 'data', 'ranking', 'Tuna_cp-52K'),
-    'mix_once': ('alpaca', 'ctx data:rest', 'ranking', 'mix-Tuna-52K'),
-    'mix_twice': ('alpaca', 'ctx prm_3b_ranks:rest data', 'ranking', 'mix-Tuna-104K'),
-    **{f'prm_{b}_{part}': ('alpaca', files, 'ranking', f'Tuna_c (PRM-{b.upper()}-{k})') for b in ('3b','7b')
-        for part,files,k in (('all', f'prm_{b}_ranks', '52K'), ('rest', f'ctx prm_{b}_ranks:rest', '39K'))},
-    **{o: ('alpaca', 'ctx', o, 'Tuna_c') for o in PEERS}}
+METHODS = {  # stage: the model it starts from, ranked files, what it learns from them, the recipe whose rate it has where none is searched for
+    "steps": ("alpaca", "data", "original", "Tuna_p"),
+    "mul": ("base", "data", "all", "Alpaca-Mul"),
+    "top": ("alpaca", "data", "top", "Tuna_p"),
+    "best_of_4": ("alpaca", "ctx", "top", "Tuna_c"),
+    "tuna_p": ("alpaca", "data", "ranking", "Tuna_p"),
+    "tuna_c": ("alpaca", "ctx", "ranking", "Tuna_c"),
+    "tuna": ("tuna_p", "ctx_tuna_p", "ranking", "Tuna"),
+    "cp_first": ("tuna_c", "data:first", "ranking", "Tuna_cp-13K"),
+    "cp_rest": ("tuna_c", "data:rest", "ranking", "Tuna_cp-39K"),
+    "cp_all": ("tuna_c", "data", "ranking", "Tuna_cp-52K"),
+    "mix_once": ("alpaca", "ctx data:rest", "ranking", "mix-Tuna-52K"),
+    "mix_twice": ("alpaca", "ctx prm_3b_ranks:rest data", "ranking", "mix-Tuna-104K"),
+    **{
+        f"prm_{b}_{part}": ("alpaca", files, "ranking", f"Tuna_c (PRM-{b.upper()}-{k})")
+        for b in ("3b", "7b")
+        for part, files, k in (
+            ("all", f"prm_{b}_ranks", "52K"),
+            ("rest", f"ctx prm_{b}_ranks:rest", "39K"),
+        )
+    },
+    **{o: ("alpaca", "ctx", o, "Tuna_c") for o in PEERS},
+}
 
 # %% ../../nbs/experiments/pipeline.ipynb #9b4e9a02
-REDUCTIONS = {'sum':{}, 'released':dict(reduction='released'),
-    'released, all responses in the MLE':dict(reduction='released', mle_over='all')}
+REDUCTIONS = {
+    "sum": {},
+    "released": {"reduction": "released"},
+    "released, all responses in the MLE": {"reduction": "released", "mle_over": "all"},
+}
+
 
 def sweeps(c):
     "Stage of each value of each knob"
-    name = lambda k,values,own: {f'{v:g}': own.get(v, f'{k}_{v:g}') for v in values}
-    return {'lambda':name('lambda', c.lambdas, {c.mle_weight:'tuna_c'}),
-        'data_size':name('share', c.shares, {0:'alpaca', 1:'tuna_p'}),
-        'beta':name('beta', c.betas, {c.beta:'tuna_p'}), 'margin':name('margin', c.margins, {c.margin:'tuna_c'}),
-            'n_responses':name('n', c.ns, {c.n:'tuna_c'}),
-        'reduction':{k: f'reduction_{i}' if i else 'tuna_c' for i,k in enumerate(REDUCTIONS)},
-            'rounds':name('round', c.rounds, {0:'alpaca', 1:'tuna_c'}),
-        **(_judges(c, name) if c.oracle else {'votes':name('votes', c.votes, {1:'tuna_c'})})}
+    name = lambda k, values, own: {f"{v:g}": own.get(v, f"{k}_{v:g}") for v in values}
+    return {
+        "lambda": name("lambda", c.lambdas, {c.mle_weight: "tuna_c"}),
+        "data_size": name("share", c.shares, {0: "alpaca", 1: "tuna_p"}),
+        "beta": name("beta", c.betas, {c.beta: "tuna_p"}),
+        "margin": name("margin", c.margins, {c.margin: "tuna_c"}),
+        "n_responses": name("n", c.ns, {c.n: "tuna_c"}),
+        "reduction": {k: f"reduction_{i}" if i else "tuna_c" for i, k in enumerate(REDUCTIONS)},
+        "rounds": name("round", c.rounds, {0: "alpaca", 1: "tuna_c"}),
+        **(_judges(c, name) if c.oracle else {"votes": name("votes", c.votes, {1: "tuna_c"})}),
+    }
+
 
 def _judges(c, name):
     "Knobs of a judge that is a program"
-    noisy = name('noise', c.noises, {c.judge_noise:'tuna_c'})
-    return {'length_bias':name('bias', c.biases, {c.length_bias:'tuna_c'}), 'judge_noise':noisy,
-        'votes':name('votes', c.votes, {1:noisy[f'{c.votes_noise:g}']} if c.votes_noise in c.noises else {})}
+    noisy = name("noise", c.noises, {c.judge_noise: "tuna_c"})
+    return {
+        "length_bias": name("bias", c.biases, {c.length_bias: "tuna_c"}),
+        "judge_noise": noisy,
+        "votes": name(
+            "votes", c.votes, {1: noisy[f"{c.votes_noise:g}"]} if c.votes_noise in c.noises else {}
+        ),
+    }
 
 # %% ../../nbs/experiments/pipeline.ipynb #ae2a0cc5
 def _train_stages(add, c):
     "Samples, rankings and the models that learn from them"
-    add('samples', sample_student, 'alpaca data', 'SAMPLE', 10, student='alpaca')
-    add('samples_rest', sample_student, 'alpaca data', 'SAMPLE', 20, student='alpaca', part='rest')
-    add('ctx', judge_samples, 'samples', 'JUDGE', 3, samples='samples')
-    for b,start in (('7b','base'),('3b','base_small')):
-        add(f'prm_{b}', train_proxy, f'{start} ctx', 'FIT prm_lrs prm_held prm_epochs', 15, start=start)
-        add(f'prm_{b}_ranks', proxy_rank, f'prm_{b} samples samples_rest', '', 5, prm=f'prm_{b}')
-    for name,(start,files,what,recipe) in METHODS.items():
-        if what in PEERS and not c.peers(): continue
-        if name=='tuna': _round(add, 'tuna_p', 'tuna_p')
-        reward = ' prm_7b' if what in ('ppo','rloo') else ''
-        add(name, search, f'{start} {files} data alpaca{reward}',
-            'SEARCH'+(' mul_epochs' if what=='all' else ' n temperature' if reward else ''), 25, start=start,
-            sources=files.split(), what=what, model=recipe)
+    add("samples", sample_student, "alpaca data", "SAMPLE", 10, student="alpaca")
+    add("samples_rest", sample_student, "alpaca data", "SAMPLE", 20, student="alpaca", part="rest")
+    add("ctx", judge_samples, "samples", "JUDGE", 3, samples="samples")
+    for b, start in (("7b", "base"), ("3b", "base_small")):
+        add(
+            f"prm_{b}",
+            train_proxy,
+            f"{start} ctx",
+            "FIT prm_lrs prm_held prm_epochs",
+            15,
+            start=start,
+        )
+        add(f"prm_{b}_ranks", proxy_rank, f"prm_{b} samples samples_rest", "", 5, prm=f"prm_{b}")
+    for name, (start, files, what, recipe) in METHODS.items():
+        if what in PEERS and not c.peers():
+            continue
+        if name == "tuna":
+            _round(add, "tuna_p", "tuna_p")
+        reward = " prm_7b" if what in ("ppo", "rloo") else ""
+        add(
+            name,
+            search,
+            f"{start} {files} data alpaca{reward}",
+            "SEARCH" + (" mul_epochs" if what == "all" else " n temperature" if reward else ""),
+            25,
+            start=start,
+            sources=files.split(),
+            what=what,
+            model=recipe,
+        )
+
 
 def _round(add, student, name):
     "A student's samples, and their ranking"
-    add(f'samples_{name}', sample_student, f'{student} data', 'SAMPLE', 8, student=student)
-    add(f'ctx_{name}', judge_samples, f'samples_{name}', 'JUDGE', 3, samples=f'samples_{name}')
+    add(f"samples_{name}", sample_student, f"{student} data", "SAMPLE", 8, student=student)
+    add(f"ctx_{name}", judge_samples, f"samples_{name}", "JUDGE", 3, samples=f"samples_{name}")
 
 # %% ../../nbs/experiments/pipeline.ipynb #274f9ff0
 def _knob_stages(add, c):
     "Models with one thing changed"
-    def of(model, name, files, start='alpaca', **args):
-        add(name, search, f'{start} {files} data alpaca', 'SEARCH', 12, start=start, sources=[files],
-            model=METHODS[model][3], **args)
-    for knob,by in sweeps(c).items():
-        for label,name in by.items():
-            if name in ('alpaca','tuna_p','tuna_c') or (knob=='votes' and name.startswith('noise')): continue
-            if knob=='lambda': of('tuna_c', name, 'ctx', mle_weight=float(label))
-            if knob=='margin': of('tuna_c', name, 'ctx', margin=float(label))
-            if knob=='reduction': of('tuna_c', name, 'ctx', **REDUCTIONS[label])
-            if knob=='data_size': of('tuna_p', name, 'data', share=float(label))
-            if knob=='beta':
-                add(f'data_{name}', rescore, 'data', '', 1, beta=float(label))
-                of('tuna_p', name, f'data_{name}')
-            if knob in ('n_responses','length_bias','judge_noise','votes','rounds'):
+
+    def of(model, name, files, start="alpaca", **args):
+        add(
+            name,
+            search,
+            f"{start} {files} data alpaca",
+            "SEARCH",
+            12,
+            start=start,
+            sources=[files],
+            model=METHODS[model][3],
+            **args,
+        )
+
+    for knob, by in sweeps(c).items():
+        for label, name in by.items():
+            if name in ("alpaca", "tuna_p", "tuna_c") or (
+                knob == "votes" and name.startswith("noise")
+            ):
+                continue
+            if knob == "lambda":
+                of("tuna_c", name, "ctx", mle_weight=float(label))
+            if knob == "margin":
+                of("tuna_c", name, "ctx", margin=float(label))
+            if knob == "reduction":
+                of("tuna_c", name, "ctx", **REDUCTIONS[label])
+            if knob == "data_size":
+                of("tuna_p", name, "data", share=float(label))
+            if knob == "beta":
+                add(f"data_{name}", rescore, "data", "", 1, beta=float(label))
+                of("tuna_p", name, f"data_{name}")
+            if knob in ("n_responses", "length_bias", "judge_noise", "votes", "rounds"):
                 _judged_knob(add, c, of, knob, label, name)
 
 # %% ../../nbs/experiments/pipeline.ipynb #255c3eec
 def _judged_knob(add, c, of, knob, label, name):
     "A model from rankings that were made in another way"
-    if knob=='n_responses':
-        add(f'samples_{name}', sample_student, 'alpaca data', 'SAMPLE', 10, student='alpaca', n=int(label))
-    if knob=='rounds':
-        last = sweeps(c)['rounds'][str(int(label)-1)]
+    if knob == "n_responses":
+        add(
+            f"samples_{name}",
+            sample_student,
+            "alpaca data",
+            "SAMPLE",
+            10,
+            student="alpaca",
+            n=int(label),
+        )
+    if knob == "rounds":
+        last = sweeps(c)["rounds"][str(int(label) - 1)]
         _round(add, last, name)
-        return of('tuna_c', name, f'ctx_{name}', start=last)
+        return of("tuna_c", name, f"ctx_{name}", start=last)
     value = float(label)
-    how = dict(length_bias=dict(judge=dict(length_bias=value)), judge_noise=dict(judge=dict(judge_noise=value)),
-        n_responses={},
-        votes=dict(votes=int(value), judge=dict(judge_noise=c.votes_noise) if c.oracle else None))[knob]
-    samples = f'samples_{name}' if knob=='n_responses' else 'samples'
-    add(f'ctx_{name}', judge_samples, samples, 'JUDGE', 3, samples=samples, **how)
-    of('tuna_c', name, f'ctx_{name}', **{k: v for k,v in how.items() if k=='judge'})
+    how = {
+        "length_bias": {"judge": {"length_bias": value}},
+        "judge_noise": {"judge": {"judge_noise": value}},
+        "n_responses": {},
+        "votes": {
+            "votes": int(value),
+            "judge": {"judge_noise": c.votes_noise} if c.oracle else None,
+        },
+    }[knob]
+    samples = f"samples_{name}" if knob == "n_responses" else "samples"
+    add(f"ctx_{name}", judge_samples, samples, "JUDGE", 3, samples=samples, **how)
+    of("tuna_c", name, f"ctx_{name}", **{k: v for k, v in how.items() if k == "judge"})
 
 # %% ../../nbs/experiments/pipeline.ipynb #96b0e75a
-BERT = 'alpaca','ppo','tuna_p','tuna_c','tuna' # models of Table 11
-SYSTEMS = {'Alpaca':'alpaca', 'PPO':'ppo', 'Tuna_p':'tuna_p', 'Tuna_c':'tuna_c', 'Tuna':'tuna'}
+BERT = "alpaca", "ppo", "tuna_p", "tuna_c", "tuna"  # models of Table 11
+SYSTEMS = {"Alpaca": "alpaca", "PPO": "ppo", "Tuna_p": "tuna_p", "Tuna_c": "tuna_c", "Tuna": "tuna"}
+
 
 def _exam_stages(add, c, g):
     "What is measured"
     by = sweeps(c)
     tested = dict.fromkeys([*MODELS.values(), *(s for o in by.values() for s in o.values())])
-    for s in ['alpaca', *(o for o in tested if o!='alpaca' and o in g)]:
-        judge = dict(judge=dict(length_bias=float(s.removeprefix('bias_')))) if s.startswith('bias_') else {}
-        add(f'eval_{s}', examine, f'{s} data alpaca'+(' eval_alpaca' if s!='alpaca' else ''),
-            'JUDGE BENCH examples max_new_tokens', 4, student=s, **judge)
-    for s in by['beta'].values(): add(f'nll_{s}', score_experts, s, 'EXPERTS', 2, student=s)
+    for s in ["alpaca", *(o for o in tested if o != "alpaca" and o in g)]:
+        judge = (
+            {"judge": {"length_bias": float(s.removeprefix("bias_"))}}
+            if s.startswith("bias_")
+            else {}
+        )
+        add(
+            f"eval_{s}",
+            examine,
+            f"{s} data alpaca" + (" eval_alpaca" if s != "alpaca" else ""),
+            "JUDGE BENCH examples max_new_tokens",
+            4,
+            student=s,
+            **judge,
+        )
+    for s in by["beta"].values():
+        add(f"nll_{s}", score_experts, s, "EXPERTS", 2, student=s)
     for s in (o for o in BERT if o in g):
-        add(f'bert_{s}', score_bert, f'{s} eval_{s} {c.asked}', 'BENCH ENCODER', 4, student=s)
-    named = {'contextual ranking':'ctx', 'prob. ranking':'data', 'PRM':'prm_3b_ranks'}
-    add('ranks', describe_rankings, 'alpaca ctx data prm_3b_ranks', 'ORACLE', 2, sources=named)
-    for knob in ('length_bias','judge_noise','votes') if c.oracle else ():
-        files = {k: 'ctx' if s=='tuna_c' else f'ctx_{s}' for k,s in by[knob].items()}
-        add(f'ranks_{knob}', describe_rankings, ' '.join(['alpaca', *files.values()]), 'ORACLE', 2, sources=files)
-    systems = {k: s for k,s in SYSTEMS.items() if s in g}
-    add('judges', study_judges, 'alpaca samples ctx', 'JUDGE ORACLE HUMAN', 5)
-    add('annotators', rank_systems, ' '.join(['alpaca', *(f'eval_{s}' for s in systems.values())]),
-        'BENCH ORACLE ANNOTATED', 3, systems=systems)
+        add(f"bert_{s}", score_bert, f"{s} eval_{s} {c.asked}", "BENCH ENCODER", 4, student=s)
+    named = {"contextual ranking": "ctx", "prob. ranking": "data", "PRM": "prm_3b_ranks"}
+    add("ranks", describe_rankings, "alpaca ctx data prm_3b_ranks", "ORACLE", 2, sources=named)
+    for knob in ("length_bias", "judge_noise", "votes") if c.oracle else ():
+        files = {k: "ctx" if s == "tuna_c" else f"ctx_{s}" for k, s in by[knob].items()}
+        add(
+            f"ranks_{knob}",
+            describe_rankings,
+            " ".join(["alpaca", *files.values()]),
+            "ORACLE",
+            2,
+            sources=files,
+        )
+    systems = {k: s for k, s in SYSTEMS.items() if s in g}
+    add("judges", study_judges, "alpaca samples ctx", "JUDGE ORACLE HUMAN", 5)
+    add(
+        "annotators",
+        rank_systems,
+        " ".join(["alpaca", *(f"eval_{s}" for s in systems.values())]),
+        "BENCH ORACLE ANNOTATED",
+        3,
+        systems=systems,
+    )
     for i in range(len(c.external)):
-        add(f'ext_{i}', given_external, '', 'external', 1, i=i)
-        add(f'eval_ext_{i}', examine, f'ext_{i} data alpaca eval_alpaca', 'JUDGE BENCH examples max_new_tokens', 4,
-            student=f'ext_{i}')
+        add(f"ext_{i}", given_external, "", "external", 1, i=i)
+        add(
+            f"eval_ext_{i}",
+            examine,
+            f"ext_{i} data alpaca eval_alpaca",
+            "JUDGE BENCH examples max_new_tokens",
+            4,
+            student=f"ext_{i}",
+        )
 
 # %% ../../nbs/experiments/pipeline.ipynb #200926d3
 def all_stages(
-    c, # Settings
-)->dict: # Stages by name, parents first
+    c,  # Settings
+) -> dict:  # Stages by name, parents first
     "All that can be done for one seed"
-    g,words = {},{**c.needs, 'SAMPLE':'n_ctx n tau temperature max_new_tokens',
-        'SEARCH':'RATES FIT JUDGE n_ctx epochs margin mle_weight max_new_tokens'}
-    def spell(s): return [o for w in s.split() for o in (spell(words[w]) if w in words else [w])]
+    g, words = (
+        {},
+        {
+            **c.needs,
+            "SAMPLE": "n_ctx n tau temperature max_new_tokens",
+            "SEARCH": "RATES FIT JUDGE n_ctx epochs margin mle_weight max_new_tokens",
+        },
+    )
+
+    def spell(s):
+        return [o for w in s.split() for o in (spell(words[w]) if w in words else [w])]
+
     def add(name, work, parents, uses, weight, **args):
-        parents = [p.partition(':')[0] for p in parents.split()]
-        g[name] = Stage(work, tuple(dict.fromkeys(parents)), tuple(dict.fromkeys(spell(uses))), weight, args)
+        parents = [p.partition(":")[0] for p in parents.split()]
+        g[name] = Stage(
+            work, tuple(dict.fromkeys(parents)), tuple(dict.fromkeys(spell(uses))), weight, args
+        )
+
     c.first_stages(add)
-    add('data', write_data, c.asked, 'DATA TEACHER n temperature beta max_new_tokens', 40)
-    add('alpaca', train_alpaca, 'base data', 'FIT sft_lr sft_epochs max_new_tokens', 5)
+    add("data", write_data, c.asked, "DATA TEACHER n temperature beta max_new_tokens", 40)
+    add("alpaca", train_alpaca, "base data", "FIT sft_lr sft_epochs max_new_tokens", 5)
     _train_stages(add, c)
     _knob_stages(add, c)
     _exam_stages(add, c, g)
@@ -515,269 +836,520 @@ def all_stages(
 @dataclass(frozen=True)
 class Scale(Knobs):
     "The experiments at some size; methods that read settings say so in `needs`"
-    needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='', FIT='batch_size', RATES='lrs', BENCH='bench_size',
-        EXPERTS='', ENCODER='', ORACLE='', HUMAN='', ANNOTATED='')
-    asked = '' # Stage of the teacher, if it is made here
-    code = () # Modules on whose text everything depends
-    device,answers_at_once,external = None,32,() # external: pairs of a name and a model that is examined only
-    oracle = False # Does anybody know what is true? Then the judge is a program whose noise and length bias can be set
-    def stages(self): return all_stages(self)
-    def peers(self): "Can PPO and the others be trained here?"; return True
-    def check(self, graph): "Is something missing that the stages need? Raises before anything is done"
-    def rates(self, recipe): "Learning rates to choose from"; return self.lrs
-    def training(self, what): "Further training arguments"; return {}
-    def small_pieces(self, what): "How a peer saves memory"; return {}
-    def review(self): "Settings of `compare`"; return {}
+
+    needs = {
+        "DATA": "n_train n_val",
+        "TEACHER": "",
+        "JUDGE": "",
+        "FIT": "batch_size",
+        "RATES": "lrs",
+        "BENCH": "bench_size",
+        "EXPERTS": "",
+        "ENCODER": "",
+        "ORACLE": "",
+        "HUMAN": "",
+        "ANNOTATED": "",
+    }
+    asked = ""  # Stage of the teacher, if it is made here
+    code = ()  # Modules on whose text everything depends
+    device, answers_at_once, external = (
+        None,
+        32,
+        (),
+    )  # external: pairs of a name and a model that is examined only
+    oracle = False  # Does anybody know what is true? Then the judge is a program whose noise and length bias can be set
+
+    def stages(self):
+        return all_stages(self)
+
+    def peers(self):
+        "Can PPO and the others be trained here?"
+        return True
+
+    def check(self, graph):
+        "Is something missing that the stages need? Raises before anything is done"
+
+    def rates(self, recipe):
+        "Learning rates to choose from"
+        return self.lrs
+
+    def training(self, what):
+        "Further training arguments"
+        return {}
+
+    def small_pieces(self, what):
+        "How a peer saves memory"
+        return {}
+
+    def review(self):
+        "Settings of `compare`"
+        return {}
+
     def cells(self, scores):
-        "Numbers of the benchmarks by column"; return {k: v for o in scores.values() for k,v in o.items()}
-    def open_records(self, bench): "Open questions as records"; return bench.rows
-    def questions(self, bench): "Their texts, as a judge is shown them"; return [question(r) for r in bench.rows]
-    def categories(self, bench): "What picks a reviewer for each, if there are several"
-    def quality(self, record, text): "An oracle's rating of a response, where there is an oracle"
+        "Numbers of the benchmarks by column"
+        return {k: v for o in scores.values() for k, v in o.items()}
+
+    def open_records(self, bench):
+        "Open questions as records"
+        return bench.rows
+
+    def questions(self, bench):
+        "Their texts, as a judge is shown them"
+        return [question(r) for r in bench.rows]
+
+    def categories(self, bench):
+        "What picks a reviewer for each, if there are several"
+
+    def quality(self, record, text):
+        "An oracle's rating of a response, where there is an oracle"
+
     def people(self, ds, seed):
         "Agreement of a judge's rankings with people's"
-        return judging.judge_human_agreement(ds, judging.simulated_humans(ds, truth_of(self), seed=seed))
-    def right(self, record, text): "Is a response true? None where nobody knows"
+        return judging.judge_human_agreement(
+            ds, judging.simulated_humans(ds, truth_of(self), seed=seed)
+        )
+
+    def right(self, record, text):
+        "Is a response true? None where nobody knows"
+
     def local(self, job, model, name=None):
         "A trained model, ready to answer"
         from tuna_nb.models.local import LocalModel
-        return LocalModel(str(model) if isinstance(model, Path) else job.at(model), device=self.device,
-            batch_size=self.answers_at_once, **(dict(name=name) if name else {}))
+
+        return LocalModel(
+            str(model) if isinstance(model, Path) else job.at(model),
+            device=self.device,
+            batch_size=self.answers_at_once,
+            **({"name": name} if name else {}),
+        )
+
     def fit(self, job, start, ds, what, out, lr, epochs, **kwargs):
         "Train a model here, and return the number of steps"
-        from tuna_nb.train import sft,train_prm,tune
-        f = dict(ranking=tune, prm=train_prm).get(what, sft)
-        args = dict(per_device_train_batch_size=self.batch_size, seed=job.seed, learning_rate=lr,
-            max_steps=max(1, math.ceil(epochs*len(ds)/self.batch_size)))
-        return f(start, None, ds, out, **{**args, **self.training(what), **kwargs}).state.global_step
+        from tuna_nb.train import sft, train_prm, tune
+
+        f = {"ranking": tune, "prm": train_prm}.get(what, sft)
+        args = {
+            "per_device_train_batch_size": self.batch_size,
+            "seed": job.seed,
+            "learning_rate": lr,
+            "max_steps": max(1, math.ceil(epochs * len(ds) / self.batch_size)),
+        }
+        return f(
+            start, None, ds, out, **{**args, **self.training(what), **kwargs}
+        ).state.global_step
 
 # %% ../../nbs/experiments/pipeline.ipynb #589bb7bf
 def seed_results(
-    c, # Settings
-    rec:dict, # What `result` of each stage's record holds, by stage
-    seconds:dict, # Cost of each stage
-    seed:int, # Which seed
-)->dict: # One entry of results.json's `seeds`
+    c,  # Settings
+    rec: dict,  # What `result` of each stage's record holds, by stage
+    seconds: dict,  # Cost of each stage
+    seed: int,  # Which seed
+) -> dict:  # One entry of results.json's `seeds`
     "The numbers of one seed"
-    has = lambda s: f'eval_{s}' in rec
-    def scores(s): # a variant that is an ordinary model has no other judge of its own
-        d = {k: v for k,v in rec[f'eval_{s}'].items() if k!='examples'}
-        return {**{k.replace('vicuna', 'own'): v for k,v in d.items() if k.startswith('vicuna')}, **d,
-            **rec.get(f'nll_{s}', {}), **rec.get(f'bert_{s}', {})}
-    named = MODELS|{name: f'ext_{i}' for i,(name,_) in enumerate(c.external)}
-    models = {name: {**scores(s), **{k: rec[s][k] for k in ('lr','val','steps','tried') if k in rec.get(s, {})}}
-        for name,s in named.items() if has(s)}
-    knobs = {k: {label: {**scores(s), **_rank_facts(rec.get(f'ranks_{k}'), label)} for label,s in o.items()}
-        for k,o in sweeps(c).items() if all(has(s) for s in o.values())}
-    proxies = {name: rec[s] for name,s in {'PRM-3B':'prm_3b', 'PRM-7B':'prm_7b'}.items() if s in rec}
-    more = {k: rec[k] for k in ('judges','annotators') if k in rec}
-    return dict(seed=seed, models=models, **knobs,
-        **(dict(prm=proxies['PRM-3B'], proxies=proxies) if 'PRM-3B' in proxies else {}), **rec.get('ranks', {}), **more,
-        examples=_shown(rec, named), seconds=seconds)
+    has = lambda s: f"eval_{s}" in rec
+
+    def scores(s):  # a variant that is an ordinary model has no other judge of its own
+        d = {k: v for k, v in rec[f"eval_{s}"].items() if k != "examples"}
+        return {
+            **{k.replace("vicuna", "own"): v for k, v in d.items() if k.startswith("vicuna")},
+            **d,
+            **rec.get(f"nll_{s}", {}),
+            **rec.get(f"bert_{s}", {}),
+        }
+
+    named = MODELS | {name: f"ext_{i}" for i, (name, _) in enumerate(c.external)}
+    models = {
+        name: {
+            **scores(s),
+            **{k: rec[s][k] for k in ("lr", "val", "steps", "tried") if k in rec.get(s, {})},
+        }
+        for name, s in named.items()
+        if has(s)
+    }
+    knobs = {
+        k: {
+            label: {**scores(s), **_rank_facts(rec.get(f"ranks_{k}"), label)}
+            for label, s in o.items()
+        }
+        for k, o in sweeps(c).items()
+        if all(has(s) for s in o.values())
+    }
+    proxies = {
+        name: rec[s] for name, s in {"PRM-3B": "prm_3b", "PRM-7B": "prm_7b"}.items() if s in rec
+    }
+    more = {k: rec[k] for k in ("judges", "annotators") if k in rec}
+    return dict(
+        seed=seed,
+        models=models,
+        **knobs,
+        **({"prm": proxies["PRM-3B"], "proxies": proxies} if "PRM-3B" in proxies else {}),
+        **rec.get("ranks", {}),
+        **more,
+        examples=_shown(rec, named),
+        seconds=seconds,
+    )
 
 # %% ../../nbs/experiments/pipeline.ipynb #40ea4c56
 def _rank_facts(d, label):
     "Of a judge's rankings: tokens of the first less the last, share of right first responses, agreement with the truth"
-    if not d: return {}
-    lengths = d['length_by_rank'][label]
-    return dict(length_gap=lengths[0]-lengths[-1], right_first=100*d['quality_by_rank'][label][0],
-        agreement=d['agreement'][label])
+    if not d:
+        return {}
+    lengths = d["length_by_rank"][label]
+    return {
+        "length_gap": lengths[0] - lengths[-1],
+        "right_first": 100 * d["quality_by_rank"][label][0],
+        "agreement": d["agreement"][label],
+    }
+
 
 def _shown(rec, named):
     "The same questions, answered by every model"
-    by = {name: rec[f'eval_{s}']['examples'] for name,s in named.items() if f'eval_{s}' in rec}
-    return [{'instruction':os[0]['instruction'], 'input':os[0]['input'],
-        'responses':{m: o['response'] for m,o in zip(by, os)}} for os in zip(*by.values())]
+    by = {name: rec[f"eval_{s}"]["examples"] for name, s in named.items() if f"eval_{s}" in rec}
+    return [
+        {
+            "instruction": os[0]["instruction"],
+            "input": os[0]["input"],
+            "responses": {m: o["response"] for m, o in zip(by, os)},
+        }
+        for os in zip(*by.values())
+    ]
 
 # %% ../../nbs/experiments/pipeline.ipynb #a94c1495
 @dataclass(frozen=True)
 class Real(Scale):
     "Given models and data; the defaults are the paper's"
-    base:str = 'huggyllama/llama-7b' # Folder or Hub id of the base model
-    base_small:str = 'stabilityai/stablelm-base-alpha-3b' # Of the smaller base of a proxy ranking model
-    teacher_model:str = '' # Its samples have log-probabilities: folder, Hub id, vllm:NAME or http://HOST/v1#NAME
-    judge_model:str = '' # Ranks answers and compares them, named likewise
-    data_file:str = 'tatsu-lab/alpaca' # Instruction records
-    bench_data:str = '' # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl
-    bench_limit:int|None = None # Only so many instances of a task, examples of a template, questions
-    expert_file:str = '' # Expert answers, as instruction records, such as LIMA's single turns
-    bert_model:str = 'microsoft/deberta-xlarge-mnli' # Encoder for BERTScore
-    bert_layer:int|None = None # Its layer, if bert-score does not know it
-    lrs:tuple = () # None: those of Table 7
-    micro_batch:int = 8 # Instructions at once on one device, where batches are padded
-    max_tokens:int|None = None # Most tokens at once on one device, where they are packed
-    bf16:bool = False # Compute in bfloat16
-    activation_checkpointing:bool = False # Make activations twice to save memory
-    launch:str = '' # What starts a command on several devices
-    external:tuple = () # Further rows of Table 1: pairs of a name and a model, which is examined only, without Alpaca's template
-    human_file:str = '' # Rankings by people of the judged responses, as `judge_human_agreement` reads them
-    annotations:tuple = () # Files that annotators of Table 2 have saved
-    needs = dict(DATA='n_train n_val data_file', TEACHER='teacher_model', JUDGE='judge_model',
-        FIT='batch_size bf16 micro_batch max_tokens activation_checkpointing launch',
-        RATES='lrs', BENCH='bench_data bench_limit', EXPERTS='expert_file', ENCODER='bert_model bert_layer', ORACLE='',
-            HUMAN='human_file', ANNOTATED='annotations')
-    neutral = 'micro_batch','max_tokens','activation_checkpointing','launch' # how something is done, not what
+
+    base: str = "huggyllama/llama-7b"  # Folder or Hub id of the base model
+    base_small: str = (
+        "stabilityai/stablelm-base-alpha-3b"  # Of the smaller base of a proxy ranking model
+    )
+    teacher_model: str = (
+        ""  # Its samples have log-probabilities: folder, Hub id, vllm:NAME or http://HOST/v1#NAME
+    )
+    judge_model: str = ""  # Ranks answers and compares them, named likewise
+    data_file: str = "tatsu-lab/alpaca"  # Instruction records
+    bench_data: str = ""  # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl
+    bench_limit: int | None = (
+        None  # Only so many instances of a task, examples of a template, questions
+    )
+    expert_file: str = ""  # Expert answers, as instruction records, such as LIMA's single turns
+    bert_model: str = "microsoft/deberta-xlarge-mnli"  # Encoder for BERTScore
+    bert_layer: int | None = None  # Its layer, if bert-score does not know it
+    lrs: tuple = ()  # None: those of Table 7
+    micro_batch: int = 8  # Instructions at once on one device, where batches are padded
+    max_tokens: int | None = None  # Most tokens at once on one device, where they are packed
+    bf16: bool = False  # Compute in bfloat16
+    activation_checkpointing: bool = False  # Make activations twice to save memory
+    launch: str = ""  # What starts a command on several devices
+    external: tuple = ()  # Further rows of Table 1: pairs of a name and a model, which is examined only, without Alpaca's template
+    human_file: str = (
+        ""  # Rankings by people of the judged responses, as `judge_human_agreement` reads them
+    )
+    annotations: tuple = ()  # Files that annotators of Table 2 have saved
+    needs = {
+        "DATA": "n_train n_val data_file",
+        "TEACHER": "teacher_model",
+        "JUDGE": "judge_model",
+        "FIT": "batch_size bf16 micro_batch max_tokens activation_checkpointing launch",
+        "RATES": "lrs",
+        "BENCH": "bench_data bench_limit",
+        "EXPERTS": "expert_file",
+        "ENCODER": "bert_model bert_layer",
+        "ORACLE": "",
+        "HUMAN": "human_file",
+        "ANNOTATED": "annotations",
+    }
+    neutral = (
+        "micro_batch",
+        "max_tokens",
+        "activation_checkpointing",
+        "launch",
+    )  # how something is done, not what
+
     @classmethod
     def small(cls, **given):
         "Sizes for models of 0.1 to 1 billion weights on one GPU"
-        return cls(**{**dict(n_train=4000, n_ctx=1000, n_val=100, batch_size=32, max_new_tokens=256, sft_epochs=1.,
-            mul_epochs=1., lrs=(3e-6, 1e-5, 3e-5), prm_lrs=(1e-5, 3e-5), prm_epochs=2., bf16=True, max_tokens=16384),
-            **given})
+        return cls(
+            **{
+                "n_train": 4000,
+                "n_ctx": 1000,
+                "n_val": 100,
+                "batch_size": 32,
+                "max_new_tokens": 256,
+                "sft_epochs": 1.0,
+                "mul_epochs": 1.0,
+                "lrs": (3e-6, 1e-5, 3e-5),
+                "prm_lrs": (1e-5, 3e-5),
+                "prm_epochs": 2.0,
+                "bf16": True,
+                "max_tokens": 16384,
+                **given,
+            }
+        )
 
 # %% ../../nbs/experiments/pipeline.ipynb #022d0329
 @patch
-def rates(self:Real, recipe):
+def rates(self: Real, recipe):
     from tuna_nb.train import get_recipe
+
     return self.lrs or (get_recipe(recipe).lr,)
 
-@patch
-def first_stages(self:Real, add):
-    for o in ('base','base_small'): add(o, given_model, '', o, 1, which=o)
 
 @patch
-def review(self:Real): return dict(read='lenient')
+def first_stages(self: Real, add):
+    for o in ("base", "base_small"):
+        add(o, given_model, "", o, 1, which=o)
+
 
 @patch
-def peers(self:Real): return not self.launch # they train on one device
+def review(self: Real):
+    return {"read": "lenient"}
+
 
 @patch
-def cells(self:Real, scores):
-    return {k.removesuffix('_plain').replace('_plain_', '_'): v[0] for k,v in result_cells(scores).items()}
+def peers(self: Real):
+    return not self.launch  # they train on one device
+
 
 @patch
-def people(self:Real, ds, seed): return judging.judge_human_agreement(ds, self.human_file) if self.human_file else None
+def cells(self: Real, scores):
+    return {
+        k.removesuffix("_plain").replace("_plain_", "_"): v[0]
+        for k, v in result_cells(scores).items()
+    }
+
+
+@patch
+def people(self: Real, ds, seed):
+    return judging.judge_human_agreement(ds, self.human_file) if self.human_file else None
 
 # %% ../../nbs/experiments/pipeline.ipynb #00c3be42
 def given_model(job, which):
     "A model that is there already"
     path = getattr(job.cfg, which)
-    return dict(path=str(Path(path).resolve()) if Path(path).exists() else path)
+    return {"path": str(Path(path).resolve()) if Path(path).exists() else path}
+
 
 def given_external(job, i):
     "A model that is examined only"
-    return dict(path=job.cfg.external[i][1])
+    return {"path": job.cfg.external[i][1]}
+
 
 @patch
 @contextmanager
-def teacher(self:Real, job):
-    with _asked(self.teacher_model, 'teacher', job) as backend: yield backend
+def teacher(self: Real, job):
+    with _asked(self.teacher_model, "teacher", job) as backend:
+        yield backend
+
 
 @patch
 @contextmanager
-def judge(self:Real, job, **change):
-    if change: raise TunaError(f"a judge with another {' and '.join(change)} exists in the miniature alone")
-    with _asked(self.judge_model, 'judge', job) as backend: yield backend
+def judge(self: Real, job, **change):
+    if change:
+        raise TunaError(
+            f"a judge with another {' and '.join(change)} exists in the miniature alone"
+        )
+    with _asked(self.judge_model, "judge", job) as backend:
+        yield backend
+
 
 @contextmanager
 def _asked(spec, name, job):
     "A model that keeps its replies in the stage's folder"
     # paid replies outlive their stage
-    kept = job.root/'replies'/f'{job.part.stem}.{name}.db' if spec.startswith('http') else job.part/f'{name}.db'
+    kept = (
+        job.root / "replies" / f"{job.part.stem}.{name}.db"
+        if spec.startswith("http")
+        else job.part / f"{name}.db"
+    )
     kept.parent.mkdir(parents=True, exist_ok=True)
     backend = with_store(load_generator(spec), kept)
-    try: yield backend
-    finally: backend.store.close()
+    try:
+        yield backend
+    finally:
+        backend.store.close()
 
 # %% ../../nbs/experiments/pipeline.ipynb #f35b21a4
-_ASK = dict(base='which model is the base', base_small='which model is the smaller base',
-    teacher_model='which model is the teacher', judge_model='which model is the judge',
-    data_file='where are the instructions', bench_data='where are the benchmarks',
-        expert_file='where are the expert answers')
+_ASK = {
+    "base": "which model is the base",
+    "base_small": "which model is the smaller base",
+    "teacher_model": "which model is the teacher",
+    "judge_model": "which model is the judge",
+    "data_file": "where are the instructions",
+    "bench_data": "where are the benchmarks",
+    "expert_file": "where are the expert answers",
+}
+
 
 @patch
-def check(self:Real, graph):
+def check(self: Real, graph):
     used = set().union(*(s.uses for s in graph.values())) if graph else set()
-    for k,what in _ASK.items():
-        if k in used and not getattr(self, k): raise TunaError(f"{what}? The setting {k} is empty")
+    for k, what in _ASK.items():
+        if k in used and not getattr(self, k):
+            raise TunaError(f"{what}? The setting {k} is empty")
+
 
 @patch
-def instructions(self:Real, job):
-    rows = head(load_instructions(self.data_file), self.n_train+self.n_val).to_list()
-    if len(rows)<=self.n_val:
-        raise TunaError(f"{self.data_file}: {len(rows)} records are no more than the {self.n_val} for validation")
-    return dict(train=rows[:-self.n_val], val=rows[-self.n_val:])
+def instructions(self: Real, job):
+    rows = head(load_instructions(self.data_file), self.n_train + self.n_val).to_list()
+    if len(rows) <= self.n_val:
+        raise TunaError(
+            f"{self.data_file}: {len(rows)} records are no more than the {self.n_val} for validation"
+        )
+    return {"train": rows[: -self.n_val], "val": rows[-self.n_val :]}
+
 
 @patch
-def experts(self:Real, job): return load_instructions(self.expert_file)
+def experts(self: Real, job):
+    return load_instructions(self.expert_file)
+
 
 @patch
-def encoder(self:Real, job): return self.bert_model,self.bert_layer
+def encoder(self: Real, job):
+    return self.bert_model, self.bert_layer
 
 # %% ../../nbs/experiments/pipeline.ipynb #59ff715a
 @patch
-def benchmarks(self:Real, job, model):
-    tok,context = (getattr(model, k, None) for k in ('tokenizer','context'))
-    res = load_benchmarks(BENCHES, self.bench_data, tok, context,
-        ('none' if getattr(model, 'external', False) else 'alpaca',), limit=self.bench_limit)
-    for b in res: b.max_new_tokens = min(b.max_new_tokens, context//2 if context else math.inf)
+def benchmarks(self: Real, job, model):
+    tok, context = (getattr(model, k, None) for k in ("tokenizer", "context"))
+    res = load_benchmarks(
+        BENCHES,
+        self.bench_data,
+        tok,
+        context,
+        ("none" if getattr(model, "external", False) else "alpaca",),
+        limit=self.bench_limit,
+    )
+    for b in res:
+        b.max_new_tokens = min(b.max_new_tokens, context // 2 if context else math.inf)
     return res
 
-@patch
-def local(self:Real, job, model, name=None):
-    if isinstance(model, Path) or not model.startswith('ext_'): return Scale.local(self, job, model, name)
-    backend = with_store(load_generator(job.at(model)), job.part/'answers.db')
-    if isinstance(backend, KeptHere): backend = backend.backend
-    backend.name,backend.external = name or backend.name,True
-    return backend
 
 @patch
-def annotated(self:Real, job, questions, answers):
+def local(self: Real, job, model, name=None):
+    if isinstance(model, Path) or not model.startswith("ext_"):
+        return Scale.local(self, job, model, name)
+    backend = with_store(load_generator(job.at(model)), job.part / "answers.db")
+    if isinstance(backend, KeptHere):
+        backend = backend.backend
+    backend.name, backend.external = name or backend.name, True
+    return backend
+
+
+@patch
+def annotated(self: Real, job, questions, answers):
     "The page for annotators of Table 2, and their points once they have ranked"
-    ask = [dict(question_id=i, text=q) for i,q in enumerate(questions, 1)]
-    page,key = annotation_form(ask, {k: dict(enumerate(ts, 1)) for k,ts in answers.items()}, job.part/'form.html',
-        job.seed)
-    if not self.annotations: return dict(form='form.html')
-    got = human_scores(read_rankings(list(self.annotations), key), 'Alpaca')
-    return dict(form='form.html', scores={k: v[0] for k,v in got.scores.items()}, marks=got.marks)
+    ask = [{"question_id": i, "text": q} for i, q in enumerate(questions, 1)]
+    page, key = annotation_form(
+        ask,
+        {k: dict(enumerate(ts, 1)) for k, ts in answers.items()},
+        job.part / "form.html",
+        job.seed,
+    )
+    if not self.annotations:
+        return {"form": "form.html"}
+    got = human_scores(read_rankings(list(self.annotations), key), "Alpaca")
+    return {
+        "form": "form.html",
+        "scores": {k: v[0] for k, v in got.scores.items()},
+        "marks": got.marks,
+    }
 
 # %% ../../nbs/experiments/pipeline.ipynb #f808b28a
 @patch
-def open_records(self:Real, bench): return [dict(instruction=q['text'], input='') for q in bench.questions]
+def open_records(self: Real, bench):
+    return [{"instruction": q["text"], "input": ""} for q in bench.questions]
+
+
 @patch
-def questions(self:Real, bench): return [q['text'] for q in bench.questions]
+def questions(self: Real, bench):
+    return [q["text"] for q in bench.questions]
+
+
 @patch
-def categories(self:Real, bench): return [q['category'] for q in bench.questions]
+def categories(self: Real, bench):
+    return [q["category"] for q in bench.questions]
 
 # %% ../../nbs/experiments/pipeline.ipynb #55a3b4e5
 @patch
-def training(self:Real, what):
-    args = dict(bf16=self.bf16, activation_checkpointing=self.activation_checkpointing)
-    if what!='prm' and self.max_tokens: return dict(args, max_tokens=self.max_tokens)
+def training(self: Real, what):
+    args = {"bf16": self.bf16, "activation_checkpointing": self.activation_checkpointing}
+    if what != "prm" and self.max_tokens:
+        return dict(args, max_tokens=self.max_tokens)
     size = min(self.micro_batch, self.batch_size)
-    return dict(args, per_device_train_batch_size=size, gradient_accumulation_steps=self.batch_size//size)
+    return dict(
+        args, per_device_train_batch_size=size, gradient_accumulation_steps=self.batch_size // size
+    )
+
 
 @patch
-def small_pieces(self:Real, what):
+def small_pieces(self: Real, what):
     size = min(self.micro_batch, self.batch_size)
-    if what=='ppo': return dict(at_once=self.n*size)
-    return dict(bf16=self.bf16,
-        **(dict(per_device_train_batch_size=size, gradient_accumulation_steps=self.batch_size//size) if what=='dpo'
-        else {}))
+    if what == "ppo":
+        return {"at_once": self.n * size}
+    return dict(
+        bf16=self.bf16,
+        **(
+            {
+                "per_device_train_batch_size": size,
+                "gradient_accumulation_steps": self.batch_size // size,
+            }
+            if what == "dpo"
+            else {}
+        ),
+    )
+
 
 @patch
-def fit(self:Real, job, start, ds, what, out, lr, epochs, **kwargs):
-    if not self.launch: return Scale.fit(self, job, start, ds, what, out, lr, epochs, **kwargs)
-    data,out = job.part/'data.jsonl',Path(out)
-    if 'responses' in ds.column_names: save_ranked(ds, data)
-    else: write_jsonl(data, ds)
-    run = subprocess.run(launch_command(self, start, data, what, out, lr, epochs, job.seed, **kwargs))
+def fit(self: Real, job, start, ds, what, out, lr, epochs, **kwargs):
+    if not self.launch:
+        return Scale.fit(self, job, start, ds, what, out, lr, epochs, **kwargs)
+    data, out = job.part / "data.jsonl", Path(out)
+    if "responses" in ds.column_names:
+        save_ranked(ds, data)
+    else:
+        write_jsonl(data, ds)
+    run = subprocess.run(
+        launch_command(self, start, data, what, out, lr, epochs, job.seed, **kwargs)
+    )
     if run.returncode:
-        raise TunaError(f"training {out.name} ended with status {run.returncode}; its messages are in log.txt")
-    for d in out.glob('checkpoint-*'): shutil.rmtree(d)
-    return read_document(out/'trainer_state.json')['global_step']
+        raise TunaError(
+            f"training {out.name} ended with status {run.returncode}; its messages are in log.txt"
+        )
+    for d in out.glob("checkpoint-*"):
+        shutil.rmtree(d)
+    return read_document(out / "trainer_state.json")["global_step"]
 
 # %% ../../nbs/experiments/pipeline.ipynb #2ef62abe
 def launch_command(
-    c, # Settings with `launch`
-    start, data, what, out, lr, epochs, seed, # As for `fit`
-    **kwargs, # margin, mle_weight, reduction
-)->list: # Words of a command line
+    c,  # Settings with `launch`
+    start,
+    data,
+    what,
+    out,
+    lr,
+    epochs,
+    seed,  # As for `fit`
+    **kwargs,  # margin, mle_weight, reduction
+) -> list:  # Words of a command line
     "What trains one model on several devices"
-    name,args = dict(ranking='tuna_train', prm='tuna_prm').get(what, 'tuna_sft'),dict(lr=lr, epochs=epochs,
-        batch_size=c.batch_size, seed=seed, **kwargs)
-    if what=='prm': args['held_out'] = 0
-    if what!='prm' and c.max_tokens: args['max_tokens'] = c.max_tokens
-    else: args['micro_batch'] = c.micro_batch
-    flags = [f'--{k}' for k in ('bf16','activation_checkpointing') if getattr(c, k)]
-    return [*shlex.split(c.launch), shutil.which(name) or name, str(start), str(data), str(out), *flags,
-        *(w for k,v in args.items() for w in (f'--{k}', str(v)))]
+    name, args = (
+        {"ranking": "tuna_train", "prm": "tuna_prm"}.get(what, "tuna_sft"),
+        dict(lr=lr, epochs=epochs, batch_size=c.batch_size, seed=seed, **kwargs),
+    )
+    if what == "prm":
+        args["held_out"] = 0
+    if what != "prm" and c.max_tokens:
+        args["max_tokens"] = c.max_tokens
+    else:
+        args["micro_batch"] = c.micro_batch
+    flags = [f"--{k}" for k in ("bf16", "activation_checkpointing") if getattr(c, k)]
+    return [
+        *shlex.split(c.launch),
+        shutil.which(name) or name,
+        str(start),
+        str(data),
+        str(out),
+        *flags,
+        *(w for k, v in args.items() for w in (f"--{k}", str(v))),
+    ]

@@ -6,204 +6,262 @@
 __all__ = ['gae', 'ppo_loss', 'value_loss', 'token_rewards', 'ppo']
 
 # %% ../../nbs/experiments/ppo.ipynb #4dff401f
-import copy,math,random
+import copy
+import math
+import random
 
 import torch
-from torch import Tensor,nn
+from torch import Tensor, nn
 
-from ..utils.core import TunaError,evaluating,progress,takes
-from ..models.local import LocalModel,check_sampling,left_pad,prompt_ids,right_pad
+from ..models.local import LocalModel, check_sampling, left_pad, prompt_ids, right_pad
+from ..utils.core import TunaError, evaluating, progress, takes
 
 # %% ../../nbs/experiments/ppo.ipynb #310b1e1f
 def gae(
-    rewards:Tensor, # What each token earns, (answers, tokens)
-    values:Tensor, # The critic's guess before each token, same shape
-    mask:Tensor, # True on tokens; answers begin in the first column, same shape
-    gamma:float=1., # Worth of a reward one token later
-    lam:float=.95, # Trust in rewards seen over the critic's guess: 0 looks one token ahead, 1 to the end
-)->Tensor: # Advantages, 0 where there is no token, same shape
+    rewards: Tensor,  # What each token earns, (answers, tokens)
+    values: Tensor,  # The critic's guess before each token, same shape
+    mask: Tensor,  # True on tokens; answers begin in the first column, same shape
+    gamma: float = 1.0,  # Worth of a reward one token later
+    lam: float = 0.95,  # Trust in rewards seen over the critic's guess: 0 looks one token ahead, 1 to the end
+) -> Tensor:  # Advantages, 0 where there is no token, same shape
     "Generalised advantage estimation"
-    out,after,advantage = torch.zeros_like(values),0.,0.
+    out, after, advantage = torch.zeros_like(values), 0.0, 0.0
     for t in reversed(range(values.shape[1])):
-        m = mask[:,t].to(values.dtype)
-        advantage = (rewards[:,t]+gamma*after-values[:,t]+gamma*lam*advantage)*m
-        out[:,t],after = advantage,values[:,t]*m
+        m = mask[:, t].to(values.dtype)
+        advantage = (rewards[:, t] + gamma * after - values[:, t] + gamma * lam * advantage) * m
+        out[:, t], after = advantage, values[:, t] * m
     return out
 
 # %% ../../nbs/experiments/ppo.ipynb #e17f80fb
-def _masked_mean(x, mask): return (x*mask).sum()/mask.sum()
+def _masked_mean(x, mask):
+    return (x * mask).sum() / mask.sum()
+
 
 def ppo_loss(
-    logp:Tensor, # Log-probability of each token now, (answers, tokens)
-    old:Tensor, # When it was sampled, same shape
-    advantage:Tensor, # From `gae`, same shape
-    mask:Tensor, # True on tokens, same shape
-    clip:float=.2, # Distance ε of the ratio from 1 that is still rewarded
-)->tuple: # Mean over all tokens, and the share of tokens that are clipped, which feel no pull
+    logp: Tensor,  # Log-probability of each token now, (answers, tokens)
+    old: Tensor,  # When it was sampled, same shape
+    advantage: Tensor,  # From `gae`, same shape
+    mask: Tensor,  # True on tokens, same shape
+    clip: float = 0.2,  # Distance ε of the ratio from 1 that is still rewarded
+) -> tuple:  # Mean over all tokens, and the share of tokens that are clipped, which feel no pull
     "Clipped policy objective of PPO, to be minimised"
-    ratio = (logp-old).masked_fill(~mask, 0).exp()
-    plain,clipped = ratio*advantage,ratio.clamp(1-clip, 1+clip)*advantage
-    return -_masked_mean(torch.min(plain, clipped), mask),_masked_mean((clipped<plain).float(), mask).detach()
+    ratio = (logp - old).masked_fill(~mask, 0).exp()
+    plain, clipped = ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage
+    return -_masked_mean(torch.min(plain, clipped), mask), _masked_mean(
+        (clipped < plain).float(), mask
+    ).detach()
 
 # %% ../../nbs/experiments/ppo.ipynb #4b8fe24b
 def value_loss(
-    values:Tensor, # The critic's guess now, (answers, tokens)
-    old:Tensor, # When the answer was sampled, same shape
-    returns:Tensor, # What it should have been, same shape
-    mask:Tensor, # True on tokens, same shape
-    clip:float=.2, # Furthest useful step ε from the old guess
-)->Tensor: # Mean over all tokens
+    values: Tensor,  # The critic's guess now, (answers, tokens)
+    old: Tensor,  # When the answer was sampled, same shape
+    returns: Tensor,  # What it should have been, same shape
+    mask: Tensor,  # True on tokens, same shape
+    clip: float = 0.2,  # Furthest useful step ε from the old guess
+) -> Tensor:  # Mean over all tokens
     "Clipped squared error of the critic"
-    near = old+(values-old).clamp(-clip, clip)
-    return _masked_mean(torch.max((values-returns)**2, (near-returns)**2), mask)/2
+    near = old + (values - old).clamp(-clip, clip)
+    return _masked_mean(torch.max((values - returns) ** 2, (near - returns) ** 2), mask) / 2
 
 # %% ../../nbs/experiments/ppo.ipynb #b967c10e
 def _lay_out(prompts, answers, pad, device):
     "Tensors of a batch from token ids"
-    (p,pm),(a,am) = left_pad(prompts, pad, device),right_pad(answers, pad, device)
+    (p, pm), (a, am) = left_pad(prompts, pad, device), right_pad(answers, pad, device)
     seen = torch.cat([pm, am], 1)
-    return dict(ids=torch.cat([p, a], 1), answers=a, mask=am.bool(), seen=seen, tokens=int(seen.sum()))
+    return {
+        "ids": torch.cat([p, a], 1),
+        "answers": a,
+        "mask": am.bool(),
+        "seen": seen,
+        "tokens": int(seen.sum()),
+    }
+
 
 def _read(model, critic, batch, temperature):
     "Log-probabilities, entropies and guesses at the answers' tokens, (answers, tokens)"
-    k,args = batch['answers'].shape[1],dict(output_hidden_states=critic is not None, use_cache=False)
-    if takes(model, 'position_ids'): args['position_ids'] = (batch['seen'].cumsum(-1)-1).clamp(min=0)
-    if takes(model, 'logits_to_keep'): args['logits_to_keep'] = k+1
-    out = model(input_ids=batch['ids'], attention_mask=batch['seen'], **args)
-    logp = (out.logits[:,-k-1:-1].float()/temperature).log_softmax(-1)
-    with torch.no_grad(): entropy = -(logp.exp()*logp).sum(-1)
-    values = None if critic is None else critic(out.hidden_states[-1][:,-k-1:-1].detach().float()).squeeze(-1)
-    return logp.gather(-1, batch['answers'][...,None]).squeeze(-1),entropy,values
+    k, args = (
+        batch["answers"].shape[1],
+        {"output_hidden_states": critic is not None, "use_cache": False},
+    )
+    if takes(model, "position_ids"):
+        args["position_ids"] = (batch["seen"].cumsum(-1) - 1).clamp(min=0)
+    if takes(model, "logits_to_keep"):
+        args["logits_to_keep"] = k + 1
+    out = model(input_ids=batch["ids"], attention_mask=batch["seen"], **args)
+    logp = (out.logits[:, -k - 1 : -1].float() / temperature).log_softmax(-1)
+    with torch.no_grad():
+        entropy = -(logp.exp() * logp).sum(-1)
+    values = (
+        None
+        if critic is None
+        else critic(out.hidden_states[-1][:, -k - 1 : -1].detach().float()).squeeze(-1)
+    )
+    return logp.gather(-1, batch["answers"][..., None]).squeeze(-1), entropy, values
 
 # %% ../../nbs/experiments/ppo.ipynb #c034a958
 def _sample(model, tokenizer, rows, prompts, n, temperature, max_new_tokens, seeds):
     "Answer each prompt n times: the batch and the texts"
-    lm = LocalModel(model, tokenizer, batch_size=len(prompts)*n)
+    lm = LocalModel(model, tokenizer, batch_size=len(prompts) * n)
     gens = [g for gs in lm.sample(prompts, n, temperature, max_new_tokens, seeds) for g in gs]
-    answers = [g.ids+[tokenizer.eos_token_id]*(g.finish_reason=='stop') for g in gens]
-    return _lay_out([r for r in rows for _ in range(n)], answers, lm.pad, model.device),[g.text for g in gens]
+    answers = [g.ids + [tokenizer.eos_token_id] * (g.finish_reason == "stop") for g in gens]
+    return _lay_out([r for r in rows for _ in range(n)], answers, lm.pad, model.device), [
+        g.text for g in gens
+    ]
 
 # %% ../../nbs/experiments/ppo.ipynb #3046fbab
 def token_rewards(
-    scores:Tensor, # The reward of each answer, (answers,)
-    logp:Tensor, # Log-probabilities under the policy that sampled, (answers, tokens)
-    ref:Tensor, # Under the reference, same shape
-    mask:Tensor, # True on tokens, same shape
-    kl:float=.05, # Weight β of the divergence
-)->Tensor: # 0 where there is no token, same shape
+    scores: Tensor,  # The reward of each answer, (answers,)
+    logp: Tensor,  # Log-probabilities under the policy that sampled, (answers, tokens)
+    ref: Tensor,  # Under the reference, same shape
+    mask: Tensor,  # True on tokens, same shape
+    kl: float = 0.05,  # Weight β of the divergence
+) -> Tensor:  # 0 where there is no token, same shape
     "A score at the last token, less a toll on every token's departure from the reference"
-    out = (-kl*(logp-ref)).masked_fill(~mask, 0)
-    return out.scatter_add(1, mask.sum(1, keepdim=True)-1, scores[:,None])
+    out = (-kl * (logp - ref)).masked_fill(~mask, 0)
+    return out.scatter_add(1, mask.sum(1, keepdim=True) - 1, scores[:, None])
 
 # %% ../../nbs/experiments/ppo.ipynb #c23ce201
 def _judge(model, ref, critic, batch, scores, a):
     "Add old log-probabilities, guesses, advantages and returns to a batch; returns what to report"
     with evaluating(model):
-        batch['old'],entropy,batch['values'] = _read(model, critic, batch, a['temperature'])
-        other,_,_ = _read(ref, None, batch, a['temperature'])
-    m,scores = batch['mask'],torch.tensor(scores, dtype=torch.float32, device=model.device)
-    rewards = token_rewards(scores, batch['old'], other, m, a['kl'])
-    adv = gae(rewards, batch['values'], m, a['gamma'], a['lam'])
-    batch['returns'] = adv+batch['values']
+        batch["old"], entropy, batch["values"] = _read(model, critic, batch, a["temperature"])
+        other, _, _ = _read(ref, None, batch, a["temperature"])
+    m, scores = batch["mask"], torch.tensor(scores, dtype=torch.float32, device=model.device)
+    rewards = token_rewards(scores, batch["old"], other, m, a["kl"])
+    adv = gae(rewards, batch["values"], m, a["gamma"], a["lam"])
+    batch["returns"] = adv + batch["values"]
     x = adv[m]
-    batch['advantage'] = (adv-x.mean())/(x.std(correction=0)+1e-6)*m if a['whiten'] else adv
-    kl = ((batch['old']-other)*m).sum(1).mean()
-    return dict(reward=scores.mean(), kl=kl, objective=scores.mean()-a['kl']*kl, entropy=_masked_mean(entropy, m),
-        length=m.sum(1).float().mean())
+    batch["advantage"] = (adv - x.mean()) / (x.std(correction=0) + 1e-6) * m if a["whiten"] else adv
+    kl = ((batch["old"] - other) * m).sum(1).mean()
+    return {
+        "reward": scores.mean(),
+        "kl": kl,
+        "objective": scores.mean() - a["kl"] * kl,
+        "entropy": _masked_mean(entropy, m),
+        "length": m.sum(1).float().mean(),
+    }
 
 # %% ../../nbs/experiments/ppo.ipynb #c40648cf
 def _pieces(batch, size):
     "A batch, a few answers at a time"
-    n = len(batch['mask'])
-    for i in range(0, n, size or n): yield {k: v[i:i+(size or n)] if torch.is_tensor(v) else v for k,v in batch.items()}
+    n = len(batch["mask"])
+    for i in range(0, n, size or n):
+        yield {k: v[i : i + (size or n)] if torch.is_tensor(v) else v for k, v in batch.items()}
+
 
 def _update(model, critic, opt, batch, a):
     "Passes over a batch; returns what to report"
     seen = []
-    for _ in range(a['epochs']):
-        for b in _pieces(batch, a['at_once']):
+    for _ in range(a["epochs"]):
+        for b in _pieces(batch, a["at_once"]):
             # a mean over all tokens is the pieces' means by their shares
-            m,share = b['mask'],b['mask'].sum()/batch['mask'].sum()
-            logp,_,values = _read(model, critic, b, a['temperature'])
-            policy,clipped = ppo_loss(logp, b['old'], b['advantage'], m, a['clip'])
-            error = value_loss(values, b['values'], b['returns'], m, a['clip'])
-            (share*(policy+error)).backward()
-            seen.append(share*torch.stack([policy.detach(), error.detach(), clipped])/a['epochs'])
-        for g in opt.param_groups: nn.utils.clip_grad_norm_(g['params'], a['max_norm'])
+            m, share = b["mask"], b["mask"].sum() / batch["mask"].sum()
+            logp, _, values = _read(model, critic, b, a["temperature"])
+            policy, clipped = ppo_loss(logp, b["old"], b["advantage"], m, a["clip"])
+            error = value_loss(values, b["values"], b["returns"], m, a["clip"])
+            (share * (policy + error)).backward()
+            seen.append(
+                share * torch.stack([policy.detach(), error.detach(), clipped]) / a["epochs"]
+            )
+        for g in opt.param_groups:
+            nn.utils.clip_grad_norm_(g["params"], a["max_norm"])
         opt.step()
         opt.zero_grad()
-    return dict(zip(('policy_loss','value_loss','clip_fraction'), torch.stack(seen).sum(0)))
+    return dict(zip(("policy_loss", "value_loss", "clip_fraction"), torch.stack(seen).sum(0)))
 
 # %% ../../nbs/experiments/ppo.ipynb #04fde5ae
 def _batches(n, size, rng):
     "Numbers of prompts, batch after batch, without end"
     left = []
     while True:
-        while len(left)<size: left += rng.sample(range(n), n)
+        while len(left) < size:
+            left += rng.sample(range(n), n)
         yield left[:size]
         left = left[size:]
 
+
 def _check(model, prompts, a):
     "Refuse what cannot be trained"
-    if not prompts: raise TunaError("no prompts to train on")
-    if not (a['steps'] or a['max_tokens']): raise TunaError("say when to stop: steps, max_tokens or both")
-    if a['batch_size']<1 or a['epochs']<1:
-        raise TunaError(f"batch_size and epochs must be at least 1, got {a['batch_size']} and {a['epochs']}")
-    check_sampling(a['n'], a['max_new_tokens'], a['temperature'])
-    if not a['temperature']:
-        raise TunaError("temperature must be more than 0: a policy that never varies cannot learn from trying")
+    if not prompts:
+        raise TunaError("no prompts to train on")
+    if not (a["steps"] or a["max_tokens"]):
+        raise TunaError("say when to stop: steps, max_tokens or both")
+    if a["batch_size"] < 1 or a["epochs"] < 1:
+        raise TunaError(
+            f"batch_size and epochs must be at least 1, got {a['batch_size']} and {a['epochs']}"
+        )
+    check_sampling(a["n"], a["max_new_tokens"], a["temperature"])
+    if not a["temperature"]:
+        raise TunaError(
+            "temperature must be more than 0: a policy that never varies cannot learn from trying"
+        )
     if model.config.is_encoder_decoder:
         raise TunaError("ppo needs a causal language model, this one is an encoder-decoder")
-    if model.dtype!=torch.float32:
-        raise TunaError(f"half precision loses small steps: the model must be float32, got {model.dtype}")
+    if model.dtype != torch.float32:
+        raise TunaError(
+            f"half precision loses small steps: the model must be float32, got {model.dtype}"
+        )
+
 
 def _scores(reward, rows, texts):
     "The reward of every text, checked"
     out = [float(o) for o in reward(rows, texts)]
-    if len(out)!=len(texts): raise TunaError(f"the reward gave {len(out)} numbers for {len(texts)} texts")
-    bad = [i for i,o in enumerate(out) if not math.isfinite(o)]
-    if bad: raise TunaError(f"the reward of {texts[bad[0]][:40]!r} is {out[bad[0]]}")
+    if len(out) != len(texts):
+        raise TunaError(f"the reward gave {len(out)} numbers for {len(texts)} texts")
+    bad = [i for i, o in enumerate(out) if not math.isfinite(o)]
+    if bad:
+        raise TunaError(f"the reward of {texts[bad[0]][:40]!r} is {out[bad[0]]}")
     return out
 
 # %% ../../nbs/experiments/ppo.ipynb #fdc911d7
 def ppo(
-    model, # Causal language model in float32, which is trained in place
-    tokenizer, # Its tokenizer
-    prompts:list, # Texts, sent as they are
-    reward, # Function of a list of prompts' numbers and a list of answers' texts; returns a number for each
-    *, learning_rate:float, # Of the policy, at the first step
-    steps:int|None=None, # Batches of samples; or
-    max_tokens:int|None=None, # stop at the first step at which so many tokens of prompts and answers have been trained on, each pass counted
-    batch_size:int=16, # Prompts a step
-    n:int=4, # Answers a prompt
-    temperature:float=1., # Of sampling; it is the policy at this temperature that is trained
-    max_new_tokens:int=256, # Longest answer
-    kl:float=.05, # Weight β of the divergence from the model at the start
-    clip:float=.2, # The ε of both losses
-    epochs:int=2, # Passes over each batch
-    at_once:int|None=None, # Answers in memory at a time while it learns; None: all of a batch
-    gamma:float=1., # See `gae`
-    lam:float=.95, # See `gae`
-    whiten:bool=True, # Bring the advantages of a batch to mean 0 and standard deviation 1
-    value_rate:float=1e-2, # Learning rate of the critic
-    max_norm:float=1., # Longest gradient, for the policy and for the critic
-    seed:int=0, # Of the prompts' order and the samples
-    log=None, # Function that gets each step's report
-)->list: # A report for each step
+    model,  # Causal language model in float32, which is trained in place
+    tokenizer,  # Its tokenizer
+    prompts: list,  # Texts, sent as they are
+    reward,  # Function of a list of prompts' numbers and a list of answers' texts; returns a number for each
+    *,
+    learning_rate: float,  # Of the policy, at the first step
+    steps: int | None = None,  # Batches of samples; or
+    max_tokens: int
+    | None = None,  # stop at the first step at which so many tokens of prompts and answers have been trained on, each pass counted
+    batch_size: int = 16,  # Prompts a step
+    n: int = 4,  # Answers a prompt
+    temperature: float = 1.0,  # Of sampling; it is the policy at this temperature that is trained
+    max_new_tokens: int = 256,  # Longest answer
+    kl: float = 0.05,  # Weight β of the divergence from the model at the start
+    clip: float = 0.2,  # The ε of both losses
+    epochs: int = 2,  # Passes over each batch
+    at_once: int | None = None,  # Answers in memory at a time while it learns; None: all of a batch
+    gamma: float = 1.0,  # See `gae`
+    lam: float = 0.95,  # See `gae`
+    whiten: bool = True,  # Bring the advantages of a batch to mean 0 and standard deviation 1
+    value_rate: float = 1e-2,  # Learning rate of the critic
+    max_norm: float = 1.0,  # Longest gradient, for the policy and for the critic
+    seed: int = 0,  # Of the prompts' order and the samples
+    log=None,  # Function that gets each step's report
+) -> list:  # A report for each step
     "Proximal policy optimisation against a reward (App. I)"
     a = dict(locals())
     _check(model, prompts, a)
-    rng,was,seen,reports = random.Random(f'ppo{seed}'),model.training,0,[]
-    ref,critic,opt = _parts(model, learning_rate, value_rate)
-    context,ends = LocalModel(model, tokenizer).context,{tokenizer.eos_token_id}
-    rows = prompt_ids(tokenizer, prompts, 'the policy', context, ends=ends)
-    picks,bar = _batches(len(prompts), batch_size, rng),progress(total=steps, desc='ppo')
-    while (share := max(len(reports)/(steps or math.inf), seen/(max_tokens or math.inf)))<1:
-        report,used = _step(model, tokenizer, ref, critic, opt, rows, next(picks), rng, share, a)
-        reports.append(dict(step=len(reports)+1, tokens=(seen := seen+used), **{k: float(o) for k,o in report.items()}))
-        if log: log(reports[-1])
+    rng, was, seen, reports = random.Random(f"ppo{seed}"), model.training, 0, []
+    ref, critic, opt = _parts(model, learning_rate, value_rate)
+    context, ends = LocalModel(model, tokenizer).context, {tokenizer.eos_token_id}
+    rows = prompt_ids(tokenizer, prompts, "the policy", context, ends=ends)
+    picks, bar = _batches(len(prompts), batch_size, rng), progress(total=steps, desc="ppo")
+    while (share := max(len(reports) / (steps or math.inf), seen / (max_tokens or math.inf))) < 1:
+        report, used = _step(model, tokenizer, ref, critic, opt, rows, next(picks), rng, share, a)
+        reports.append(
+            dict(
+                step=len(reports) + 1,
+                tokens=(seen := seen + used),
+                **{k: float(o) for k, o in report.items()},
+            )
+        )
+        if log:
+            log(reports[-1])
         bar.update(1)
-    bar.close(); model.train(was)
+    bar.close()
+    model.train(was)
     return reports
 
 # %% ../../nbs/experiments/ppo.ipynb #f7e3bf4d
@@ -211,17 +269,37 @@ def _parts(model, learning_rate, value_rate):
     "The reference, a critic that guesses 0, and an optimizer of policy and critic; the policy is left without dropout"
     ref = copy.deepcopy(model.eval()).requires_grad_(False)
     critic = nn.Linear(model.config.get_text_config().hidden_size, 1, device=model.device)
-    for o in critic.parameters(): nn.init.zeros_(o)
+    for o in critic.parameters():
+        nn.init.zeros_(o)
     trained = [o for o in model.parameters() if o.requires_grad]
-    return ref,critic,torch.optim.AdamW([dict(params=trained, lr=learning_rate),
-        dict(params=list(critic.parameters()), lr=value_rate)], weight_decay=0.)
+    return (
+        ref,
+        critic,
+        torch.optim.AdamW(
+            [
+                {"params": trained, "lr": learning_rate},
+                {"params": list(critic.parameters()), "lr": value_rate},
+            ],
+            weight_decay=0.0,
+        ),
+    )
+
 
 def _step(model, tokenizer, ref, critic, opt, rows, pick, rng, share, a):
     "Sample, score, learn; returns the report and the number of tokens trained on"
-    n,seeds = a['n'],[rng.getrandbits(32) for _ in pick]
-    for g,k in zip(opt.param_groups, ('learning_rate','value_rate')): g['lr'] = a[k]*(1-share)
-    batch,texts = _sample(model, tokenizer, [rows[i] for i in pick], [a['prompts'][i] for i in pick], n,
-        a['temperature'], a['max_new_tokens'], seeds)
-    scores = _scores(a['reward'], [i for i in pick for _ in range(n)], texts)
+    n, seeds = a["n"], [rng.getrandbits(32) for _ in pick]
+    for g, k in zip(opt.param_groups, ("learning_rate", "value_rate")):
+        g["lr"] = a[k] * (1 - share)
+    batch, texts = _sample(
+        model,
+        tokenizer,
+        [rows[i] for i in pick],
+        [a["prompts"][i] for i in pick],
+        n,
+        a["temperature"],
+        a["max_new_tokens"],
+        seeds,
+    )
+    scores = _scores(a["reward"], [i for i in pick for _ in range(n)], texts)
     report = _judge(model, ref, critic, batch, scores, a)
-    return {**report, **_update(model, critic, opt, batch, a)},batch['tokens']*a['epochs']
+    return {**report, **_update(model, critic, opt, batch, a)}, batch["tokens"] * a["epochs"]

@@ -9,559 +9,1324 @@ __all__ = ['EXPECTATIONS', 'CLOSE', 'TITLES', 'CLAIMS', 'HOLDS', 'FAILS', 'OPEN'
            'seconds_table', 'markdown', 'page', 'Section', 'belongs', 'report_blocks', 'write_report']
 
 # %% ../../nbs/experiments/report.ipynb #da30a19f
-import html,json,math,re
-from dataclasses import dataclass,field
+import html
+import json
+import math
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..eval import PAPER_TABLES,Column
-from tuna_nb.experiments.figures import (PAR,STYLE,Table,collect,metric,over_seeds,plain_table,results_table,
-    save_figure)
-from ..utils.core import TunaError,mean_interval,write_text
+from ..eval import PAPER_TABLES, Column
+from tuna_nb.experiments.figures import (
+    PAR,
+    STYLE,
+    Table,
+    collect,
+    metric,
+    over_seeds,
+    plain_table,
+    results_table,
+    save_figure,
+)
+from ..utils.core import TunaError, mean_interval, write_text
 
 # %% ../../nbs/experiments/report.ipynb #e366604b
 EXPECTATIONS = {
-    'rises': "the interval of the difference lies above zero; fails if it ends below +close",
-    'falls': "the interval lies below zero; fails if it ends above -close",
-    'no clear change': "the interval holds zero and lies between -close and +close; fails if it does not hold zero",
-    'does not rise': "the interval does not lie above zero, nor reach above +close; fails if it lies above zero",
-    'does not fall': "the interval does not lie below zero, nor reach below -close; fails if it lies below zero"}
+    "rises": "the interval of the difference lies above zero; fails if it ends below +close",
+    "falls": "the interval lies below zero; fails if it ends above -close",
+    "no clear change": "the interval holds zero and lies between -close and +close; fails if it does not hold zero",
+    "does not rise": "the interval does not lie above zero, nor reach above +close; fails if it lies above zero",
+    "does not fall": "the interval does not lie below zero, nor reach below -close; fails if it lies below zero",
+}
 
-CLOSE = dict(vicuna_net=10., vicuna_win=10., vicuna_lc=5., super_ni_0shot=5., super_ni_2shot=5., lmentry_score=3.,
-    rating=.5, points=.15, tokens=1., agreement=.05, nll=.01, bert_0shot=.01, bert_2shot=.01,
-    pair_accuracy=2., length_gap=1., right_gap=2.) # what is still no difference to speak of, by metric; 1 token for lengths by rank
+CLOSE = {
+    "vicuna_net": 10.0,
+    "vicuna_win": 10.0,
+    "vicuna_lc": 5.0,
+    "super_ni_0shot": 5.0,
+    "super_ni_2shot": 5.0,
+    "lmentry_score": 3.0,
+    "rating": 0.5,
+    "points": 0.15,
+    "tokens": 1.0,
+    "agreement": 0.05,
+    "nll": 0.01,
+    "bert_0shot": 0.01,
+    "bert_2shot": 0.01,
+    "pair_accuracy": 2.0,
+    "length_gap": 1.0,
+    "right_gap": 2.0,
+}  # what is still no difference to speak of, by metric; 1 token for lengths by rank
+
 
 def decide(
-    expect:str, # A key of `EXPECTATIONS`
-    change:tuple, # Mean, lower and upper end of the differences
-    close:float, # What is still no difference to speak of, in the metric's unit
-): # True or False; None where the interval is missing or too wide
+    expect: str,  # A key of `EXPECTATIONS`
+    change: tuple,  # Mean, lower and upper end of the differences
+    close: float,  # What is still no difference to speak of, in the metric's unit
+):  # True or False; None where the interval is missing or too wide
     "Does a difference over seeds agree with what was expected?"
     if expect not in EXPECTATIONS:
         raise TunaError(f"unknown expectation {expect!r}; there are {', '.join(EXPECTATIONS)}")
-    _,lo,hi = change if expect!='falls' else (-change[0], -change[2], -change[1])
-    if math.isnan(lo): return None
-    if expect in ('rises','falls'): return True if lo>0 else False if hi<=close else None
-    if lo>0 and expect!='does not fall' or hi<0 and expect!='does not rise': return False
-    near = dict(zip(('does not rise','does not fall'), (hi<=close, lo>=-close))).get(expect, lo>=-close and hi<=close)
+    _, lo, hi = change if expect != "falls" else (-change[0], -change[2], -change[1])
+    if math.isnan(lo):
+        return None
+    if expect in ("rises", "falls"):
+        return True if lo > 0 else False if hi <= close else None
+    if lo > 0 and expect != "does not fall" or hi < 0 and expect != "does not rise":
+        return False
+    near = dict(zip(("does not rise", "does not fall"), (hi <= close, lo >= -close))).get(
+        expect, lo >= -close and hi <= close
+    )
     return True if near else None
 
 # %% ../../nbs/experiments/report.ipynb #08562787
 @dataclass(frozen=True)
 class Claim:
     "One sentence, and what decides about it"
-    text:str # In words; no two claims have the same
-    model:object = '' # The better model, or a value of the knob `key`
-    than:object = '' # The other, or a tuple of others
-    metrics:tuple = () # What is compared
-    rule:str = 'first' # "first": the first difference decides; "any": one is enough; "all": each is needed
-    about:str = '' # Table or figure of the paper whose section of the report it belongs to
-    section:str = '§3.3' # Where the paper says it; "ours" for a control or a question of our own
-    paper:str = '' # What the paper says, in our words
-    expect:str = 'rises' # A key of `EXPECTATIONS`: what the difference does
-    key:str|None = None # A knob, such as "lambda"; None for models
-    reason:str = '' # Why it cannot be asked here
+
+    text: str  # In words; no two claims have the same
+    model: object = ""  # The better model, or a value of the knob `key`
+    than: object = ""  # The other, or a tuple of others
+    metrics: tuple = ()  # What is compared
+    rule: str = "first"  # "first": the first difference decides; "any": one is enough; "all": each is needed
+    about: str = ""  # Table or figure of the paper whose section of the report it belongs to
+    section: str = "§3.3"  # Where the paper says it; "ours" for a control or a question of our own
+    paper: str = ""  # What the paper says, in our words
+    expect: str = "rises"  # A key of `EXPECTATIONS`: what the difference does
+    key: str | None = None  # A knob, such as "lambda"; None for models
+    reason: str = ""  # Why it cannot be asked here
 
 # %% ../../nbs/experiments/report.ipynb #20208151
-_OTHERS = 'super_ni_0shot','super_ni_2shot','lmentry_score'
-_NET = ('vicuna_net',)
-TITLES = dict(vicuna_net='net wins over Alpaca', vicuna_win='judged wins', vicuna_lc='win rate at equal lengths',
-    super_ni_0shot='Super NI 0-shot', super_ni_2shot='Super NI 2-shot',
-    lmentry_score='LMentry score', pair_accuracy='pairs in order', rating='rating by the truth', points='points',
-        agreement="Spearman's ρ", tokens='tokens of an answer', nll='NLL', bert_0shot='BERTScore 0-shot',
-        bert_2shot='BERTScore 2-shot',
-    length_gap='tokens, rank 1 less last rank', right_gap='right answers in %, rank 1 less last rank')
+_OTHERS = "super_ni_0shot", "super_ni_2shot", "lmentry_score"
+_NET = ("vicuna_net",)
+TITLES = {
+    "vicuna_net": "net wins over Alpaca",
+    "vicuna_win": "judged wins",
+    "vicuna_lc": "win rate at equal lengths",
+    "super_ni_0shot": "Super NI 0-shot",
+    "super_ni_2shot": "Super NI 2-shot",
+    "lmentry_score": "LMentry score",
+    "pair_accuracy": "pairs in order",
+    "rating": "rating by the truth",
+    "points": "points",
+    "agreement": "Spearman's ρ",
+    "tokens": "tokens of an answer",
+    "nll": "NLL",
+    "bert_0shot": "BERTScore 0-shot",
+    "bert_2shot": "BERTScore 2-shot",
+    "length_gap": "tokens, rank 1 less last rank",
+    "right_gap": "right answers in %, rank 1 less last rank",
+}
+
 
 def _on_benchmark(m, k, i):
     "A claim about a model of Table 1 and Alpaca, on one benchmark"
-    a,b = PAPER_TABLES['table1']['Alpaca'][i],PAPER_TABLES['table1'][m][i]
-    return Claim(f"{m} {'beats' if b>a else 'does not beat'} Alpaca on {TITLES[k]}", m, 'Alpaca', (k,), 'first',
-        'Table 1', '§3.3', f'{b:.1f} against {a:.1f}', 'rises' if b>a else 'does not rise')
+    a, b = PAPER_TABLES["table1"]["Alpaca"][i], PAPER_TABLES["table1"][m][i]
+    return Claim(
+        f"{m} {'beats' if b > a else 'does not beat'} Alpaca on {TITLES[k]}",
+        m,
+        "Alpaca",
+        (k,),
+        "first",
+        "Table 1",
+        "§3.3",
+        f"{b:.1f} against {a:.1f}",
+        "rises" if b > a else "does not rise",
+    )
 
-_win = lambda m: '{3} % wins, {4} % losses'.format(*PAPER_TABLES['table1'][m])
-CLAIMS = [c for m in ('Tuna_p','Tuna_c','Tuna') for c in (
-    Claim(f'{m} beats Alpaca on judged wins', m, 'Alpaca', _NET, 'first', 'Table 1', '§3.3', _win(m)),
-    Claim(f'{m} beats Alpaca on another benchmark', m, 'Alpaca', _OTHERS, 'any', 'Table 1', '§3.3',
-        'both rankings help on all three benchmarks'),
-    *(_on_benchmark(m, k, i) for i,k in enumerate(_OTHERS)))]
+
+_win = lambda m: "{3} % wins, {4} % losses".format(*PAPER_TABLES["table1"][m])
+CLAIMS = [
+    c
+    for m in ("Tuna_p", "Tuna_c", "Tuna")
+    for c in (
+        Claim(
+            f"{m} beats Alpaca on judged wins",
+            m,
+            "Alpaca",
+            _NET,
+            "first",
+            "Table 1",
+            "§3.3",
+            _win(m),
+        ),
+        Claim(
+            f"{m} beats Alpaca on another benchmark",
+            m,
+            "Alpaca",
+            _OTHERS,
+            "any",
+            "Table 1",
+            "§3.3",
+            "both rankings help on all three benchmarks",
+        ),
+        *(_on_benchmark(m, k, i) for i, k in enumerate(_OTHERS)),
+    )
+]
 
 # %% ../../nbs/experiments/report.ipynb #af13c6ea
-_t1 = dict(about='Table 1')
+_t1 = {"about": "Table 1"}
 
 # %% ../../nbs/experiments/report.ipynb #b0bbf192
 CLAIMS += [
-    Claim('Alpaca beats LLaMA on every benchmark', 'Alpaca', 'LLaMA', (*_OTHERS, *_NET), 'all', **_t1,
-        paper='instruction tuning is a large step on all three'),
-    Claim('Tuna_c beats Tuna_p on Super NI 2-shot', 'Tuna_c', 'Tuna_p', ('super_ni_2shot',), **_t1,
-        paper='46.6 against 43.9'),
-    Claim('Tuna_p beats Tuna_c on Super NI 0-shot and LMentry', 'Tuna_p', 'Tuna_c', ('super_ni_0shot','lmentry_score'),
-        'all', **_t1, paper='39.4 and 35.0 against 37.7 and 32.2'),
-    Claim('Tuna is best on judged wins', 'Tuna', ('Tuna_p','Tuna_c','Tuna_c (PRM)','PPO'), _NET, 'all', **_t1,
-        paper='86 % wins, more than any other model'),
-    Claim('Tuna_p beats PPO on Super NI and LMentry', 'Tuna_p', 'PPO', _OTHERS, 'all', **_t1,
-        paper='better than PPO-sim on both benchmarks'),
-    Claim('Tuna_c beats PPO on Super NI and LMentry', 'Tuna_c', 'PPO', _OTHERS, 'all', **_t1,
-        paper='better than PPO-sim on both benchmarks'),
-    Claim('PPO is judged above Tuna_p and Tuna_c', 'PPO', ('Tuna_p','Tuna_c'), _NET, 'all', **_t1,
-        paper='a little above both on Vicuna QA'),
-    Claim('Tuna beats PPO on judged wins', 'Tuna', 'PPO', _NET, **_t1, paper='86 % wins against 79 %'),
-    Claim('PPO falls below Alpaca on Super NI and LMentry', 'PPO', 'Alpaca', _OTHERS, 'all', **_t1,
-        paper='PPO-sim loses 3.6 to 7.0 points', expect='falls'),
-    Claim('Tuna_c (PRM) is close to Tuna_c on judged wins', 'Tuna_c (PRM)', 'Tuna_c', _NET, **_t1,
-        paper='75 % wins and 74 %', expect='no clear change'),
-    Claim('Tuna_c (PRM) is close to Tuna_c on LMentry', 'Tuna_c (PRM)', 'Tuna_c', ('lmentry_score',), **_t1,
-        paper='32.2 both', expect='no clear change'),
-    Claim('Tuna_c (PRM) falls below Tuna_c on Super NI', 'Tuna_c (PRM)', 'Tuna_c', _OTHERS[:2], 'all', **_t1,
-        paper='34.2 and 40.1 against 37.7 and 46.6', expect='falls'),
-    Claim('Tuna_c (PRM) falls below Alpaca on Super NI', 'Tuna_c (PRM)', 'Alpaca', _OTHERS[:2], 'all', **_t1,
-        paper='34.2 and 40.1 against 36.0 and 44.5', expect='falls'),
-    Claim('The scores themselves, as those of '
-        'a 7B model', **_t1, paper='Table 1, in numbers', reason='models of some hundred thousand weights on '
-        'benchmarks of their own: only which is better can be compared'),
-    Claim('Tuna_p comes closer to InstructGPT-175B', **_t1, paper='the gap to a much larger model narrows',
-        reason='no model of that kind is in the small world'),
-    Claim("GPT-4's verdicts on real answers", **_t1, paper='Vicuna QA is judged by GPT-4',
-        reason='the judge here is a program with a known rate of errors')]
+    Claim(
+        "Alpaca beats LLaMA on every benchmark",
+        "Alpaca",
+        "LLaMA",
+        (*_OTHERS, *_NET),
+        "all",
+        **_t1,
+        paper="instruction tuning is a large step on all three",
+    ),
+    Claim(
+        "Tuna_c beats Tuna_p on Super NI 2-shot",
+        "Tuna_c",
+        "Tuna_p",
+        ("super_ni_2shot",),
+        **_t1,
+        paper="46.6 against 43.9",
+    ),
+    Claim(
+        "Tuna_p beats Tuna_c on Super NI 0-shot and LMentry",
+        "Tuna_p",
+        "Tuna_c",
+        ("super_ni_0shot", "lmentry_score"),
+        "all",
+        **_t1,
+        paper="39.4 and 35.0 against 37.7 and 32.2",
+    ),
+    Claim(
+        "Tuna is best on judged wins",
+        "Tuna",
+        ("Tuna_p", "Tuna_c", "Tuna_c (PRM)", "PPO"),
+        _NET,
+        "all",
+        **_t1,
+        paper="86 % wins, more than any other model",
+    ),
+    Claim(
+        "Tuna_p beats PPO on Super NI and LMentry",
+        "Tuna_p",
+        "PPO",
+        _OTHERS,
+        "all",
+        **_t1,
+        paper="better than PPO-sim on both benchmarks",
+    ),
+    Claim(
+        "Tuna_c beats PPO on Super NI and LMentry",
+        "Tuna_c",
+        "PPO",
+        _OTHERS,
+        "all",
+        **_t1,
+        paper="better than PPO-sim on both benchmarks",
+    ),
+    Claim(
+        "PPO is judged above Tuna_p and Tuna_c",
+        "PPO",
+        ("Tuna_p", "Tuna_c"),
+        _NET,
+        "all",
+        **_t1,
+        paper="a little above both on Vicuna QA",
+    ),
+    Claim(
+        "Tuna beats PPO on judged wins", "Tuna", "PPO", _NET, **_t1, paper="86 % wins against 79 %"
+    ),
+    Claim(
+        "PPO falls below Alpaca on Super NI and LMentry",
+        "PPO",
+        "Alpaca",
+        _OTHERS,
+        "all",
+        **_t1,
+        paper="PPO-sim loses 3.6 to 7.0 points",
+        expect="falls",
+    ),
+    Claim(
+        "Tuna_c (PRM) is close to Tuna_c on judged wins",
+        "Tuna_c (PRM)",
+        "Tuna_c",
+        _NET,
+        **_t1,
+        paper="75 % wins and 74 %",
+        expect="no clear change",
+    ),
+    Claim(
+        "Tuna_c (PRM) is close to Tuna_c on LMentry",
+        "Tuna_c (PRM)",
+        "Tuna_c",
+        ("lmentry_score",),
+        **_t1,
+        paper="32.2 both",
+        expect="no clear change",
+    ),
+    Claim(
+        "Tuna_c (PRM) falls below Tuna_c on Super NI",
+        "Tuna_c (PRM)",
+        "Tuna_c",
+        _OTHERS[:2],
+        "all",
+        **_t1,
+        paper="34.2 and 40.1 against 37.7 and 46.6",
+        expect="falls",
+    ),
+    Claim(
+        "Tuna_c (PRM) falls below Alpaca on Super NI",
+        "Tuna_c (PRM)",
+        "Alpaca",
+        _OTHERS[:2],
+        "all",
+        **_t1,
+        paper="34.2 and 40.1 against 36.0 and 44.5",
+        expect="falls",
+    ),
+    Claim(
+        "The scores themselves, as those of a 7B model",
+        **_t1,
+        paper="Table 1, in numbers",
+        reason="models of some hundred thousand weights on "
+        "benchmarks of their own: only which is better can be compared",
+    ),
+    Claim(
+        "Tuna_p comes closer to InstructGPT-175B",
+        **_t1,
+        paper="the gap to a much larger model narrows",
+        reason="no model of that kind is in the small world",
+    ),
+    Claim(
+        "GPT-4's verdicts on real answers",
+        **_t1,
+        paper="Vicuna QA is judged by GPT-4",
+        reason="the judge here is a program with a known rate of errors",
+    ),
+]
 
 # %% ../../nbs/experiments/report.ipynb #2c7d7594
-_bert = dict(about='Table 11', section='App. J')
+_bert = {"about": "Table 11", "section": "App. J"}
 CLAIMS += [
-    Claim('People prefer the answers of Tuna', about='Table 2', paper='3.80 of 5 points, Alpaca 2.13',
-        reason='needs human annotators'),
-    Claim('Who knows the truth rates Tuna above all others', 'Tuna', ('Alpaca','PPO','Tuna_p','Tuna_c'), ('rating',),
-        'all', about='Table 2', section='ours', paper='in place of people: 3.80 points against 2.13 to 3.15'),
-    Claim('Annotators who know the truth and err put Tuna first', 'Tuna', ('Alpaca','PPO','Tuna_p','Tuna_c'),
-        ('points',), 'all', about='Table 2', section='ours', paper='3.80 points against 2.13 to 3.15'),
-    Claim('Who knows the truth rates Tuna_p and PPO above Alpaca', 'Alpaca', ('Tuna_p','PPO'), ('rating',), 'all',
-        about='Table 2', section='ours', paper='in place of people: 2.98 and 2.95 against 2.13', expect='falls'),
-    Claim('PPO on the same rankings beats Alpaca on judged wins', 'PPO', 'Alpaca', _NET, about='Table 10',
-        section='App. I', paper='their own PPO wins 55 %, loses 35 %'),
-    Claim("AlpacaFarm's PPO models are better than their own", about='Table 10', section='App. I',
-        paper='79 % and 74 % wins against 55 %', reason='those models were trained on other data, at full size'),
-    *(Claim(f'{m} beats Alpaca on BERTScore 0-shot', m, 'Alpaca', ('bert_0shot',), **_bert,
-        paper=f"{PAPER_TABLES['table11'][m][0]} against 0.638") for m in ('Tuna_p','Tuna_c','Tuna')),
-    Claim('Tuna_c beats Alpaca on BERTScore 2-shot', 'Tuna_c', 'Alpaca', ('bert_2shot',), **_bert,
-        paper='0.727 against 0.705'),
-    Claim('Tuna_p does not beat Alpaca on BERTScore 2-shot', 'Tuna_p', 'Alpaca', ('bert_2shot',), **_bert,
-        paper='0.690 against 0.705', expect='does not rise'),
-    Claim('PPO falls below Alpaca on BERTScore', 'PPO', 'Alpaca', ('bert_0shot','bert_2shot'), 'all', **_bert,
-        paper='PPO-sim: 0.594 and 0.652 against 0.638 and 0.705', expect='falls')]
+    Claim(
+        "People prefer the answers of Tuna",
+        about="Table 2",
+        paper="3.80 of 5 points, Alpaca 2.13",
+        reason="needs human annotators",
+    ),
+    Claim(
+        "Who knows the truth rates Tuna above all others",
+        "Tuna",
+        ("Alpaca", "PPO", "Tuna_p", "Tuna_c"),
+        ("rating",),
+        "all",
+        about="Table 2",
+        section="ours",
+        paper="in place of people: 3.80 points against 2.13 to 3.15",
+    ),
+    Claim(
+        "Annotators who know the truth and err put Tuna first",
+        "Tuna",
+        ("Alpaca", "PPO", "Tuna_p", "Tuna_c"),
+        ("points",),
+        "all",
+        about="Table 2",
+        section="ours",
+        paper="3.80 points against 2.13 to 3.15",
+    ),
+    Claim(
+        "Who knows the truth rates Tuna_p and PPO above Alpaca",
+        "Alpaca",
+        ("Tuna_p", "PPO"),
+        ("rating",),
+        "all",
+        about="Table 2",
+        section="ours",
+        paper="in place of people: 2.98 and 2.95 against 2.13",
+        expect="falls",
+    ),
+    Claim(
+        "PPO on the same rankings beats Alpaca on judged wins",
+        "PPO",
+        "Alpaca",
+        _NET,
+        about="Table 10",
+        section="App. I",
+        paper="their own PPO wins 55 %, loses 35 %",
+    ),
+    Claim(
+        "AlpacaFarm's PPO models are better than their own",
+        about="Table 10",
+        section="App. I",
+        paper="79 % and 74 % wins against 55 %",
+        reason="those models were trained on other data, at full size",
+    ),
+    *(
+        Claim(
+            f"{m} beats Alpaca on BERTScore 0-shot",
+            m,
+            "Alpaca",
+            ("bert_0shot",),
+            **_bert,
+            paper=f"{PAPER_TABLES['table11'][m][0]} against 0.638",
+        )
+        for m in ("Tuna_p", "Tuna_c", "Tuna")
+    ),
+    Claim(
+        "Tuna_c beats Alpaca on BERTScore 2-shot",
+        "Tuna_c",
+        "Alpaca",
+        ("bert_2shot",),
+        **_bert,
+        paper="0.727 against 0.705",
+    ),
+    Claim(
+        "Tuna_p does not beat Alpaca on BERTScore 2-shot",
+        "Tuna_p",
+        "Alpaca",
+        ("bert_2shot",),
+        **_bert,
+        paper="0.690 against 0.705",
+        expect="does not rise",
+    ),
+    Claim(
+        "PPO falls below Alpaca on BERTScore",
+        "PPO",
+        "Alpaca",
+        ("bert_0shot", "bert_2shot"),
+        "all",
+        **_bert,
+        paper="PPO-sim: 0.594 and 0.652 against 0.638 and 0.705",
+        expect="falls",
+    ),
+]
 
 # %% ../../nbs/experiments/report.ipynb #9118449d
-_t3 = dict(about='Table 3', section='§3.4')
-_THROUGH = ('vicuna_net', *_OTHERS[:2])
+_t3 = {"about": "Table 3", "section": "§3.4"}
+_THROUGH = ("vicuna_net", *_OTHERS[:2])
 CLAIMS += [
-    Claim('Alpaca-Mul is close to Alpaca on Super NI', 'Alpaca-Mul', 'Alpaca', _OTHERS[:2], 'all', **_t3,
-        paper='34.7 and 45.7 against 36.0 and 44.5', expect='no clear change'),
-    Claim('Alpaca-Mul falls below Tuna_p and Tuna on Super NI 0-shot', 'Alpaca-Mul', ('Tuna_p','Tuna'),
-        ('super_ni_0shot',), 'all', **_t3, paper='34.7 against 39.4 and 38.7', expect='falls'),
-    Claim('Alpaca-Mul beats Alpaca on LMentry', 'Alpaca-Mul', 'Alpaca', ('lmentry_score',), **_t3,
-        paper='33.9 against 31.4'),
-    Claim('Alpaca-Mul falls below Tuna_p and Tuna on LMentry', 'Alpaca-Mul', ('Tuna_p','Tuna'), ('lmentry_score',),
-        'all', **_t3, paper='33.9 against 35.0 and 34.7', expect='falls'),
-    Claim('Alpaca-Mul is judged no better than Alpaca', 'Alpaca-Mul', 'Alpaca', _NET, **_t3,
-        paper='42 % wins, 53 % losses', expect='does not rise'),
-    *(Claim(f'Tuna_cp-{n} is judged below Tuna', f'Tuna_cp-{n}', 'Tuna', _NET, **_t3,
-        paper=f"{PAPER_TABLES['table3'][f'Tuna_cp-{n}'][3]} % wins against 86 %", expect='falls')
-        for n in ('13K','39K','52K')),
-    *(Claim(f'Tuna_cp-{n} beats Tuna_c on LMentry', f'Tuna_cp-{n}', 'Tuna_c', ('lmentry_score',), **_t3,
-        paper=f"{PAPER_TABLES['table3'][f'Tuna_cp-{n}'][2]} against 32.2") for n in ('13K','39K','52K')),
-    *(Claim(f'{m} is not better throughout than Tuna_p and Tuna_c', m, ('Tuna_p','Tuna_c'), _THROUGH, 'any', **_t3,
-        paper='no combination beats both on Vicuna QA and Super NI', expect='does not rise')
-        for m in ('Tuna_cp-13K','Tuna_cp-39K','Tuna_cp-52K','mix-Tuna-52K','mix-Tuna-104K'))]
+    Claim(
+        "Alpaca-Mul is close to Alpaca on Super NI",
+        "Alpaca-Mul",
+        "Alpaca",
+        _OTHERS[:2],
+        "all",
+        **_t3,
+        paper="34.7 and 45.7 against 36.0 and 44.5",
+        expect="no clear change",
+    ),
+    Claim(
+        "Alpaca-Mul falls below Tuna_p and Tuna on Super NI 0-shot",
+        "Alpaca-Mul",
+        ("Tuna_p", "Tuna"),
+        ("super_ni_0shot",),
+        "all",
+        **_t3,
+        paper="34.7 against 39.4 and 38.7",
+        expect="falls",
+    ),
+    Claim(
+        "Alpaca-Mul beats Alpaca on LMentry",
+        "Alpaca-Mul",
+        "Alpaca",
+        ("lmentry_score",),
+        **_t3,
+        paper="33.9 against 31.4",
+    ),
+    Claim(
+        "Alpaca-Mul falls below Tuna_p and Tuna on LMentry",
+        "Alpaca-Mul",
+        ("Tuna_p", "Tuna"),
+        ("lmentry_score",),
+        "all",
+        **_t3,
+        paper="33.9 against 35.0 and 34.7",
+        expect="falls",
+    ),
+    Claim(
+        "Alpaca-Mul is judged no better than Alpaca",
+        "Alpaca-Mul",
+        "Alpaca",
+        _NET,
+        **_t3,
+        paper="42 % wins, 53 % losses",
+        expect="does not rise",
+    ),
+    *(
+        Claim(
+            f"Tuna_cp-{n} is judged below Tuna",
+            f"Tuna_cp-{n}",
+            "Tuna",
+            _NET,
+            **_t3,
+            paper=f"{PAPER_TABLES['table3'][f'Tuna_cp-{n}'][3]} % wins against 86 %",
+            expect="falls",
+        )
+        for n in ("13K", "39K", "52K")
+    ),
+    *(
+        Claim(
+            f"Tuna_cp-{n} beats Tuna_c on LMentry",
+            f"Tuna_cp-{n}",
+            "Tuna_c",
+            ("lmentry_score",),
+            **_t3,
+            paper=f"{PAPER_TABLES['table3'][f'Tuna_cp-{n}'][2]} against 32.2",
+        )
+        for n in ("13K", "39K", "52K")
+    ),
+    *(
+        Claim(
+            f"{m} is not better throughout than Tuna_p and Tuna_c",
+            m,
+            ("Tuna_p", "Tuna_c"),
+            _THROUGH,
+            "any",
+            **_t3,
+            paper="no combination beats both on Vicuna QA and Super NI",
+            expect="does not rise",
+        )
+        for m in ("Tuna_cp-13K", "Tuna_cp-39K", "Tuna_cp-52K", "mix-Tuna-52K", "mix-Tuna-104K")
+    ),
+]
 
 # %% ../../nbs/experiments/report.ipynb #efd55004
-_lam,_size = (dict(section='§3.4', key=k, about=f) for k,f in (('lambda','Figure 2'), ('data_size','Figure 3')))
-_t4,_t5 = dict(about='Table 4', section='§3.4'),dict(about='Table 5', section='App. A', key='beta')
+_lam, _size = (
+    {"section": "§3.4", "key": k, "about": f}
+    for k, f in (("lambda", "Figure 2"), ("data_size", "Figure 3"))
+)
+_t4, _t5 = (
+    {"about": "Table 4", "section": "§3.4"},
+    {"about": "Table 5", "section": "App. A", "key": "beta"},
+)
 
 # %% ../../nbs/experiments/report.ipynb #5ef99bed
 CLAIMS += [
-    *(Claim(f'More weight λ helps on {TITLES[m]}', 10., 0., (m,), **_lam, paper='rises with λ from 0 to 10')
-        for m in _OTHERS),
-    Claim('More weight λ does not help on judged wins', 10., 0., ('vicuna_win',), **_lam,
-        paper='open questions need not follow', expect='does not rise'),
-    Claim('A quarter of the rankings helps on Super NI and LMentry', .25, 0., ('super_ni_0shot','lmentry_score'), 'all',
-        **_size, paper='both rise up to 13K'),
-    Claim('A quarter of the rankings is enough for Super NI and LMentry', 1., .25, ('super_ni_0shot','lmentry_score'),
-        'all', **_size, paper='13K of 52K are sufficient', expect='does not rise'),
-    Claim('A quarter of the rankings is not enough for the judge', .46, .25, ('vicuna_win',), **_size,
-        paper='Vicuna QA needs 24K'),
-    Claim('Half of the rankings is enough for the judge', 1., .46, ('vicuna_win',), **_size,
-        paper='24K of 52K are sufficient', expect='does not rise'),
-    *(Claim(f'{what} put longer answers first', 1, 4, (k,), **_t4, key='length_by_rank', paper=p)
-        for what,k,p in (("The judge's ranks", 'contextual ranking', '66.4 tokens down to 44.8'),
-        ("The teacher's ranks", 'prob. ranking', '55.8 tokens down to 49.4'),
-            ('The ranks of the PRM', 'PRM', '69.2 tokens down to 44.7'))),
-    Claim("The judge's ranks lean on length more than the teacher's", 'contextual ranking', 'prob. ranking',
-        ('length_gap',), **_t4, paper='a gap of 21.6 tokens against 6.4'),
-    Claim("The PRM leans on length as much as the judge", 'PRM', 'contextual ranking', ('length_gap',), **_t4,
-        paper='a gap of 24.5 tokens against 21.6', expect='does not fall'),
-    Claim('β = 1.3 gives a lower NLL than β = 0.9', 1.3, .9, ('nll',), **_t5, paper='2.09 against 2.14',
-        expect='falls'),
-    Claim('No smaller β gives an NLL as low as β = 1.3', 1.3, (.9, 1., 1.1, 1.2), ('nll',), 'all', **_t5,
-        paper='falls from 2.14 to 2.09', expect='falls'),
-    Claim('β = 1.4 gives no lower NLL than β = 1.3', 1.4, 1.3, ('nll',), **_t5, paper='2.09 both',
-        expect='does not fall'),
-    Claim('β = 1.3 induces longer answers than β = 0.9', 1.3, .9, ('tokens',), **_t5,
-        paper='a larger β makes for detailed answers')]
+    *(
+        Claim(
+            f"More weight λ helps on {TITLES[m]}",
+            10.0,
+            0.0,
+            (m,),
+            **_lam,
+            paper="rises with λ from 0 to 10",
+        )
+        for m in _OTHERS
+    ),
+    Claim(
+        "More weight λ does not help on judged wins",
+        10.0,
+        0.0,
+        ("vicuna_win",),
+        **_lam,
+        paper="open questions need not follow",
+        expect="does not rise",
+    ),
+    Claim(
+        "A quarter of the rankings helps on Super NI and LMentry",
+        0.25,
+        0.0,
+        ("super_ni_0shot", "lmentry_score"),
+        "all",
+        **_size,
+        paper="both rise up to 13K",
+    ),
+    Claim(
+        "A quarter of the rankings is enough for Super NI and LMentry",
+        1.0,
+        0.25,
+        ("super_ni_0shot", "lmentry_score"),
+        "all",
+        **_size,
+        paper="13K of 52K are sufficient",
+        expect="does not rise",
+    ),
+    Claim(
+        "A quarter of the rankings is not enough for the judge",
+        0.46,
+        0.25,
+        ("vicuna_win",),
+        **_size,
+        paper="Vicuna QA needs 24K",
+    ),
+    Claim(
+        "Half of the rankings is enough for the judge",
+        1.0,
+        0.46,
+        ("vicuna_win",),
+        **_size,
+        paper="24K of 52K are sufficient",
+        expect="does not rise",
+    ),
+    *(
+        Claim(f"{what} put longer answers first", 1, 4, (k,), **_t4, key="length_by_rank", paper=p)
+        for what, k, p in (
+            ("The judge's ranks", "contextual ranking", "66.4 tokens down to 44.8"),
+            ("The teacher's ranks", "prob. ranking", "55.8 tokens down to 49.4"),
+            ("The ranks of the PRM", "PRM", "69.2 tokens down to 44.7"),
+        )
+    ),
+    Claim(
+        "The judge's ranks lean on length more than the teacher's",
+        "contextual ranking",
+        "prob. ranking",
+        ("length_gap",),
+        **_t4,
+        paper="a gap of 21.6 tokens against 6.4",
+    ),
+    Claim(
+        "The PRM leans on length as much as the judge",
+        "PRM",
+        "contextual ranking",
+        ("length_gap",),
+        **_t4,
+        paper="a gap of 24.5 tokens against 21.6",
+        expect="does not fall",
+    ),
+    Claim(
+        "β = 1.3 gives a lower NLL than β = 0.9",
+        1.3,
+        0.9,
+        ("nll",),
+        **_t5,
+        paper="2.09 against 2.14",
+        expect="falls",
+    ),
+    Claim(
+        "No smaller β gives an NLL as low as β = 1.3",
+        1.3,
+        (0.9, 1.0, 1.1, 1.2),
+        ("nll",),
+        "all",
+        **_t5,
+        paper="falls from 2.14 to 2.09",
+        expect="falls",
+    ),
+    Claim(
+        "β = 1.4 gives no lower NLL than β = 1.3",
+        1.4,
+        1.3,
+        ("nll",),
+        **_t5,
+        paper="2.09 both",
+        expect="does not fall",
+    ),
+    Claim(
+        "β = 1.3 induces longer answers than β = 0.9",
+        1.3,
+        0.9,
+        ("tokens",),
+        **_t5,
+        paper="a larger β makes for detailed answers",
+    ),
+]
 
 # %% ../../nbs/experiments/report.ipynb #e3e25d4a
-_t8,_judge = dict(about='Table 8', section='App. D'),dict(about='Table 6')
-_prms = [f'Tuna_c (PRM-{b}-{n})' for n in ('39K','52K') for b in ('3B','7B')]
+_t8, _judge = {"about": "Table 8", "section": "App. D"}, {"about": "Table 6"}
+_prms = [f"Tuna_c (PRM-{b}-{n})" for n in ("39K", "52K") for b in ("3B", "7B")]
 CLAIMS += [
-    *(Claim(f'{m} does not beat Tuna_c on Super NI', m, 'Tuna_c', _OTHERS[:2], 'all', **_t8,
-        paper='{} and {} against 37.7 and 46.6'.format(*PAPER_TABLES['table8'][m]), expect='does not rise')
-        for m in _prms),
-    *(Claim(f'PRM-{b}: with the judge for a quarter, much the same as without', f'Tuna_c (PRM-{b}-39K)',
-        f'Tuna_c (PRM-{b}-52K)', (*_NET, *_OTHERS[:2]), 'all', **_t8,
-        paper='39K is close to 52K', expect='no clear change') for b in ('3B','7B')),
-    Claim('A larger PRM is no better', 'Tuna_c (PRM-7B-52K)', 'Tuna_c (PRM-3B-52K)', (*_NET, *_OTHERS), 'all', **_t8,
-        paper='7B gains nothing over 3B', expect='does not rise'),
-    Claim("Rankings by GPT-4 agree with people's", section='App. G', **_judge, paper='Spearman 0.72 on 50 questions',
-        reason='needs human annotators'),
-    Claim('One list of four is cheaper than six pairs', section='App. H', **_judge,
-        paper='six calls in place of one, and loops',
-        reason='six is arithmetic, and the price depends on a service; the chapter on costs counts tokens'),
-    Claim('Rankings by models are cheaper than by people', section='App. B', **_judge,
-        paper='$380 for 13K against $1,500 for 1K', reason='prices of services that are gone, and of people'),
-    Claim('The judge agrees with an annotator as well as another annotator does', 'the judge', 'another annotator',
-        ('agreement',), section='ours', about='Table 6', paper='Spearman 0.72 with people', expect='does not fall'),
-    Claim('Six pairs come no nearer to the truth than one list', 'six pairs', 'one list', ('agreement',),
-        section='ours', about='Table 6', paper='the list is good enough', expect='does not rise'),
-    Claim('The prompt for ranking is short enough', section='App. F', **_judge, paper='650 tokens on average',
-        reason='is about what GPT-4 reads well')]
+    *(
+        Claim(
+            f"{m} does not beat Tuna_c on Super NI",
+            m,
+            "Tuna_c",
+            _OTHERS[:2],
+            "all",
+            **_t8,
+            paper="{} and {} against 37.7 and 46.6".format(*PAPER_TABLES["table8"][m]),
+            expect="does not rise",
+        )
+        for m in _prms
+    ),
+    *(
+        Claim(
+            f"PRM-{b}: with the judge for a quarter, much the same as without",
+            f"Tuna_c (PRM-{b}-39K)",
+            f"Tuna_c (PRM-{b}-52K)",
+            (*_NET, *_OTHERS[:2]),
+            "all",
+            **_t8,
+            paper="39K is close to 52K",
+            expect="no clear change",
+        )
+        for b in ("3B", "7B")
+    ),
+    Claim(
+        "A larger PRM is no better",
+        "Tuna_c (PRM-7B-52K)",
+        "Tuna_c (PRM-3B-52K)",
+        (*_NET, *_OTHERS),
+        "all",
+        **_t8,
+        paper="7B gains nothing over 3B",
+        expect="does not rise",
+    ),
+    Claim(
+        "Rankings by GPT-4 agree with people's",
+        section="App. G",
+        **_judge,
+        paper="Spearman 0.72 on 50 questions",
+        reason="needs human annotators",
+    ),
+    Claim(
+        "One list of four is cheaper than six pairs",
+        section="App. H",
+        **_judge,
+        paper="six calls in place of one, and loops",
+        reason="six is arithmetic, and the price depends on a service; the chapter on costs counts tokens",
+    ),
+    Claim(
+        "Rankings by models are cheaper than by people",
+        section="App. B",
+        **_judge,
+        paper="$380 for 13K against $1,500 for 1K",
+        reason="prices of services that are gone, and of people",
+    ),
+    Claim(
+        "The judge agrees with an annotator as well as another annotator does",
+        "the judge",
+        "another annotator",
+        ("agreement",),
+        section="ours",
+        about="Table 6",
+        paper="Spearman 0.72 with people",
+        expect="does not fall",
+    ),
+    Claim(
+        "Six pairs come no nearer to the truth than one list",
+        "six pairs",
+        "one list",
+        ("agreement",),
+        section="ours",
+        about="Table 6",
+        paper="the list is good enough",
+        expect="does not rise",
+    ),
+    Claim(
+        "The prompt for ranking is short enough",
+        section="App. F",
+        **_judge,
+        paper="650 tokens on average",
+        reason="is about what GPT-4 reads well",
+    ),
+]
 
 # %% ../../nbs/experiments/report.ipynb #c0a941e5
 _all = (*_NET, *_OTHERS)
-_ours,_peer = dict(section='ours', about='Table 1'),dict(section='ours', about='Table 10')
-_knob = lambda k, **kw: dict(section='ours', about=k, key=k, **kw)
+_ours, _peer = {"section": "ours", "about": "Table 1"}, {"section": "ours", "about": "Table 10"}
+_knob = lambda k, **kw: dict(section="ours", about=k, key=k, **kw)
 CLAIMS += [
-    Claim('Tuna_p beats as many steps of SFT, on judged wins', 'Tuna_p', 'Alpaca, as many steps', _all, **_ours),
-    Claim('Tuna_p beats SFT on top-ranked, on judged wins', 'Tuna_p', 'SFT on top-ranked', _all, **_ours),
-    Claim('Tuna_c beats best-of-4 SFT, on judged wins', 'Tuna_c', 'best-of-4 SFT', _all, **_ours),
-    Claim('As many steps of SFT do not help Alpaca', 'Alpaca, as many steps', 'Alpaca', _NET, **_ours,
-        expect='does not rise'),
-    *(Claim(f'Tuna_c beats {m} on the same rankings, on judged wins', 'Tuna_c', m, _all, **_peer)
-        for m in ('PPO','RLOO','DPO','RRHF')),
-    Claim('Tuna beats Alpaca at equal lengths', 'Tuna', 'Alpaca', ('vicuna_lc',), **_ours),
-    Claim('The PRM ranks held-out responses better than chance', 'PRM', 'chance', ('pair_accuracy',), section='ours',
-        about='Table 4'),
-    Claim('The PRM ranks them better than their length', 'PRM', 'the longer is better', ('pair_accuracy',),
-        section='ours', about='Table 4'),
-    *(Claim(f'{what} put right answers first', k, 'no order', ('right_gap',), section='ours', about='Table 4')
-        for what,k in (("The judge's ranks", 'contextual ranking'), ("The teacher's ranks", 'prob. ranking'))),
-    Claim('A judge with a taste for length makes for longer answers', 'last', 0., ('tokens',), **_knob('length_bias')),
-    Claim('A judge with a taste for length makes for no truer answers', 'last', 0., ('rating',), **_knob('length_bias'),
-        expect='does not rise'),
-    Claim('Errors of the judge cost net wins', 'last', 'first', _NET, **_knob('judge_noise'), expect='falls'),
-    Claim('More votes of the judge bring net wins', 'last', 'first', _NET, **_knob('votes')),
-    Claim('More responses to an instruction bring net wins', 'last', 'first', _NET, **_knob('n_responses')),
-    Claim('More than one round of ranking brings net wins', 'last', 1., _NET, **_knob('rounds')),
-    Claim("The paper's margin does no worse than the smallest", .1, 'first', _all, 'all', **_knob('margin'),
-        expect='does not fall'),
-    Claim('The released loss does as well as the sum over pairs', 'released', 'sum', _all, 'all', **_knob('reduction'),
-        expect='no clear change')]
+    Claim(
+        "Tuna_p beats as many steps of SFT, on judged wins",
+        "Tuna_p",
+        "Alpaca, as many steps",
+        _all,
+        **_ours,
+    ),
+    Claim(
+        "Tuna_p beats SFT on top-ranked, on judged wins",
+        "Tuna_p",
+        "SFT on top-ranked",
+        _all,
+        **_ours,
+    ),
+    Claim("Tuna_c beats best-of-4 SFT, on judged wins", "Tuna_c", "best-of-4 SFT", _all, **_ours),
+    Claim(
+        "As many steps of SFT do not help Alpaca",
+        "Alpaca, as many steps",
+        "Alpaca",
+        _NET,
+        **_ours,
+        expect="does not rise",
+    ),
+    *(
+        Claim(f"Tuna_c beats {m} on the same rankings, on judged wins", "Tuna_c", m, _all, **_peer)
+        for m in ("PPO", "RLOO", "DPO", "RRHF")
+    ),
+    Claim("Tuna beats Alpaca at equal lengths", "Tuna", "Alpaca", ("vicuna_lc",), **_ours),
+    Claim(
+        "The PRM ranks held-out responses better than chance",
+        "PRM",
+        "chance",
+        ("pair_accuracy",),
+        section="ours",
+        about="Table 4",
+    ),
+    Claim(
+        "The PRM ranks them better than their length",
+        "PRM",
+        "the longer is better",
+        ("pair_accuracy",),
+        section="ours",
+        about="Table 4",
+    ),
+    *(
+        Claim(
+            f"{what} put right answers first",
+            k,
+            "no order",
+            ("right_gap",),
+            section="ours",
+            about="Table 4",
+        )
+        for what, k in (
+            ("The judge's ranks", "contextual ranking"),
+            ("The teacher's ranks", "prob. ranking"),
+        )
+    ),
+    Claim(
+        "A judge with a taste for length makes for longer answers",
+        "last",
+        0.0,
+        ("tokens",),
+        **_knob("length_bias"),
+    ),
+    Claim(
+        "A judge with a taste for length makes for no truer answers",
+        "last",
+        0.0,
+        ("rating",),
+        **_knob("length_bias"),
+        expect="does not rise",
+    ),
+    Claim(
+        "Errors of the judge cost net wins",
+        "last",
+        "first",
+        _NET,
+        **_knob("judge_noise"),
+        expect="falls",
+    ),
+    Claim("More votes of the judge bring net wins", "last", "first", _NET, **_knob("votes")),
+    Claim(
+        "More responses to an instruction bring net wins",
+        "last",
+        "first",
+        _NET,
+        **_knob("n_responses"),
+    ),
+    Claim("More than one round of ranking brings net wins", "last", 1.0, _NET, **_knob("rounds")),
+    Claim(
+        "The paper's margin does no worse than the smallest",
+        0.1,
+        "first",
+        _all,
+        "all",
+        **_knob("margin"),
+        expect="does not fall",
+    ),
+    Claim(
+        "The released loss does as well as the sum over pairs",
+        "released",
+        "sum",
+        _all,
+        "all",
+        **_knob("reduction"),
+        expect="no clear change",
+    ),
+]
 
 # %% ../../nbs/experiments/report.ipynb #9ea54682
 def rankers(
-    s:dict, # A seed's entry
-)->dict: # pair_accuracy in percent, by name
+    s: dict,  # A seed's entry
+) -> dict:  # pair_accuracy in percent, by name
     "What puts the judge's held-out pairs in order, and how well"
-    p = s.get('prm') or {}
-    return {k: dict(pair_accuracy=100*v) for k,v in {'PRM':p.get('accuracy'), 'the longer is better':p.get('longer'),
-        'chance':.5}.items() if v is not None}
+    p = s.get("prm") or {}
+    return {
+        k: {"pair_accuracy": 100 * v}
+        for k, v in {
+            "PRM": p.get("accuracy"),
+            "the longer is better": p.get("longer"),
+            "chance": 0.5,
+        }.items()
+        if v is not None
+    }
 
-def _gaps(s, key, name, scale=1.):
+
+def _gaps(s, key, name, scale=1.0):
     "First rank less last, of each ranking"
-    return {k: {name: scale*(xs[0]-xs[-1])} for k,xs in (s.get(key) or {}).items() if xs}
+    return {k: {name: scale * (xs[0] - xs[-1])} for k, xs in (s.get(key) or {}).items() if xs}
 
 # %% ../../nbs/experiments/report.ipynb #f9a4f3ea
 def _people(s):
     "Points by annotators, and who agrees with whom"
-    j,res = s.get('judges') or {},{k: dict(points=v) for k,v in (s.get('annotators') or {}).get('scores', {}).items()}
-    for n,k in {'one list':'listwise', 'six pairs':'pairwise'}.items():
-        if truth := j.get('lists_and_pairs', {}).get(k, {}).get('truth'): res[n] = dict(agreement=truth[0])
-    if p := j.get('people'):
-        res |= {'the judge':dict(agreement=p['spearman'][0]), 'another annotator':dict(agreement=p['people'][0])}
+    j, res = (
+        s.get("judges") or {},
+        {k: {"points": v} for k, v in (s.get("annotators") or {}).get("scores", {}).items()},
+    )
+    for n, k in {"one list": "listwise", "six pairs": "pairwise"}.items():
+        if truth := j.get("lists_and_pairs", {}).get(k, {}).get("truth"):
+            res[n] = {"agreement": truth[0]}
+    if p := j.get("people"):
+        res |= {
+            "the judge": {"agreement": p["spearman"][0]},
+            "another annotator": {"agreement": p["people"][0]},
+        }
     return res
 
+
 def facts(
-    s:dict, # A seed's entry
-)->dict: # {name: {metric: number}}
+    s: dict,  # A seed's entry
+) -> dict:  # {name: {metric: number}}
     "Everything of a seed that has a name and numbers"
-    res = {k: dict(v) for k,v in s.get('models', {}).items()}
-    if 'Alpaca' in res: res['Alpaca'] |= PAR
-    for d in (_people(s), rankers(s), _gaps(s, 'length_by_rank', 'length_gap'), _gaps(s, 'quality_by_rank', 'right_gap',
-            100.), {'no order': dict(right_gap=0.)}):
-        for k,v in d.items(): res.setdefault(k, {}).update(v)
+    res = {k: dict(v) for k, v in s.get("models", {}).items()}
+    if "Alpaca" in res:
+        res["Alpaca"] |= PAR
+    for d in (
+        _people(s),
+        rankers(s),
+        _gaps(s, "length_by_rank", "length_gap"),
+        _gaps(s, "quality_by_rank", "right_gap", 100.0),
+        {"no order": {"right_gap": 0.0}},
+    ):
+        for k, v in d.items():
+            res.setdefault(k, {}).update(v)
     return res
 
 # %% ../../nbs/experiments/report.ipynb #b9128c9e
 def _sides(c, s):
     "What a claim compares, in one seed: {model or value: {metric: number}}"
-    if not c.key: return facts(s)
-    try: grid = {v: {m: xs[0] for m,xs in d.items()} for v,d in collect([s], c.key).items()}
-    except TunaError: return {}
-    return grid|dict(first=grid[[*grid][0]], last=grid[[*grid][-1]]) if len(grid)>1 else grid
+    if not c.key:
+        return facts(s)
+    try:
+        grid = {v: {m: xs[0] for m, xs in d.items()} for v, d in collect([s], c.key).items()}
+    except TunaError:
+        return {}
+    return grid | {"first": grid[[*grid][0]], "last": grid[[*grid][-1]]} if len(grid) > 1 else grid
 
-def _tuple(x): return x if isinstance(x, tuple) else (x,)
+
+def _tuple(x):
+    return x if isinstance(x, tuple) else (x,)
+
 
 def _why(expect, holds, mean, lo, hi):
     "Why a difference does not settle a claim, or not as expected"
-    if holds: return ''
-    if math.isnan(lo): return 'not run' if math.isnan(mean) else 'one seed cannot tell'
-    if holds is None: return 'the interval is too wide to tell'
-    if expect not in ('rises','falls'): return 'there is a clear difference'
-    return 'no such difference to speak of' if lo<=0<=hi or (lo>0)==(expect=='rises') else 'clearly the other way round'
+    if holds:
+        return ""
+    if math.isnan(lo):
+        return "not run" if math.isnan(mean) else "one seed cannot tell"
+    if holds is None:
+        return "the interval is too wide to tell"
+    if expect not in ("rises", "falls"):
+        return "there is a clear difference"
+    return (
+        "no such difference to speak of"
+        if lo <= 0 <= hi or (lo > 0) == (expect == "rises")
+        else "clearly the other way round"
+    )
+
 
 def _row(c, than, m, sides):
     "One difference of a claim"
-    gap = lambda d: metric(d.get(c.model, {}), m)-metric(d.get(than, {}), m)
-    change = mean,lo,hi = over_seeds([gap(d) for d in sides])
+    gap = lambda d: metric(d.get(c.model, {}), m) - metric(d.get(than, {}), m)
+    change = mean, lo, hi = over_seeds([gap(d) for d in sides])
     num = lambda x: None if math.isnan(x) else x
-    holds = decide(c.expect, change, CLOSE.get(m, 1.))
-    return dict(claim=c.text, metric=m, model=c.model, than=than, expect=c.expect, mean=num(mean), lo=num(lo),
-        hi=num(hi), holds=holds, why=_why(c.expect, holds, *change))
+    holds = decide(c.expect, change, CLOSE.get(m, 1.0))
+    return {
+        "claim": c.text,
+        "metric": m,
+        "model": c.model,
+        "than": than,
+        "expect": c.expect,
+        "mean": num(mean),
+        "lo": num(lo),
+        "hi": num(hi),
+        "holds": holds,
+        "why": _why(c.expect, holds, *change),
+    }
 
 # %% ../../nbs/experiments/report.ipynb #041d8028
 def check_claims(
-    seeds:list, # Entries of a results.json
-    claims:list=CLAIMS, # What to ask
-)->list: # A dict for each claim and difference: claim, metric, model, than, expect, mean, lo, hi, holds, why; None where there is no number
+    seeds: list,  # Entries of a results.json
+    claims: list = CLAIMS,  # What to ask
+) -> list:  # A dict for each claim and difference: claim, metric, model, than, expect, mean, lo, hi, holds, why; None where there is no number
     "Paired differences over seeds, and whether they are as expected"
     res = []
     for c in claims:
-        if c.reason: continue
+        if c.reason:
+            continue
         sides = [_sides(c, s) for s in seeds]
         res += [_row(c, t, m, sides) for t in _tuple(c.than) for m in c.metrics]
     return res
 
+
 def _combine(rule, xs):
     "True, False or None from those of all differences"
-    if rule=='first': return xs[0]
-    sure = rule=='any' # what one difference is enough to settle
+    if rule == "first":
+        return xs[0]
+    sure = rule == "any"  # what one difference is enough to settle
     return sure if sure in xs else None if None in xs else not sure
 
 # %% ../../nbs/experiments/report.ipynb #ecac88d3
-HOLDS,FAILS,OPEN,UNASKED = 'holds','does not hold','undecided','cannot be asked here'
+HOLDS, FAILS, OPEN, UNASKED = "holds", "does not hold", "undecided", "cannot be asked here"
+
 
 def verdict(
-    rows:list, # From `check_claims`
-    claims:list=CLAIMS, # The same as there
-)->dict: # For each claim `verdict`, one of four, and `why`
+    rows: list,  # From `check_claims`
+    claims: list = CLAIMS,  # The same as there
+) -> dict:  # For each claim `verdict`, one of four, and `why`
     "Does each claim hold?"
     res = {}
     for c in claims:
-        mine = [r for r in rows if r['claim']==c.text]
-        held = _combine(c.rule, [r['holds'] for r in mine]) if mine else None
-        why = '' if held else c.reason or next((r['why'] for r in mine if r['holds'] is held), 'not run')
-        res[c.text] = dict(verdict={True:HOLDS, False:FAILS, None:UNASKED if c.reason or why=='not run'
-            else OPEN}[held], why=why)
+        mine = [r for r in rows if r["claim"] == c.text]
+        held = _combine(c.rule, [r["holds"] for r in mine]) if mine else None
+        why = (
+            ""
+            if held
+            else c.reason or next((r["why"] for r in mine if r["holds"] is held), "not run")
+        )
+        res[c.text] = {
+            "verdict": {
+                True: HOLDS,
+                False: FAILS,
+                None: UNASKED if c.reason or why == "not run" else OPEN,
+            }[held],
+            "why": why,
+        }
     return res
 
 # %% ../../nbs/experiments/report.ipynb #5e220273
-MARK = {HOLDS:'✓ holds', FAILS:'✗ does not hold', OPEN:'? undecided', UNASKED:'– cannot be asked here'}
-_DIGITS = dict(points=2, agreement=2, nll=3, bert_0shot=3, bert_2shot=3, rating=2)
+MARK = {
+    HOLDS: "✓ holds",
+    FAILS: "✗ does not hold",
+    OPEN: "? undecided",
+    UNASKED: "– cannot be asked here",
+}
+_DIGITS = {"points": 2, "agreement": 2, "nll": 3, "bert_0shot": 3, "bert_2shot": 3, "rating": 2}
 
-def _answer(v): return MARK[v['verdict']]+(f": {v['why']}" if v['why'] else '')
+
+def _answer(v):
+    return MARK[v["verdict"]] + (f": {v['why']}" if v["why"] else "")
+
 
 def _difference(r):
     "Mean and interval of one difference"
-    d = _DIGITS.get(r['metric'], 1)
-    if r['mean'] is None: return '-'
+    d = _DIGITS.get(r["metric"], 1)
+    if r["mean"] is None:
+        return "-"
     # the interval stays on one line
-    return f"{r['mean']:+.{d}f}"+('' if r['lo'] is None else f" [{r['lo']:+.{d}f},\u00a0{r['hi']:+.{d}f}]")
+    return f"{r['mean']:+.{d}f}" + (
+        "" if r["lo"] is None else f" [{r['lo']:+.{d}f},\u00a0{r['hi']:+.{d}f}]"
+    )
+
 
 def _compared(c, r):
     "Which two"
-    say = lambda v: v if isinstance(v, str) else f'{v:g}'
-    return f"{c.key.replace('_', ' ')+' ' if c.key else ''}{say(r['model'])} less {say(r['than'])}"
+    say = lambda v: v if isinstance(v, str) else f"{v:g}"
+    return (
+        f"{c.key.replace('_', ' ') + ' ' if c.key else ''}{say(r['model'])} less {say(r['than'])}"
+    )
 
 # %% ../../nbs/experiments/report.ipynb #1d951b74
 def claims_table(
-    rows:list, # From `check_claims`
-    verdicts:dict, # From `verdict`
-    claims:list=CLAIMS, # Which of them to show
-)->Table:
+    rows: list,  # From `check_claims`
+    verdicts: dict,  # From `verdict`
+    claims: list = CLAIMS,  # Which of them to show
+) -> Table:
     "What holds and what does not, difference by difference"
     body = []
     for c in claims:
-        mine = [[_compared(c, r), TITLES.get(r['metric'], 'tokens'), _difference(r), r['expect'], 'yes' if r['holds']
-            else r['why']] for r in rows if r['claim']==c.text] or [['']*5]
-        for i,o in enumerate(mine):
-            body.append([*(('', '') if i else (c.text, c.paper)), *o, '' if i else _answer(verdicts[c.text])])
-    return plain_table('Claim', ['In the paper', 'Compared', 'Metric', 'Difference [95 %]', 'Expected', 'As expected',
-        'Answer'], body)
+        mine = [
+            [
+                _compared(c, r),
+                TITLES.get(r["metric"], "tokens"),
+                _difference(r),
+                r["expect"],
+                "yes" if r["holds"] else r["why"],
+            ]
+            for r in rows
+            if r["claim"] == c.text
+        ] or [[""] * 5]
+        for i, o in enumerate(mine):
+            body.append(
+                [
+                    *(("", "") if i else (c.text, c.paper)),
+                    *o,
+                    "" if i else _answer(verdicts[c.text]),
+                ]
+            )
+    return plain_table(
+        "Claim",
+        [
+            "In the paper",
+            "Compared",
+            "Metric",
+            "Difference [95 %]",
+            "Expected",
+            "As expected",
+            "Answer",
+        ],
+        body,
+    )
 
 # %% ../../nbs/experiments/report.ipynb #a0b1393e
 def brief_table(
-    rows:list, # From `check_claims`
-    claims:list, # What it was asked
-)->Table:
+    rows: list,  # From `check_claims`
+    claims: list,  # What it was asked
+) -> Table:
     "Claims and their answers, one line each"
-    said,body = verdict(rows, claims),[]
+    said, body = verdict(rows, claims), []
     for c in claims:
-        mine = [r for r in rows if r['claim']==c.text]
-        some = ('-' if not mine else _difference(mine[0]) if c.rule=='first'
-            else f"{sum(r['holds'] is True for r in mine)} of {len(mine)} as expected")
-        body.append([c.text, c.paper or '-', some, _answer(said[c.text])])
-    return plain_table('Claim', ['in the paper', 'difference [95 %]', 'here'], body)
+        mine = [r for r in rows if r["claim"] == c.text]
+        some = (
+            "-"
+            if not mine
+            else _difference(mine[0])
+            if c.rule == "first"
+            else f"{sum(r['holds'] is True for r in mine)} of {len(mine)} as expected"
+        )
+        body.append([c.text, c.paper or "-", some, _answer(said[c.text])])
+    return plain_table("Claim", ["in the paper", "difference [95 %]", "here"], body)
 
 # %% ../../nbs/experiments/report.ipynb #9b94f2f3
 @dataclass
 class LinkTable(Table):
     "A table whose last cells are links within the page"
-    links:dict = field(default_factory=dict) # Name of a row to the anchor
+
+    links: dict = field(default_factory=dict)  # Name of a row to the anchor
+
     def _rows(self, bold):
-        head,*body = super()._rows(bold)
-        form = '[{}](#{})' if bold.startswith('*') else '<a href="#{1}">{0}</a>'
+        head, *body = super()._rows(bold)
+        form = "[{}](#{})" if bold.startswith("*") else '<a href="#{1}">{0}</a>'
         yield head
-        for (name,_),r in zip(self.body, body):
+        for (name, _), r in zip(self.body, body):
             yield [*r[:-1], form.format(r[-1], self.links[name])] if name in self.links else r
 
+
 def _slug(s):
-    "The anchor that a heading has on GitHub"; return re.sub(r'[^\w\- ]', '', s.lower()).strip().replace(' ', '-')
+    "The anchor that a heading has on GitHub"
+    return re.sub(r"[^\w\- ]", "", s.lower()).strip().replace(" ", "-")
 
 # %% ../../nbs/experiments/report.ipynb #766a58f2
 def glance_table(
-    verdicts:dict, # From `verdict`
-    titles:dict, # Text of a claim to the title of its section
-    claims:list=CLAIMS, # Which of them to show
-)->LinkTable:
+    verdicts: dict,  # From `verdict`
+    titles: dict,  # Text of a claim to the title of its section
+    claims: list = CLAIMS,  # Which of them to show
+) -> LinkTable:
     "One line a claim"
-    body = [(c.text, [(o, False) for o in (c.section, _answer(verdicts[c.text]), titles[c.text])]) for c in claims]
-    return LinkTable(['Where', 'Here', 'Section'], body, 'Claim', True, {c.text: _slug(titles[c.text]) for c in claims})
+    body = [
+        (c.text, [(o, False) for o in (c.section, _answer(verdicts[c.text]), titles[c.text])])
+        for c in claims
+    ]
+    return LinkTable(
+        ["Where", "Here", "Section"],
+        body,
+        "Claim",
+        True,
+        {c.text: _slug(titles[c.text]) for c in claims},
+    )
 
-PARTS = {'Main results, §3.3':('§3.3',), 'Ablations, §3.4':('§3.4',), 'Appendices':('App.',),
-    'Our own controls and questions':('ours',)}
+
+PARTS = {
+    "Main results, §3.3": ("§3.3",),
+    "Ablations, §3.4": ("§3.4",),
+    "Appendices": ("App.",),
+    "Our own controls and questions": ("ours",),
+}
+
 
 def count_table(
-    verdicts:dict, # From `verdict`
-    claims:list=CLAIMS, # Which of them to count
-)->Table:
+    verdicts: dict,  # From `verdict`
+    claims: list = CLAIMS,  # Which of them to count
+) -> Table:
     "How many claims hold, by part of the paper"
-    count = lambda cs: [sum(verdicts[c.text]['verdict']==v for c in cs) for v in MARK]
-    rows = [[name, *count([c for c in claims if c.section.startswith(start)])] for name,start in PARTS.items()]
-    return plain_table('Claims', list(MARK.values()), rows+[['All', *count(claims)]])
+    count = lambda cs: [sum(verdicts[c.text]["verdict"] == v for c in cs) for v in MARK]
+    rows = [
+        [name, *count([c for c in claims if c.section.startswith(start)])]
+        for name, start in PARTS.items()
+    ]
+    return plain_table("Claims", list(MARK.values()), rows + [["All", *count(claims)]])
 
 # %% ../../nbs/experiments/report.ipynb #287cdac3
 def example_blocks(
-    seed:dict, # A seed's entry
-    names:tuple=('Alpaca','Tuna_p','Tuna_c','Tuna','PPO','Teacher'), # Models, from left to right; those that gave no answer are left out
-)->list: # Blocks
+    seed: dict,  # A seed's entry
+    names: tuple = (
+        "Alpaca",
+        "Tuna_p",
+        "Tuna_c",
+        "Tuna",
+        "PPO",
+        "Teacher",
+    ),  # Models, from left to right; those that gave no answer are left out
+) -> list:  # Blocks
     "What models answer to the same questions (Tables 12 and 13)"
-    ex = seed.get('examples') or []
-    shown = [m for m in names if any(m in o['responses'] for o in ex)]
-    if not shown: return []
-    ask = lambda o: '\n\n'.join(x for x in (o['instruction'], o['input']) if x)
-    return [('table', plain_table('Question', shown, [[ask(o), *(o['responses'].get(m, '-') for m in shown)]
-        for o in ex]))]
+    ex = seed.get("examples") or []
+    shown = [m for m in names if any(m in o["responses"] for o in ex)]
+    if not shown:
+        return []
+    ask = lambda o: "\n\n".join(x for x in (o["instruction"], o["input"]) if x)
+    return [
+        (
+            "table",
+            plain_table(
+                "Question",
+                shown,
+                [[ask(o), *(o["responses"].get(m, "-") for m in shown)] for o in ex],
+            ),
+        )
+    ]
 
 # %% ../../nbs/experiments/report.ipynb #c2b32488
 def quality_table(
-    seeds:list, # Entries of a results.json
-)->Table:
+    seeds: list,  # Entries of a results.json
+) -> Table:
     "Share of right responses at each rank, in percent"
-    names = list(dict.fromkeys(k for s in seeds for k in s.get('quality_by_rank') or {}))
-    per = {k: list(zip(*[s['quality_by_rank'][k] for s in seeds if k in (s.get('quality_by_rank') or {})]))
-        for k in names}
-    rows = [[k, *(f'{100*mean_interval(list(o))[0]:.0f} %' for o in per[k])] for k in names]
+    names = list(dict.fromkeys(k for s in seeds for k in s.get("quality_by_rank") or {}))
+    per = {
+        k: list(
+            zip(*[s["quality_by_rank"][k] for s in seeds if k in (s.get("quality_by_rank") or {})])
+        )
+        for k in names
+    }
+    rows = [[k, *(f"{100 * mean_interval(list(o))[0]:.0f} %" for o in per[k])] for k in names]
     n = max(map(len, rows), default=1)
-    return plain_table('Ranking', [f'rank {i}' for i in range(1, n)], [r+['-']*(n-len(r)) for r in rows])
+    return plain_table(
+        "Ranking", [f"rank {i}" for i in range(1, n)], [r + ["-"] * (n - len(r)) for r in rows]
+    )
+
 
 def proxy_table(
-    seeds:list, # Entries of a results.json
-)->Table:
+    seeds: list,  # Entries of a results.json
+) -> Table:
     "Held-out pair accuracy of the proxy ranking model and of length (§3.1)"
-    of = lambda k: over_seeds([metric(rankers(s).get(k, {}), 'pair_accuracy') for s in seeds])
-    t = results_table({k: dict(pair_accuracy=of(k)) for k in ('PRM','the longer is better','chance')}, base=None,
-        columns=[Column('pair_accuracy', "pairs in the judge's order", '', False, '%')])
-    return Table(t.head, t.body, 'Ranker')
+    of = lambda k: over_seeds([metric(rankers(s).get(k, {}), "pair_accuracy") for s in seeds])
+    t = results_table(
+        {k: {"pair_accuracy": of(k)} for k in ("PRM", "the longer is better", "chance")},
+        base=None,
+        columns=[Column("pair_accuracy", "pairs in the judge's order", "", False, "%")],
+    )
+    return Table(t.head, t.body, "Ranker")
 
 # %% ../../nbs/experiments/report.ipynb #5ce43f8d
 def chosen_table(
-    seeds:list, # Entries of a results.json
-)->Table:
+    seeds: list,  # Entries of a results.json
+) -> Table:
     "Learning rate and validation score of each model, by seed"
-    say = lambda m: f"{m['lr']:g}"+(f" ({m['val']:+.0f})" if m.get('val') is not None else '') if 'lr' in m else ''
-    names = list(dict.fromkeys(m for s in seeds for m,o in s.get('models', {}).items() if 'lr' in o))
-    return plain_table('Learning rate (net wins on validation)',
-        [f"seed {s.get('seed', i)}" for i,s in enumerate(seeds)],
-        [[m, *(say(s.get('models', {}).get(m, {})) for s in seeds)] for m in names])
+    say = lambda m: (
+        f"{m['lr']:g}" + (f" ({m['val']:+.0f})" if m.get("val") is not None else "")
+        if "lr" in m
+        else ""
+    )
+    names = list(
+        dict.fromkeys(m for s in seeds for m, o in s.get("models", {}).items() if "lr" in o)
+    )
+    return plain_table(
+        "Learning rate (net wins on validation)",
+        [f"seed {s.get('seed', i)}" for i, s in enumerate(seeds)],
+        [[m, *(say(s.get("models", {}).get(m, {})) for s in seeds)] for m in names],
+    )
+
 
 def seconds_table(
-    seeds:list, # Entries of a results.json
-)->Table:
+    seeds: list,  # Entries of a results.json
+) -> Table:
     "Mean seconds of each stage on one core"
-    names = list(dict.fromkeys(n for s in seeds for n in s.get('seconds') or {}))
-    mean = {n: mean_interval([s['seconds'][n] for s in seeds if n in (s.get('seconds') or {})])[0] for n in names}
-    return plain_table('Stage', ['Seconds of one core'], [[n, f'{v:.0f}'] for n,v in mean.items()]
-        +[['all', f'{sum(mean.values()):.0f}']])
+    names = list(dict.fromkeys(n for s in seeds for n in s.get("seconds") or {}))
+    mean = {
+        n: mean_interval([s["seconds"][n] for s in seeds if n in (s.get("seconds") or {})])[0]
+        for n in names
+    }
+    return plain_table(
+        "Stage",
+        ["Seconds of one core"],
+        [[n, f"{v:.0f}"] for n, v in mean.items()] + [["all", f"{sum(mean.values()):.0f}"]],
+    )
 
 # %% ../../nbs/experiments/report.ipynb #5710ad33
 def _anchors(blocks):
     "For each block its anchor, if it has one"
-    seen,res = {},[]
-    for kind,*x in blocks:
-        s = _slug(x[0]) if kind in ('h2','h3') else None
-        if s is not None: seen[s] = seen.get(s, -1)+1
-        res.append(f'{s}-{seen[s]}' if s and seen[s] else s)
+    seen, res = {}, []
+    for kind, *x in blocks:
+        s = _slug(x[0]) if kind in ("h2", "h3") else None
+        if s is not None:
+            seen[s] = seen.get(s, -1) + 1
+        res.append(f"{s}-{seen[s]}" if s and seen[s] else s)
     return res
 
-def _contents(blocks): return [(k, x[0], a) for (k,*x),a in zip(blocks, _anchors(blocks)) if a]
+
+def _contents(blocks):
+    return [(k, x[0], a) for (k, *x), a in zip(blocks, _anchors(blocks)) if a]
+
 
 _esc = lambda s: html.escape(str(s), quote=False)
 
+
 def markdown(
-    blocks:list, # Tuples of kind and content
-)->str:
+    blocks: list,  # Tuples of kind and content
+) -> str:
     "Blocks as Markdown"
-    form = dict(h1='# {}', h2='## {}', h3='### {}', p='{}', quote='> {}')
+    form = {"h1": "# {}", "h2": "## {}", "h3": "### {}", "p": "{}", "quote": "> {}"}
+
     def one(kind, *x):
-        if kind=='toc': return '\n'.join(f"{'  '*(k=='h3')}- [{_esc(t)}](#{a})" for k,t,a in _contents(blocks))
-        x = x[0] if len(x)==1 else x
-        if kind=='table': return x.markdown()
-        if kind=='figure': return f'![{_esc(x[0])}](figures/{x[0]}.svg)\n\n{_esc(x[1])}'
-        if kind=='link': return f'[{_esc(x[1])}]({x[0]})'
-        if kind=='fold': return f'<details><summary>{_esc(x)}</summary>'
-        if kind=='end': return '</details>'
-        return form[kind].format(_esc(x).replace('\n', '\n> ' if kind=='quote' else '\n'))
-    return '\n\n'.join(one(*b) for b in blocks)+'\n'
+        if kind == "toc":
+            return "\n".join(
+                f"{'  ' * (k == 'h3')}- [{_esc(t)}](#{a})" for k, t, a in _contents(blocks)
+            )
+        x = x[0] if len(x) == 1 else x
+        if kind == "table":
+            return x.markdown()
+        if kind == "figure":
+            return f"![{_esc(x[0])}](figures/{x[0]}.svg)\n\n{_esc(x[1])}"
+        if kind == "link":
+            return f"[{_esc(x[1])}]({x[0]})"
+        if kind == "fold":
+            return f"<details><summary>{_esc(x)}</summary>"
+        if kind == "end":
+            return "</details>"
+        return form[kind].format(_esc(x).replace("\n", "\n> " if kind == "quote" else "\n"))
+
+    return "\n\n".join(one(*b) for b in blocks) + "\n"
 
 # %% ../../nbs/experiments/report.ipynb #d73b70ab
 def _figure(svg, caption):
     "An inline figure, larger than in a notebook, with text in the colour of the page"
-    svg = svg[svg.index('<svg'):].replace(STYLE['text.color'], 'currentColor')
+    svg = svg[svg.index("<svg") :].replace(STYLE["text.color"], "currentColor")
     w = float(re.findall(r'<svg[^>]*?\bwidth="([\d.]+)pt"', svg, flags=re.DOTALL)[0])
-    size = f'width:{1.6*w:.0f}pt;min-width:{1.4*w:.0f}pt;max-width:100%'
-    return (f'<figure><div class="wide"><div style="{size}">{svg}</div></div>'
-        f'<figcaption>{_esc(caption)}</figcaption></figure>')
+    size = f"width:{1.6 * w:.0f}pt;min-width:{1.4 * w:.0f}pt;max-width:100%"
+    return (
+        f'<figure><div class="wide"><div style="{size}">{svg}</div></div>'
+        f"<figcaption>{_esc(caption)}</figcaption></figure>"
+    )
+
 
 def _nav(blocks):
-    items = ''.join(f'<li class="{k}"><a href="#{a}">{_esc(t)}</a></li>' for k,t,a in _contents(blocks))
+    items = "".join(
+        f'<li class="{k}"><a href="#{a}">{_esc(t)}</a></li>' for k, t, a in _contents(blocks)
+    )
     return f'<nav aria-label="Contents"><details open><summary>Contents</summary><ul>{items}</ul></details></nav>'
 
 # %% ../../nbs/experiments/report.ipynb #bbcba9c4
 def page(
-    blocks:list, # Tuples of kind and content
-    svgs:dict, # SVG by name
-)->str:
+    blocks: list,  # Tuples of kind and content
+    svgs: dict,  # SVG by name
+) -> str:
     "Blocks as a page that needs nothing else"
-    tags = dict(h1='h1', h2='h2', h3='h3', p='p', quote='blockquote')
+    tags = {"h1": "h1", "h2": "h2", "h3": "h3", "p": "p", "quote": "blockquote"}
+
     def one(anchor, kind, *x):
-        if kind=='toc': return _nav(blocks)
-        x = x[0] if len(x)==1 else x
-        if kind=='table': return f'<div class="wide{" text" if getattr(x, "text", False) else ""}">{x.html()}</div>'
-        if kind=='figure': return _figure(svgs[x[0]], x[1])
-        if kind=='link': return f'<p><a href="{html.escape(x[0])}">{_esc(x[1])}</a></p>'
-        if kind=='fold': return f'<details><summary>{_esc(x)}</summary>'
-        if kind=='end': return '</details>'
-        at = f' id="{html.escape(anchor)}"' if anchor else ''
+        if kind == "toc":
+            return _nav(blocks)
+        x = x[0] if len(x) == 1 else x
+        if kind == "table":
+            return (
+                f'<div class="wide{" text" if getattr(x, "text", False) else ""}">{x.html()}</div>'
+            )
+        if kind == "figure":
+            return _figure(svgs[x[0]], x[1])
+        if kind == "link":
+            return f'<p><a href="{html.escape(x[0])}">{_esc(x[1])}</a></p>'
+        if kind == "fold":
+            return f"<details><summary>{_esc(x)}</summary>"
+        if kind == "end":
+            return "</details>"
+        at = f' id="{html.escape(anchor)}"' if anchor else ""
         return f"<{tags[kind]}{at}>{_esc(x)}</{tags[kind]}>"
-    title,body = _esc(next(b[1] for b in blocks if b[0]=='h1')),'\n'.join(one(a, *b)
-        for a,b in zip(_anchors(blocks), blocks))
+
+    title, body = (
+        _esc(next(b[1] for b in blocks if b[0] == "h1")),
+        "\n".join(one(a, *b) for a, b in zip(_anchors(blocks), blocks)),
+    )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>{title}</title><style>{_CSS}</style></head><body{' class="toc"' if any(b[0]=='toc' for b in blocks) else ''}>
+<title>{title}</title><style>{_CSS}</style></head><body{' class="toc"' if any(b[0] == "toc" for b in blocks) else ""}>
 {body}
 </body></html>
 """
@@ -589,36 +1354,42 @@ summary{font-weight:600;cursor:pointer}body>details{border:1px solid var(--line)
 @dataclass
 class Section:
     "One experiment in the report"
-    title:str # Heading
-    paper:str # Table or figure and section of the paper, such as "Table 1, §3.3"
-    question:str # In a sentence
-    expected:str # What the paper found, or what one expects
-    blocks:list # ('table', Table), ('figure', name, caption), ('p', text), ('h3', text)
-    figures:dict = field(default_factory=dict) # Name to matplotlib figure
-    key:str = '' # Its name, which claims may use in `about`, such as "length_bias"
+
+    title: str  # Heading
+    paper: str  # Table or figure and section of the paper, such as "Table 1, §3.3"
+    question: str  # In a sentence
+    expected: str  # What the paper found, or what one expects
+    blocks: list  # ('table', Table), ('figure', name, caption), ('p', text), ('h3', text)
+    figures: dict = field(default_factory=dict)  # Name to matplotlib figure
+    key: str = ""  # Its name, which claims may use in `about`, such as "length_bias"
+
 
 def belongs(
-    claim:Claim, # Any
-    section, # A `Section`, or anything that has `paper`
-)->bool: # If it is about the section's table or figure, or its key
+    claim: Claim,  # Any
+    section,  # A `Section`, or anything that has `paper`
+) -> bool:  # If it is about the section's table or figure, or its key
     "Is a claim about this experiment?"
     about = claim.about.lower()
-    return about in [o.strip().lower() for o in section.paper.split(',')] or about==getattr(section, 'key',
-        '').lower()!=''
+    return (
+        about in [o.strip().lower() for o in section.paper.split(",")]
+        or about == getattr(section, "key", "").lower() != ""
+    )
 
-FURTHER = 'Further claims'
+
+FURTHER = "Further claims"
+
 
 def _titles(sections, claims):
     "For each claim the title of the section it belongs to"
     return {c.text: next((s.title for s in sections if belongs(c, s)), FURTHER) for c in claims}
 
 # %% ../../nbs/experiments/report.ipynb #f1c3fd83
-_ABOUT = 'All models were trained from nothing in a small world of instructions.'
+_ABOUT = "All models were trained from nothing in a small world of instructions."
 
 
 def _lead(res, verdicts, claims):
     "What was run and what it can say, in two or three sentences"
-    n_seeds, about = len(res['seeds']), res.get('about', _ABOUT)
+    n_seeds, about = len(res["seeds"]), res.get("about", _ABOUT)
     if not claims:
         return about
     if n_seeds == 1:
@@ -627,8 +1398,10 @@ def _lead(res, verdicts, claims):
             "paper's claims, because another seed may come out differently. Runs with several seeds (--seeds 3) have "
             "intervals and verdicts."
         )
-    counts = [sum(verdicts[c.text]['verdict'] == v for c in claims) for v in MARK]
-    verdict_counts = '{} hold, {} do not hold, {} are undecided and {} cannot be asked here'.format(*counts)
+    counts = [sum(verdicts[c.text]["verdict"] == v for c in claims) for v in MARK]
+    verdict_counts = "{} hold, {} do not hold, {} are undecided and {} cannot be asked here".format(
+        *counts
+    )
     return (
         f"{about} Numbers are means over {n_seeds} seeds, ± half of a 95 % Student-t interval. "
         f"Of {len(claims)} claims, {verdict_counts}. Test sets were used for these numbers alone; learning rates were "
@@ -638,109 +1411,137 @@ def _lead(res, verdicts, claims):
 
 def _folded(title, *blocks):
     "Blocks that are folded away"
-    return [('fold', title), *blocks, ('end',)]
+    return [("fold", title), *blocks, ("end",)]
 
 # %% ../../nbs/experiments/report.ipynb #9684fc41
 def _section_blocks(s, rows, verdicts, claims):
     "One experiment: the paper, what came out, and its claims"
-    blocks = [('h2', s.title), ('p', f'{s.paper}. {s.question}')]
+    blocks = [("h2", s.title), ("p", f"{s.paper}. {s.question}")]
     if s.expected:
-        blocks.append(('p', f'Expected: {s.expected}'))
+        blocks.append(("p", f"Expected: {s.expected}"))
     blocks += s.blocks
     mine = [c for c in claims if belongs(c, s)]
     if mine:
-        blocks += _folded(f'{len(mine)} claims and their verdicts', ('table', claims_table(rows, verdicts, mine)))
+        blocks += _folded(
+            f"{len(mine)} claims and their verdicts", ("table", claims_table(rows, verdicts, mine))
+        )
     return blocks
 
 
 def _two_answers(seeds):
     "What the first model and the last of the paper answer to two questions"
-    shown = example_blocks(dict(seeds[0], examples=(seeds[0].get('examples') or [])[:2]), ('Alpaca', 'Tuna'))
-    return [('h3', 'Two answers side by side'), *shown] if shown else []
+    shown = example_blocks(
+        dict(seeds[0], examples=(seeds[0].get("examples") or [])[:2]), ("Alpaca", "Tuna")
+    )
+    return [("h3", "Two answers side by side"), *shown] if shown else []
 
 
 def _claims_blocks(verdicts, titles, claims, rows):
     "How many claims hold, and all of them, folded"
     rest = [c for c in claims if titles[c.text] == FURTHER]
     blocks = [
-        ('h2', 'Claims'),
-        ('table', count_table(verdicts, claims)),
-        ('p', 'Net wins are wins less losses against Alpaca, in percent of the questions. With so many claims some '
-            'hold, or fail, by luck: where there is no difference, an interval lies above zero once in forty times, '
-            'and a claim that needs any of three has three chances.'),
-        *_folded('All claims, one line each', ('table', glance_table(verdicts, titles, claims))),
-        *_folded('How a claim is decided', ('p', 'By the mean difference within seeds and its 95 % interval; "close" '
-            'depends on the metric. A claim with several differences needs the first, any or all of them.'),
-            ('table', plain_table('Expected', ['Holds if'], [[k, v] for k, v in EXPECTATIONS.items()]))),
+        ("h2", "Claims"),
+        ("table", count_table(verdicts, claims)),
+        (
+            "p",
+            "Net wins are wins less losses against Alpaca, in percent of the questions. With so many claims some "
+            "hold, or fail, by luck: where there is no difference, an interval lies above zero once in forty times, "
+            "and a claim that needs any of three has three chances.",
+        ),
+        *_folded("All claims, one line each", ("table", glance_table(verdicts, titles, claims))),
+        *_folded(
+            "How a claim is decided",
+            (
+                "p",
+                'By the mean difference within seeds and its 95 % interval; "close" '
+                "depends on the metric. A claim with several differences needs the first, any or all of them.",
+            ),
+            (
+                "table",
+                plain_table("Expected", ["Holds if"], [[k, v] for k, v in EXPECTATIONS.items()]),
+            ),
+        ),
     ]
     if rest:
-        about = ('p', 'Of experiments that are not part of this report, or that nobody can run here.')
+        about = (
+            "p",
+            "Of experiments that are not part of this report, or that nobody can run here.",
+        )
         table = claims_table(rows, verdicts, rest)
-        blocks += [('h2', FURTHER), *_folded(f'{len(rest)} claims', about, ('table', table))]
+        blocks += [("h2", FURTHER), *_folded(f"{len(rest)} claims", about, ("table", table))]
     return blocks
 
 # %% ../../nbs/experiments/report.ipynb #87ddf865
 def _closing_blocks(res):
     "Answers, and, folded, learning rates, cost, settings and versions"
-    seeds = res['seeds']
-    versions = {**(res.get('versions') or {}), **(res.get('machine') or {})}
+    seeds = res["seeds"]
+    versions = {**(res.get("versions") or {}), **(res.get("machine") or {})}
     blocks = []
     if examples := example_blocks(seeds[0]):
         text = f"Tables 12 and 13. Of the models of seed {seeds[0].get('seed', 0)}, to questions fixed beforehand."
-        blocks += [('h2', 'Answers side by side'), ('p', text), *examples]
-    blocks += [('h2', 'Settings and cost')]
-    blocks += _folded('Learning rates', ('table', chosen_table(seeds)))
-    blocks += _folded('Seconds', ('table', seconds_table(seeds)))
-    for head, values in (('Setting', res.get('config')), ('Version', versions)):
+        blocks += [("h2", "Answers side by side"), ("p", text), *examples]
+    blocks += [("h2", "Settings and cost")]
+    blocks += _folded("Learning rates", ("table", chosen_table(seeds)))
+    blocks += _folded("Seconds", ("table", seconds_table(seeds)))
+    for head, values in (("Setting", res.get("config")), ("Version", versions)):
         if values:
-            table = plain_table(head, ['Value'], [[name, value] for name, value in values.items()])
-            blocks += _folded(f'{head}s', ('table', table))
+            table = plain_table(head, ["Value"], [[name, value] for name, value in values.items()])
+            blocks += _folded(f"{head}s", ("table", table))
     return blocks
 
 # %% ../../nbs/experiments/report.ipynb #b17e53fc
 def report_blocks(
-    res:dict, # What a run wrote: config, versions, machine, seeds; for another scale than the miniature also its title, and about, a sentence on the models
-    sections:list, # `Section`s, in the order of the report
-    links:tuple=(), # (address, text) of further pages
-    claims:list=CLAIMS, # What to ask
-)->list: # Tuples of kind and content
+    res: dict,  # What a run wrote: config, versions, machine, seeds; for another scale than the miniature also its title, and about, a sentence on the models
+    sections: list,  # `Section`s, in the order of the report
+    links: tuple = (),  # (address, text) of further pages
+    claims: list = CLAIMS,  # What to ask
+) -> list:  # Tuples of kind and content
     "The report: results first, then the sections in the order of the paper, then claims, settings and cost"
-    seeds = res.get('seeds')
+    seeds = res.get("seeds")
     if not seeds:
         raise TunaError("no seeds to report on")
     rows = check_claims(seeds, claims)
     verdicts, titles = verdict(rows, claims), _titles(sections, claims)
     decided = claims if len(seeds) > 1 else []
-    blocks = [('h1', res.get('title', 'Tuna in miniature')), ('p', _lead(res, verdicts, claims))]
+    blocks = [("h1", res.get("title", "Tuna in miniature")), ("p", _lead(res, verdicts, claims))]
     if sections:
         blocks += [*_section_blocks(sections[0], rows, verdicts, decided), *_two_answers(seeds)]
-    blocks += [*(('link', *link) for link in links), ('toc',)]
+    blocks += [*(("link", *link) for link in links), ("toc",)]
     for section in sections[1:]:
         blocks += _section_blocks(section, rows, verdicts, decided)
     if decided:
         blocks += _claims_blocks(verdicts, titles, decided, rows)
     blocks += _closing_blocks(res)
-    double = [title for kind, title, anchor in _contents(blocks) if kind == 'h2' and anchor != _slug(title)]
+    double = [
+        title
+        for kind, title, anchor in _contents(blocks)
+        if kind == "h2" and anchor != _slug(title)
+    ]
     if double:
         raise TunaError(f"two sections of the report are called {double[0]!r}")
     return blocks
 
 # %% ../../nbs/experiments/report.ipynb #183fe2cf
 def write_report(
-    res:dict, # What a run wrote: config, versions, machine, seeds; for another scale than the miniature also its title, and about, a sentence on the models
-    sections:list, # `Section`s, in the order of the report
-    out, # Folder
-    links:tuple=(), # (address, text) of further pages
-    claims:list=CLAIMS, # What to ask
+    res: dict,  # What a run wrote: config, versions, machine, seeds; for another scale than the miniature also its title, and about, a sentence on the models
+    sections: list,  # `Section`s, in the order of the report
+    out,  # Folder
+    links: tuple = (),  # (address, text) of further pages
+    claims: list = CLAIMS,  # What to ask
 ):
     "Write results.json, report.md, report.html and the figures"
-    out,blocks = Path(out),report_blocks(res, sections, links, claims)
-    figs = {k: f for s in sections for k,f in getattr(s, 'figures', {}).items()}
-    lost = [b[1] for b in blocks if b[0]=='figure' and b[1] not in figs]
-    if lost: raise TunaError(f"no section has the figure {lost[0]!r}")
-    svgs = {k: save_figure(f, out/'figures', k) for k,f in figs.items()}
-    rows = check_claims(res['seeds'], claims)
-    write_text(out/'results.json', json.dumps({**res, 'claims':rows, 'verdicts':verdict(rows, claims)}, indent=1,
-        allow_nan=False))
-    write_text(out/'report.md', markdown(blocks))
-    write_text(out/'report.html', page(blocks, svgs))
+    out, blocks = Path(out), report_blocks(res, sections, links, claims)
+    figs = {k: f for s in sections for k, f in getattr(s, "figures", {}).items()}
+    lost = [b[1] for b in blocks if b[0] == "figure" and b[1] not in figs]
+    if lost:
+        raise TunaError(f"no section has the figure {lost[0]!r}")
+    svgs = {k: save_figure(f, out / "figures", k) for k, f in figs.items()}
+    rows = check_claims(res["seeds"], claims)
+    write_text(
+        out / "results.json",
+        json.dumps(
+            {**res, "claims": rows, "verdicts": verdict(rows, claims)}, indent=1, allow_nan=False
+        ),
+    )
+    write_text(out / "report.md", markdown(blocks))
+    write_text(out / "report.html", page(blocks, svgs))

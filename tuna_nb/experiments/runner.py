@@ -6,141 +6,196 @@
 __all__ = ['Stage', 'stage_keys', 'needed', 'Allowed', 'Job', 'finished', 'run_stage', 'Schedule', 'run_stages']
 
 # %% ../../nbs/experiments/runner.ipynb #77b68ab5
-import hashlib,importlib.util,inspect,json,multiprocessing,os,shutil,sys,threading,time,traceback
-from concurrent.futures import FIRST_COMPLETED,ProcessPoolExecutor,wait
+import hashlib
+import importlib.util
+import inspect
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass,field,fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from types import FunctionType,MethodType
+from types import FunctionType, MethodType
 
 from fastcore.basics import patch
 
 import tuna_nb
-from ..utils.core import TunaError,progress,read_document,write_text
+from ..utils.core import TunaError, progress, read_document, write_text
 
 # %% ../../nbs/experiments/runner.ipynb #27d17983
 @dataclass(frozen=True)
 class Stage:
     "A step of a run"
-    work:object # Function of a `Job`; returns a dict for the report, or None
-    parents:tuple = () # Names of stages that must be finished
-    uses:tuple = () # Fields of the settings it may read
-    weight:float = 1. # Typical cost, in seconds
-    args:dict = field(default_factory=dict) # Further arguments of `work`
 
-def _digest(*what): return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    work: object  # Function of a `Job`; returns a dict for the report, or None
+    parents: tuple = ()  # Names of stages that must be finished
+    uses: tuple = ()  # Fields of the settings it may read
+    weight: float = 1.0  # Typical cost, in seconds
+    args: dict = field(default_factory=dict)  # Further arguments of `work`
+
+
+def _digest(*what):
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
 
 def _source(module):
     "A module's text"
     found = importlib.util.find_spec(module)
-    if not found or not found.origin: raise TunaError(f"{module}: no such module")
-    return Path(found.origin).read_text(encoding='utf-8')
+    if not found or not found.origin:
+        raise TunaError(f"{module}: no such module")
+    return Path(found.origin).read_text(encoding="utf-8")
 
 # %% ../../nbs/experiments/runner.ipynb #09db78a7
 def stage_keys(
-    graph:dict, # Stages by name, parents first
-    cfg, # Settings: a dataclass
-    seed:int, # Of this run
-)->dict: # Key of each stage
+    graph: dict,  # Stages by name, parents first
+    cfg,  # Settings: a dataclass
+    seed: int,  # Of this run
+) -> dict:  # Key of each stage
     "What each stage depends on, as a digest"
-    keys,code = {},[_source(o) for o in getattr(cfg, 'code', ())]
-    for name,s in graph.items():
-        used = {k: getattr(cfg, k) for k in s.uses if k not in getattr(cfg, 'neutral', ())}
-        keys[name] = _digest(name, seed, s.args, used, [keys[p] for p in s.parents], inspect.getsource(s.work),
-            tuna_nb.__version__, code)
+    keys, code = {}, [_source(o) for o in getattr(cfg, "code", ())]
+    for name, s in graph.items():
+        used = {k: getattr(cfg, k) for k in s.uses if k not in getattr(cfg, "neutral", ())}
+        keys[name] = _digest(
+            name,
+            seed,
+            s.args,
+            used,
+            [keys[p] for p in s.parents],
+            inspect.getsource(s.work),
+            tuna_nb.__version__,
+            code,
+        )
     return keys
 
 # %% ../../nbs/experiments/runner.ipynb #20c8273d
 def needed(
-    graph:dict, # Stages by name, parents first
-    targets, # Names of the stages that are wanted
-)->dict: # The part of the graph that they need
+    graph: dict,  # Stages by name, parents first
+    targets,  # Names of the stages that are wanted
+) -> dict:  # The part of the graph that they need
     "Some stages and all that stand above them"
     targets = set(targets)
-    if odd := targets-graph.keys(): raise TunaError(f"no stage {sorted(odd)[0]!r}")
+    if odd := targets - graph.keys():
+        raise TunaError(f"no stage {sorted(odd)[0]!r}")
     for name in reversed(graph):
-        if name in targets: targets.update(graph[name].parents)
-    return {k: s for k,s in graph.items() if k in targets}
+        if name in targets:
+            targets.update(graph[name].parents)
+    return {k: s for k, s in graph.items() if k in targets}
 
 # %% ../../nbs/experiments/runner.ipynb #49fb7c81
 class Allowed:
     "The settings that a stage has declared"
+
     def __init__(self, cfg, uses):
         self.__dict__.update({k: getattr(cfg, k) for k in uses})
-        self.__dict__['_of'] = type(cfg)
+        self.__dict__["_of"] = type(cfg)
+
     def __getattr__(self, name):
         known = {o.name for o in fields(self._of)}
-        if name in known: raise AttributeError(f"the stage did not declare that it uses {name}")
+        if name in known:
+            raise AttributeError(f"the stage did not declare that it uses {name}")
         o = inspect.getattr_static(self._of, name)
         return MethodType(o, self) if isinstance(o, FunctionType) else getattr(self._of, name)
 
 # %% ../../nbs/experiments/runner.ipynb #754e39f8
 class Job:
     "What a stage works with"
+
     def __init__(self, stage, cfg, seed, root, part):
-        self.cfg,self.seed,self.root,self.part = Allowed(cfg, stage.uses),seed,Path(root),Path(part)
+        self.cfg, self.seed, self.root, self.part = (
+            Allowed(cfg, stage.uses),
+            seed,
+            Path(root),
+            Path(part),
+        )
+
     def result(self, stage):
-        "What an earlier stage reported"; return read_document(self.root/stage/'done.json')['result']
-    def at(self, stage, name='model'):
+        "What an earlier stage reported"
+        return read_document(self.root / stage / "done.json")["result"]
+
+    def at(self, stage, name="model"):
         "A file or folder that an earlier stage made; its model may lie elsewhere"
-        return (self.result(stage).get('path') if name=='model' else None) or str(self.root/stage/name)
+        return (self.result(stage).get("path") if name == "model" else None) or str(
+            self.root / stage / name
+        )
+
 
 def finished(
-    folder, # Folder of a stage
-    key:str, # Its key
-): # Its record, or None
+    folder,  # Folder of a stage
+    key: str,  # Its key
+):  # Its record, or None
     "What a finished stage has left, if its key still fits"
-    p = Path(folder)/'done.json'
+    p = Path(folder) / "done.json"
     rec = read_document(p) if p.exists() else {}
-    return rec if rec.get('key')==key else None
+    return rec if rec.get("key") == key else None
 
 # %% ../../nbs/experiments/runner.ipynb #8b7055e3
 def _workspace(part, key):
     "The unfinished folder of a stage: what is in it is kept if the key still fits"
-    p = part/'key'
-    if not p.exists() or p.read_text()!=key: shutil.rmtree(part, ignore_errors=True)
+    p = part / "key"
+    if not p.exists() or p.read_text() != key:
+        shutil.rmtree(part, ignore_errors=True)
     write_text(p, key)
 
+
 def run_stage(
-    stage:Stage, # What to do
-    cfg, # All settings
-    seed:int, # Of this run
-    folder, # Where the result goes
-    key:str, # Key of the stage
-)->dict: # Its record: key, seconds, cpu, result
+    stage: Stage,  # What to do
+    cfg,  # All settings
+    seed: int,  # Of this run
+    folder,  # Where the result goes
+    key: str,  # Key of the stage
+) -> dict:  # Its record: key, seconds, cpu, result
     "Do a stage and put its folder in place"
-    folder,part = Path(folder),Path(f'{folder}.part')
+    folder, part = Path(folder), Path(f"{folder}.part")
     _workspace(part, key)
-    start,cpu = time.perf_counter(),time.process_time()
+    start, cpu = time.perf_counter(), time.process_time()
     result = stage.work(Job(stage, cfg, seed, folder.parent, part), **stage.args) or {}
-    rec = dict(key=key, seconds=round(time.perf_counter()-start, 2), cpu=round(time.process_time()-cpu, 2),
-        result=result)
-    write_text(part/'done.json', json.dumps(rec, indent=1))
-    (folder/'done.json').unlink(missing_ok=True)
+    rec = {
+        "key": key,
+        "seconds": round(time.perf_counter() - start, 2),
+        "cpu": round(time.process_time() - cpu, 2),
+        "result": result,
+    }
+    write_text(part / "done.json", json.dumps(rec, indent=1))
+    (folder / "done.json").unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
     return rec
 
 # %% ../../nbs/experiments/runner.ipynb #f6bb1fb3
 def _follow_parent():
-    if parent := multiprocessing.parent_process(): parent.join()
+    if parent := multiprocessing.parent_process():
+        parent.join()
     os._exit(1)
+
 
 def _set_up_worker(log, threads):
     "Few threads, silence, and no life after the parent's"
     threading.Thread(target=_follow_parent, daemon=True).start()
-    os.environ.update(TUNA_PROGRESS='0', TOKENIZERS_PARALLELISM='false')
-    fd = os.open(log, os.O_WRONLY|os.O_CREAT|os.O_APPEND)
-    for o in (1,2): os.dup2(fd, o)
-    import torch,transformers
-    if threads: torch.set_num_threads(threads)
+    os.environ.update(TUNA_PROGRESS="0", TOKENIZERS_PARALLELISM="false")
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for o in (1, 2):
+        os.dup2(fd, o)
+    import torch
+    import transformers
+
+    if threads:
+        torch.set_num_threads(threads)
     transformers.utils.logging.disable_progress_bar()
+
 
 def _do(name, cfg, seed, folder, key):
     "Run a stage in a worker; whatever goes wrong there comes back as one line"
-    try: return run_stage(cfg.stages()[name], cfg, seed, folder, key)
-    except TunaError: raise
+    try:
+        return run_stage(cfg.stages()[name], cfg, seed, folder, key)
+    except TunaError:
+        raise
     except Exception as e:
         traceback.print_exc()
         raise TunaError(f"{type(e).__name__}: {e}") from None
@@ -148,100 +203,148 @@ def _do(name, cfg, seed, folder, key):
 # %% ../../nbs/experiments/runner.ipynb #1f3415e7
 class Schedule:
     "Stages of several seeds: what is done, what runs, what can start"
+
     def __init__(self, cfg, out, seeds, targets=None):
         graph = cfg.stages()
-        self.cfg,self.out,self.graph = cfg,Path(out),graph if targets is None else needed(graph, targets)
+        self.cfg, self.out, self.graph = (
+            cfg,
+            Path(out),
+            graph if targets is None else needed(graph, targets),
+        )
         self.keys = {s: stage_keys(graph, cfg, s) for s in seeds}
         self.todo = [(s, n) for s in seeds for n in self.graph]
-        self.done = {t: r for t in self.todo if (r := finished(self.folder(*t), self.keys[t[0]][t[1]]))}
-        self.running,self.failed,self.kept = {},{},set(self.done)
-        self.costs = {n: s.weight for n,s in self.graph.items()} | {n: r['seconds'] for (_,n),r in self.done.items()}
-    def folder(self, seed, name): return self.out/f'seed{seed}'/name
+        self.done = {
+            t: r for t in self.todo if (r := finished(self.folder(*t), self.keys[t[0]][t[1]]))
+        }
+        self.running, self.failed, self.kept = {}, {}, set(self.done)
+        self.costs = {n: s.weight for n, s in self.graph.items()} | {
+            n: r["seconds"] for (_, n), r in self.done.items()
+        }
+
+    def folder(self, seed, name):
+        return self.out / f"seed{seed}" / name
+
     @cached_property
     def urgency(self):
         "Cost of the longest chain of stages that starts with each"
         res = {}
         for n in reversed(self.graph):
-            res[n] = self.costs[n]+max((res[m] for m in res if n in self.graph[m].parents), default=0)
+            res[n] = self.costs[n] + max(
+                (res[m] for m in res if n in self.graph[m].parents), default=0
+            )
         return res
+
     def ready(self):
         "What can start now, earlier seeds and longer chains first"
-        busy = {t for t,_ in self.running.values()}
-        can = [(s,n) for s,n in self.todo if (s,n) not in {*self.done, *busy, *self.failed}
-            and all((s,p) in self.done for p in self.graph[n].parents)]
+        busy = {t for t, _ in self.running.values()}
+        can = [
+            (s, n)
+            for s, n in self.todo
+            if (s, n) not in {*self.done, *busy, *self.failed}
+            and all((s, p) in self.done for p in self.graph[n].parents)
+        ]
         return sorted(can, key=lambda t: (t[0], -self.urgency[t[1]]))
 
 # %% ../../nbs/experiments/runner.ipynb #db81d7e4
 @patch
-def start(self:Schedule, pool, workers):
+def start(self: Schedule, pool, workers):
     "Give work to idle workers"
-    for seed,name in self.ready()[:workers-len(self.running)]:
-        try: f = pool.submit(_do, name, self.cfg, seed, self.folder(seed, name), self.keys[seed][name])
-        except BrokenProcessPool: raise TunaError("a worker was killed; run again to go on") from None
-        self.running[f] = (seed, name),time.monotonic()
+    for seed, name in self.ready()[: workers - len(self.running)]:
+        try:
+            f = pool.submit(
+                _do, name, self.cfg, seed, self.folder(seed, name), self.keys[seed][name]
+            )
+        except BrokenProcessPool:
+            raise TunaError("a worker was killed; run again to go on") from None
+        self.running[f] = (seed, name), time.monotonic()
+
 
 @patch
-def collect(self:Schedule):
+def collect(self: Schedule):
     "Wait a moment for stages to finish; returns those that have"
     new = []
     for f in wait(self.running, timeout=1, return_when=FIRST_COMPLETED).done:
-        (seed,name),_ = self.running.pop(f)
-        try: self.done[seed,name] = f.result()
-        except TunaError as e: self.failed[seed,name] = str(e)
+        (seed, name), _ = self.running.pop(f)
+        try:
+            self.done[seed, name] = f.result()
+        except TunaError as e:
+            self.failed[seed, name] = str(e)
         except BrokenProcessPool:
-            raise TunaError(f"seed {seed}, stage {name}: its process was killed; run again to go on") from None
-        else: self.costs[name] = self.done[seed,name]['seconds']
+            raise TunaError(
+                f"seed {seed}, stage {name}: its process was killed; run again to go on"
+            ) from None
+        else:
+            self.costs[name] = self.done[seed, name]["seconds"]
         new.append((seed, name))
     return new
 
 # %% ../../nbs/experiments/runner.ipynb #11d1b4c1
 @patch
-def spent(self:Schedule):
+def spent(self: Schedule):
     "Cost of what is done in this run, and of the finished part of what is running"
-    part = lambda name, start: min(.95*self.costs[name], time.monotonic()-start)
-    return sum(self.costs[n] for s,n in self.done if (s,n) not in self.kept)+sum(part(t[1], start)
-        for t,start in self.running.values())
+    part = lambda name, start: min(0.95 * self.costs[name], time.monotonic() - start)
+    return sum(self.costs[n] for s, n in self.done if (s, n) not in self.kept) + sum(
+        part(t[1], start) for t, start in self.running.values()
+    )
+
 
 @patch
-def total(self:Schedule): return sum(self.costs[n] for s,n in self.todo if (s,n) not in self.kept)
+def total(self: Schedule):
+    return sum(self.costs[n] for s, n in self.todo if (s, n) not in self.kept)
+
 
 @patch
-def line(self:Schedule, seed, name):
+def line(self: Schedule, seed, name):
     "What to say of a stage that has just ended"
-    if (seed,name) in self.failed: return f"seed {seed}: {name} FAILED: {self.failed[seed,name]}"
-    return (f"seed {seed}: {name} in {self.done[seed,name]['seconds']:.0f} s, {len(self.done)} of {len(self.todo)} "
-        f"stages done")
+    if (seed, name) in self.failed:
+        return f"seed {seed}: {name} FAILED: {self.failed[seed, name]}"
+    return (
+        f"seed {seed}: {name} in {self.done[seed, name]['seconds']:.0f} s, {len(self.done)} of {len(self.todo)} "
+        f"stages done"
+    )
 
 # %% ../../nbs/experiments/runner.ipynb #c1215c5a
 def run_stages(
-    cfg, # Settings: a dataclass whose `stages()` are the stages by name
-    out, # Folder; what is finished there is kept
-    seeds=(0,), # One run of everything for each
-    targets=None, # Names of the stages that are wanted; those that they need are run too. None: all
-    say=None, # Where a line about each finished stage goes; default standard output
-    workers:int=2, # Stages at a time
-    threads:int=1, # Of each; 0 leaves it to PyTorch
-)->Schedule: # With the record of every stage in `.done`
+    cfg,  # Settings: a dataclass whose `stages()` are the stages by name
+    out,  # Folder; what is finished there is kept
+    seeds=(0,),  # One run of everything for each
+    targets=None,  # Names of the stages that are wanted; those that they need are run too. None: all
+    say=None,  # Where a line about each finished stage goes; default standard output
+    workers: int = 2,  # Stages at a time
+    threads: int = 1,  # Of each; 0 leaves it to PyTorch
+) -> Schedule:  # With the record of every stage in `.done`
     "Run all stages that are not done yet"
     sch = Schedule(cfg, out, seeds, targets)
     sch.out.mkdir(parents=True, exist_ok=True)
-    spawn,bar = multiprocessing.get_context('spawn'),progress(total=0, desc='stages')
-    bar.bar_format = '{desc} {percentage:3.0f}%|{bar}| {elapsed} so far, {remaining} left'
+    spawn, bar = multiprocessing.get_context("spawn"), progress(total=0, desc="stages")
+    bar.bar_format = "{desc} {percentage:3.0f}%|{bar}| {elapsed} so far, {remaining} left"
     say = say or (lambda s: (bar.write(s), sys.stdout.flush()))
-    if sch.kept: say(f'{len(sch.kept)} of {len(sch.todo)} stages are done already')
-    with bar, ProcessPoolExecutor(workers, spawn, _set_up_worker, (str(sch.out/'log.txt'), threads)) as pool:
+    if sch.kept:
+        say(f"{len(sch.kept)} of {len(sch.todo)} stages are done already")
+    with (
+        bar,
+        ProcessPoolExecutor(
+            workers, spawn, _set_up_worker, (str(sch.out / "log.txt"), threads)
+        ) as pool,
+    ):
         try:
             while sch.running or sch.ready():
                 sch.start(pool, workers)
-                for t in sch.collect(): say(sch.line(*t))
-                bar.total,bar.n = sch.total(),sch.spent()
+                for t in sch.collect():
+                    say(sch.line(*t))
+                bar.total, bar.n = sch.total(), sch.spent()
                 bar.refresh()
-        except BaseException: pool.shutdown(wait=False, cancel_futures=True); raise
-    for (seed,name),why in sch.failed.items(): raise TunaError(f"seed {seed}, stage {name}: {why}{_rest(sch)}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    for (seed, name), why in sch.failed.items():
+        raise TunaError(f"seed {seed}, stage {name}: {why}{_rest(sch)}")
     return sch
 
 # %% ../../nbs/experiments/runner.ipynb #00ccff1f
 def _rest(sch):
     "How far a run with failures has come"
-    return (f"; {len(sch.done)} of {len(sch.todo)} stages are done, a second run begins with what failed"
-        +(f", {len(sch.failed)} stages" if len(sch.failed)>1 else ''))
+    return (
+        f"; {len(sch.done)} of {len(sch.todo)} stages are done, a second run begins with what failed"
+        + (f", {len(sch.failed)} stages" if len(sch.failed) > 1 else "")
+    )

@@ -10,52 +10,63 @@ __all__ = ['rank_agreement', 'kendall', 'borda', 'agreement', 'mean_by_place', '
 import math
 from itertools import combinations
 from statistics import median_high
+
 import numpy as np
-from ..utils.core import TunaError,mean_interval
+
+from ..utils.core import TunaError, mean_interval
 
 # %% ../../nbs/judge/agreement.ipynb #0a5bbdb6
 def _pair(a, b):
     "Two lists to be compared, as arrays"
-    a,b = np.asarray(a, float),np.asarray(b, float)
-    if a.shape!=b.shape or a.ndim!=1 or len(a)<2:
-        raise TunaError(f"need two lists of equally many values, 2 or more, got shapes {a.shape} and {b.shape}")
-    if np.isnan([a,b]).any(): raise TunaError("a value to be ranked is NaN")
-    return a,b
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
+        raise TunaError(
+            f"need two lists of equally many values, 2 or more, got shapes {a.shape} and {b.shape}"
+        )
+    if np.isnan([a, b]).any():
+        raise TunaError("a value to be ranked is NaN")
+    return a, b
 
-def _ranks(x): return np.array([(x<v).sum()+((x==v).sum()+1)/2 for v in x])
+
+def _ranks(x):
+    return np.array([(x < v).sum() + ((x == v).sum() + 1) / 2 for v in x])
+
 
 def _correlation(x, y):
-    spread = math.sqrt((x*x).sum()*(y*y).sum())
-    return float((x*y).sum()/spread) if spread else math.nan
+    spread = math.sqrt((x * x).sum() * (y * y).sum())
+    return float((x * y).sum() / spread) if spread else math.nan
 
 # %% ../../nbs/judge/agreement.ipynb #85457ea7
 def rank_agreement(
-    a, # A value for each response, such as its score
-    b, # Values for the same responses in the same order, from another judge
-)->float: # 1 for the same order, -1 for the opposite; NaN if either has no order
+    a,  # A value for each response, such as its score
+    b,  # Values for the same responses in the same order, from another judge
+) -> float:  # 1 for the same order, -1 for the opposite; NaN if either has no order
     "Spearman's rank correlation (App. G)"
-    return _correlation(*(r-r.mean() for r in map(_ranks, _pair(a, b))))
+    return _correlation(*(r - r.mean() for r in map(_ranks, _pair(a, b))))
 
 # %% ../../nbs/judge/agreement.ipynb #d6c75a08
 def kendall(
-    a, # A value for each response, such as its score
-    b, # Values for the same responses in the same order, from another judge
-)->float: # 1 for the same order, -1 for the opposite; NaN if either has no order
+    a,  # A value for each response, such as its score
+    b,  # Values for the same responses in the same order, from another judge
+) -> float:  # 1 for the same order, -1 for the opposite; NaN if either has no order
     "Kendall's rank correlation, with ties (tau-b)"
-    return _correlation(*(np.sign(x[:,None]-x) for x in _pair(a, b)))
+    return _correlation(*(np.sign(x[:, None] - x) for x in _pair(a, b)))
 
 # %% ../../nbs/judge/agreement.ipynb #6f57e4ed
 def _places(ranking, n):
     "Place of each of n responses, from 1; NaN for those left out"
-    out,at = np.full(n, math.nan),0
+    out, at = np.full(n, math.nan), 0
     for o in ranking:
         tied = [o] if isinstance(o, (int, np.integer)) else list(o)
         for k in tied:
             if k not in range(n) or not math.isnan(out[k]):
-                raise TunaError(f"ranking {list(ranking)}: {k!r} is there twice or no response from 0 to {n-1}")
-            out[k] = at+(len(tied)+1)/2
+                raise TunaError(
+                    f"ranking {list(ranking)}: {k!r} is there twice or no response from 0 to {n - 1}"
+                )
+            out[k] = at + (len(tied) + 1) / 2
         at += len(tied)
-    if not at: raise TunaError("a ranking is empty")
+    if not at:
+        raise TunaError("a ranking is empty")
     return out
 
 # %% ../../nbs/judge/agreement.ipynb #fab4db26
@@ -63,157 +74,201 @@ def _points(ranking, n):
     "Points that one vote gives; NaN where it abstains"
     r = _places(ranking, n)
     m = np.count_nonzero(~np.isnan(r))
-    return (n-1)*(m-r)/(m-1) if m>1 else r*(n-1)/2
+    return (n - 1) * (m - r) / (m - 1) if m > 1 else r * (n - 1) / 2
 
 # %% ../../nbs/judge/agreement.ipynb #4c10b60b
 def borda(
-    rankings:list, # Votes, each best first: numbers of responses, a list of them where tied; duplicates may be left out
-    n:int, # Number of responses
-)->list[float|None]: # Points of each response, larger is better; None for those that the votes together leave out
+    rankings: list,  # Votes, each best first: numbers of responses, a list of them where tied; duplicates may be left out
+    n: int,  # Number of responses
+) -> list[
+    float | None
+]:  # Points of each response, larger is better; None for those that the votes together leave out
     "Mean Borda points over votes"
-    if not rankings: raise TunaError("no votes to add up")
+    if not rankings:
+        raise TunaError("no votes to add up")
     points = np.array([_points(r, n) for r in rankings])
     kept = ~np.isnan(points)
     votes = kept.sum(0)
-    mean = np.nansum(points, 0)/np.maximum(votes, 1)
+    mean = np.nansum(points, 0) / np.maximum(votes, 1)
     order = sorted(range(n), key=lambda k: (-votes[k], -mean[k]))
-    stay = order[:median_high(kept.sum(1).tolist())]
-    return [float(p) if k in stay else None for k,p in enumerate(mean)]
+    stay = order[: median_high(kept.sum(1).tolist())]
+    return [float(p) if k in stay else None for k, p in enumerate(mean)]
 
 # %% ../../nbs/judge/agreement.ipynb #e4bdb69e
 def agreement(
-    rankings:list, # Votes, as in `borda`
-    n:int, # Number of responses
-)->dict: # `kendall` and `spearman`, NaN where undefined; `same_winner`, None where there is nothing to compare
+    rankings: list,  # Votes, as in `borda`
+    n: int,  # Number of responses
+) -> dict:  # `kendall` and `spearman`, NaN where undefined; `same_winner`, None where there is nothing to compare
     "Mean agreement of every two votes on one item"
-    rs,found = [_places(r, n) for r in rankings],[]
-    for a,b in combinations(rs, 2):
-        both = ~np.isnan(a+b)
-        if both.sum()<2: continue
-        a,b = a[both],b[both]
-        found.append((kendall(a, b), rank_agreement(a, b), bool(((a==a.min())==(b==b.min())).all())))
-    tau,rho = (_mean(o[i] for o in found) for i in (0,1))
-    return dict(kendall=tau, spearman=rho, same_winner=all(o[2] for o in found) if found else None)
+    rs, found = [_places(r, n) for r in rankings], []
+    for a, b in combinations(rs, 2):
+        both = ~np.isnan(a + b)
+        if both.sum() < 2:
+            continue
+        a, b = a[both], b[both]
+        found.append(
+            (kendall(a, b), rank_agreement(a, b), bool(((a == a.min()) == (b == b.min())).all()))
+        )
+    tau, rho = (_mean(o[i] for o in found) for i in (0, 1))
+    return {
+        "kendall": tau,
+        "spearman": rho,
+        "same_winner": all(o[2] for o in found) if found else None,
+    }
+
 
 def _mean(xs):
     "Mean of what is not NaN; NaN of nothing"
     xs = [x for x in xs if not math.isnan(x)]
-    return sum(xs)/len(xs) if xs else math.nan
+    return sum(xs) / len(xs) if xs else math.nan
 
 # %% ../../nbs/judge/agreement.ipynb #0753d276
 def mean_by_place(
-    values:list, # Lists of numbers, one per item, such as token counts of the responses best first
-)->list[float]: # Mean of the first, second, ... numbers of the lists that have so many
+    values: list,  # Lists of numbers, one per item, such as token counts of the responses best first
+) -> list[float]:  # Mean of the first, second, ... numbers of the lists that have so many
     "Means by place of ragged lists (Table 4, given lengths)"
     size = max(map(len, values), default=0)
-    return [float(np.mean([v[k] for v in values if len(v)>k])) for k in range(size)]
+    return [float(np.mean([v[k] for v in values if len(v) > k])) for k in range(size)]
 
 # %% ../../nbs/judge/agreement.ipynb #16115f15
 def _wins(vote):
     "Share of the win that went to each shown place"
-    shown = list(vote['shown'])
-    r = _places(vote['ranking'], 1+max(shown, default=0))
-    if len({*shown})<len(shown) or {*np.flatnonzero(r==r)}-{*shown}:
+    shown = list(vote["shown"])
+    r = _places(vote["ranking"], 1 + max(shown, default=0))
+    if len({*shown}) < len(shown) or {*np.flatnonzero(r == r)} - {*shown}:
         raise TunaError(f"ranking {vote['ranking']} is not one of the responses shown, {shown}")
-    best = r[shown]==np.nanmin(r)
-    return best/best.sum()
+    best = r[shown] == np.nanmin(r)
+    return best / best.sum()
 
 # %% ../../nbs/judge/agreement.ipynb #bd1a9b9c
 def consistency_report(
-    rows:list[dict], # Items with `votes`: dicts with `shown`, numbers of responses as shown, and `ranking`, as in `borda`
-)->dict: # Counts; (mean, low, high) of `kendall`, `spearman`, `winner_changed`, `first_bias`; lists `wins` and `chance` by shown place
+    rows: list[
+        dict
+    ],  # Items with `votes`: dicts with `shown`, numbers of responses as shown, and `ranking`, as in `borda`
+) -> dict:  # Counts; (mean, low, high) of `kendall`, `spearman`, `winner_changed`, `first_bias`; lists `wins` and `chance` by shown place
     "How far the votes on each item agree, and what the order of showing did"
-    items = [vs for r in rows if (vs := [v for v in r['votes'] if len(v['shown'])>1])]
-    if not items: raise TunaError("no item with a vote on two or more responses")
+    items = [vs for r in rows if (vs := [v for v in r["votes"] if len(v["shown"]) > 1])]
+    if not items:
+        raise TunaError("no item with a vote on two or more responses")
     wins = [[_wins(v) for v in vs] for vs in items]
-    agree = [agreement([v['ranking'] for v in vs], 1+max(k for v in vs for k in v['shown'])) for vs in items]
-    changed = [float(not a['same_winner']) for a in agree if a['same_winner'] is not None]
+    agree = [
+        agreement([v["ranking"] for v in vs], 1 + max(k for v in vs for k in v["shown"]))
+        for vs in items
+    ]
+    changed = [float(not a["same_winner"]) for a in agree if a["same_winner"] is not None]
     every = [w for ws in wins for w in ws]
-    return dict(items=len(items), votes=len(every)/len(items),
-        kendall=_interval(a['kendall'] for a in agree), spearman=_interval(a['spearman'] for a in agree),
-            winner_changed=_interval(changed),
-        wins=mean_by_place(every), chance=mean_by_place([[1/len(w)]*len(w) for w in every]),
-        first_bias=_interval(np.mean([w[0]-1/len(w) for w in ws]) for ws in wins))
+    return {
+        "items": len(items),
+        "votes": len(every) / len(items),
+        "kendall": _interval(a["kendall"] for a in agree),
+        "spearman": _interval(a["spearman"] for a in agree),
+        "winner_changed": _interval(changed),
+        "wins": mean_by_place(every),
+        "chance": mean_by_place([[1 / len(w)] * len(w) for w in every]),
+        "first_bias": _interval(np.mean([w[0] - 1 / len(w) for w in ws]) for ws in wins),
+    }
+
 
 def _interval(xs):
     "Mean and 95 % interval of what is not NaN"
     xs = [float(x) for x in xs if not math.isnan(x)]
-    return mean_interval(xs) if xs else (math.nan,)*3
+    return mean_interval(xs) if xs else (math.nan,) * 3
 
 # %% ../../nbs/judge/agreement.ipynb #5c6760ff
 def consistency_table(
-    report:dict, # What `consistency_report` returns
-)->list[tuple[str,str]]: # Label and value of each line
+    report: dict,  # What `consistency_report` returns
+) -> list[tuple[str, str]]:  # Label and value of each line
     "A consistency report to be read"
-    def show(key): return '{:.2f} [{:.2f}, {:.2f}]'.format(*report[key])
-    places = ', '.join(f'{w:.2f} ({c:.2f})' for w,c in zip(report['wins'], report['chance']))
-    return [('items', f"{report['items']}"), ('votes per item', f"{report['votes']:.1f}"),
-        ("Kendall's tau between votes", show('kendall')),
-        ("Spearman's rho between votes", show('spearman')), ('items whose winner changed between votes',
-            show('winner_changed')),
-        ('wins by shown place (by chance)', places), ('wins of the place shown first, less chance', show('first_bias'))]
+
+    def show(key):
+        return "{:.2f} [{:.2f}, {:.2f}]".format(*report[key])
+
+    places = ", ".join(f"{w:.2f} ({c:.2f})" for w, c in zip(report["wins"], report["chance"]))
+    return [
+        ("items", f"{report['items']}"),
+        ("votes per item", f"{report['votes']:.1f}"),
+        ("Kendall's tau between votes", show("kendall")),
+        ("Spearman's rho between votes", show("spearman")),
+        ("items whose winner changed between votes", show("winner_changed")),
+        ("wins by shown place (by chance)", places),
+        ("wins of the place shown first, less chance", show("first_bias")),
+    ]
 
 # %% ../../nbs/judge/agreement.ipynb #0c322673
 def _beats(wins):
     "Results of all pairs as two matrices: who beats whom, who ties with whom"
     w = np.asarray(wins, float)
-    if w.ndim!=2 or w.shape[0]!=w.shape[1]: raise TunaError(f"expected an n x n matrix of results, got shape {w.shape}")
+    if w.ndim != 2 or w.shape[0] != w.shape[1]:
+        raise TunaError(f"expected an n x n matrix of results, got shape {w.shape}")
     off = ~np.eye(len(w), dtype=bool)
-    if not np.allclose((w+w.T)[off], 1): raise TunaError("the two results of a pair must add up to 1")
-    return ((w>.5)&off).astype(int),((w==.5)&off).astype(int)
+    if not np.allclose((w + w.T)[off], 1):
+        raise TunaError("the two results of a pair must add up to 1")
+    return ((w > 0.5) & off).astype(int), ((w == 0.5) & off).astype(int)
+
 
 def cycles(
-    wins, # Row i, column j: 1 if i won against j, 0 if it lost, 0.5 for a tie; a share of several comparisons does as well
-)->int: # 0 if the results can be put in an order, ties aside
+    wins,  # Row i, column j: 1 if i won against j, 0 if it lost, 0.5 for a tie; a share of several comparisons does as well
+) -> int:  # 0 if the results can be put in an order, ties aside
     "Number of loops of three in pairwise results (App. H)"
-    a,_ = _beats(wins)
-    return int(np.trace(a@a@a))//3
+    a, _ = _beats(wins)
+    return int(np.trace(a @ a @ a)) // 3
 
 # %% ../../nbs/judge/agreement.ipynb #2bde0b54
 def copeland(
-    wins, # Results of all pairs, as in `cycles`
-)->list[float]: # Score of each response, larger is better
+    wins,  # Results of all pairs, as in `cycles`
+) -> list[float]:  # Score of each response, larger is better
     "Scores from pairwise results: responses beaten, and half of those tied with"
-    beats,ties = _beats(wins)
-    return (beats.sum(1)+ties.sum(1)/2).tolist()
+    beats, ties = _beats(wins)
+    return (beats.sum(1) + ties.sum(1) / 2).tolist()
 
 # %% ../../nbs/judge/agreement.ipynb #beccceb8
 def _within(rows, what):
     "Each list less its mean"
     out = [np.asarray(v, float) for v in rows]
-    for i,v in enumerate(out, 1):
-        if v.ndim!=1 or not len(v) or not np.isfinite(v).all():
-            raise TunaError(f"{what} of instruction {i}: expected one or more finite numbers, got {rows[i-1]!r:.60}")
-    return [v-v.mean() for v in out]
+    for i, v in enumerate(out, 1):
+        if v.ndim != 1 or not len(v) or not np.isfinite(v).all():
+            raise TunaError(
+                f"{what} of instruction {i}: expected one or more finite numbers, got {rows[i - 1]!r:.60}"
+            )
+    return [v - v.mean() for v in out]
+
 
 def _scores_and_lengths(scores, lengths):
-    y,x = _within(scores, 'scores'),_within(lengths, 'lengths')
-    if [*map(len, y)]!=[*map(len, x)]:
+    y, x = _within(scores, "scores"), _within(lengths, "lengths")
+    if [*map(len, y)] != [*map(len, x)]:
         raise TunaError("scores and lengths must be lists of the same lengths, one per instruction")
-    return y,x
+    return y, x
 
 # %% ../../nbs/judge/agreement.ipynb #a66700ca
 def length_effect(
-    scores:list, # For each instruction the scores of its responses
-    lengths:list, # For each instruction the lengths of its responses in tokens
-)->dict: # `slope` (points per token), its 95 % interval `low` to `high`, `correlation`, its square `explained`, `instructions` that count
+    scores: list,  # For each instruction the scores of its responses
+    lengths: list,  # For each instruction the lengths of its responses in tokens
+) -> dict:  # `slope` (points per token), its 95 % interval `low` to `high`, `correlation`, its square `explained`, `instructions` that count
     "Regression of scores on length within instructions"
-    y,x = _scores_and_lengths(scores, lengths)
-    pairs = [(p, q) for p,q in zip(x, y) if np.ptp(p)]
-    if not pairs: raise TunaError("no two responses to one instruction differ in length")
-    xs,ys = map(np.concatenate, zip(*pairs))
-    xy,xx,n = float(xs@ys),float(xs@xs),len(pairs)
-    without = [(xy-p@q)/(xx-p@p) for p,q in pairs] if n>1 else [xy/xx]
-    _,low,high = mean_interval(n*xy/xx-(n-1)*b for b in without)
-    slope,half,r = xy/xx,(high-low)/2,_correlation(xs, ys)
-    return dict(slope=slope, low=slope-half, high=slope+half, correlation=r, explained=r*r, instructions=n)
+    y, x = _scores_and_lengths(scores, lengths)
+    pairs = [(p, q) for p, q in zip(x, y) if np.ptp(p)]
+    if not pairs:
+        raise TunaError("no two responses to one instruction differ in length")
+    xs, ys = map(np.concatenate, zip(*pairs))
+    xy, xx, n = float(xs @ ys), float(xs @ xs), len(pairs)
+    without = [(xy - p @ q) / (xx - p @ p) for p, q in pairs] if n > 1 else [xy / xx]
+    _, low, high = mean_interval(n * xy / xx - (n - 1) * b for b in without)
+    slope, half, r = xy / xx, (high - low) / 2, _correlation(xs, ys)
+    return {
+        "slope": slope,
+        "low": slope - half,
+        "high": slope + half,
+        "correlation": r,
+        "explained": r * r,
+        "instructions": n,
+    }
 
 # %% ../../nbs/judge/agreement.ipynb #0426c42e
 def remove_length(
-    scores:list, # For each instruction the scores of its responses
-    lengths:list, # For each instruction the lengths of its responses in tokens
-    slope:float, # Points per token to take out, such as the slope of `length_effect`
-)->list[list[float]]: # Corrected scores; sort by them again
+    scores: list,  # For each instruction the scores of its responses
+    lengths: list,  # For each instruction the lengths of its responses in tokens
+    slope: float,  # Points per token to take out, such as the slope of `length_effect`
+) -> list[list[float]]:  # Corrected scores; sort by them again
     "Scores without the effect of length"
-    _,x = _scores_and_lengths(scores, lengths)
-    return [(np.asarray(s, float)-slope*p).tolist() for s,p in zip(scores, x)]
+    _, x = _scores_and_lengths(scores, lengths)
+    return [(np.asarray(s, float) - slope * p).tolist() for s, p in zip(scores, x)]

@@ -8,59 +8,70 @@ __all__ = ['rouge_tokens', 'lcs_f', 'rouge_l', 'pairwise_rouge_l']
 # %% ../../nbs/judge/rouge.ipynb #4884fba4
 import re
 from functools import lru_cache
+
 import numpy as np
 from rapidfuzz.distance import LCSseq
+
 from ..utils.core import TunaError
 
 # %% ../../nbs/judge/rouge.ipynb #cec2b549
-_WORD = re.compile(r'[a-z0-9]+')
+_WORD = re.compile(r"[a-z0-9]+")
+
 
 @lru_cache
 def _stemmer():
     from nltk.stem.porter import PorterStemmer
+
     return PorterStemmer()
 
+
 @lru_cache(2**16)
-def _stem(word): return _stemmer().stem(word) if len(word)>3 else word
+def _stem(word):
+    return _stemmer().stem(word) if len(word) > 3 else word
 
 # %% ../../nbs/judge/rouge.ipynb #521be6f4
 def rouge_tokens(
-    text:str, # Any text
-    use_stemmer:bool=False, # Cut words of four letters and more to their Porter stem
-)->list[str]: # The words that count
+    text: str,  # Any text
+    use_stemmer: bool = False,  # Cut words of four letters and more to their Porter stem
+) -> list[str]:  # The words that count
     "The words that ROUGE compares"
-    if not isinstance(text, str): raise TunaError(f"expected a text, got {text!r:.40}")
+    if not isinstance(text, str):
+        raise TunaError(f"expected a text, got {text!r:.40}")
     words = _WORD.findall(text.lower())
     return list(map(_stem, words)) if use_stemmer else words
 
 # %% ../../nbs/judge/rouge.ipynb #070b31e5
 def lcs_f(
-    a:list[str], # Words of one text, from `rouge_tokens`
-    b:list[str], # Words of the other
-)->float: # Between 0 and 1; 0 if either is empty
+    a: list[str],  # Words of one text, from `rouge_tokens`
+    b: list[str],  # Words of the other
+) -> float:  # Between 0 and 1; 0 if either is empty
     "F-measure of the longest common subsequence of two lists of words"
     lcs = LCSseq.similarity(a, b)
-    if not lcs: return 0.
-    p,r = lcs/len(b),lcs/len(a)
-    return 2*p*r/(p+r)
+    if not lcs:
+        return 0.0
+    p, r = lcs / len(b), lcs / len(a)
+    return 2 * p * r / (p + r)
+
 
 def rouge_l(
-    a:str, # One text
-    b:str, # The other; which is first does not matter
-    use_stemmer:bool=False, # Compare Porter stems
-)->float: # Between 0 and 1
+    a: str,  # One text
+    b: str,  # The other; which is first does not matter
+    use_stemmer: bool = False,  # Compare Porter stems
+) -> float:  # Between 0 and 1
     "ROUGE-L F-measure of two texts (§2.3)"
     return lcs_f(rouge_tokens(a, use_stemmer), rouge_tokens(b, use_stemmer))
 
 # %% ../../nbs/judge/rouge.ipynb #155da038
 def pairwise_rouge_l(
-    texts:list[str], # The responses to one instruction
-    use_stemmer:bool=False, # Compare Porter stems
-)->np.ndarray: # Symmetric, (n, n)
+    texts: list[str],  # The responses to one instruction
+    use_stemmer: bool = False,  # Compare Porter stems
+) -> np.ndarray:  # Symmetric, (n, n)
     "ROUGE-L of every two texts"
-    if isinstance(texts, str): raise TunaError(f"expected a list of texts, got one: {texts!r:.40}")
+    if isinstance(texts, str):
+        raise TunaError(f"expected a list of texts, got one: {texts!r:.40}")
     words = [rouge_tokens(t, use_stemmer) for t in texts]
     sims = np.zeros((len(words), len(words)))
-    for i,a in enumerate(words):
-        for j in range(i+1): sims[i,j] = sims[j,i] = lcs_f(a, words[j])
+    for i, a in enumerate(words):
+        for j in range(i + 1):
+            sims[i, j] = sims[j, i] = lcs_f(a, words[j])
     return sims

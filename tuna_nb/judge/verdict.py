@@ -6,40 +6,55 @@
 __all__ = ['looks_like_format', 'quote', 'unquote', 'Verdict', 'verdict_schema', 'parse_verdict', 'rank_format', 'retry_prompt']
 
 # %% ../../nbs/judge/verdict.ipynb #f89c10d8
-import json,re,unicodedata
-from dataclasses import dataclass,field
+import json
+import re
+import unicodedata
+from dataclasses import dataclass, field
+
 from fastcore.basics import patch
+
 from ..utils.core import TunaError
 
 # %% ../../nbs/judge/verdict.ipynb #0650fd35
-_ALIKE = str.maketrans('♯⋕⌗аеорсхѕіјкнтгѵοαρκντιɡ', '###aeopcxsijkhtrvoapkvtig')
-_UNSEEN = re.compile('[\x00-\x08\x0e-\x1b\x7f\u115f\u1160\u2800]')
+_ALIKE = str.maketrans("♯⋕⌗аеорсхѕіјкнтгѵοαρκντιɡ", "###aeopcxsijkhtrvoapkvtig")
+_UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f\u115f\u1160\u2800]")
+
 
 def _fold(line):
     "A line as it looks, in plain lower case"
     if not line.isascii():
-        line = ''.join(c for c in unicodedata.normalize('NFKD', line)
-            if unicodedata.category(c) not in ('Cf','Mn','Me'))
-    return _UNSEEN.sub('', line).casefold().translate(_ALIKE)
+        line = "".join(
+            c
+            for c in unicodedata.normalize("NFKD", line)
+            if unicodedata.category(c) not in ("Cf", "Mn", "Me")
+        )
+    return _UNSEEN.sub("", line).casefold().translate(_ALIKE)
 
 # %% ../../nbs/judge/verdict.ipynb #ee2868e3
-_DECOR = re.compile(r'''(?:[\s{>*_~`"'|+•·-]|\d{1,3}[.)](?=\s)|'''
-    r'</?(?:[biu]|em|strong|code|pre|p|div|span|center|br|h[1-6])\b[^<>]*>)*')
-_FORMAT = re.compile(r'''\#
+_DECOR = re.compile(
+    r"""(?:[\s{>*_~`"'|+•·-]|\d{1,3}[.)](?=\s)|"""
+    r"</?(?:[biu]|em|strong|code|pre|p|div|span|center|br|h[1-6])\b[^<>]*>)*"
+)
+_FORMAT = re.compile(
+    r"""\#
     | \[?(?:the\s)?responses?[\W_]*\w{0,9}[\W_]*?(?:[:=]|$)
     | (?:[a-z]+\s){0,3}(?:rank(?:ing|ed)?|rating|score)s?\b[^.!?]{0,60}?(?:[:=\[]|$)
     | (?:instruction|input|task)\s*\d*\W*(?:[:=]|$)
     | (?:human|user|assistant|system|developer|tool|ai|bot|model)\W{0,3}:
-    | <\| | </?(?:s|bos|eos|pad|unk|think\w*|thought|reasoning|(?:start|end)_of_\w+)> | <</?sys | \[/?(?:inst|system)''', re.X)
+    | <\| | </?(?:s|bos|eos|pad|unk|think\w*|thought|reasoning|(?:start|end)_of_\w+)> | <</?sys | \[/?(?:inst|system)""",
+    re.X,
+)
+
 
 def _past(pattern, text, at=0):
     "Where a pattern that may match nothing ends"
     m = pattern.match(text, at)
     return m.end() if m else at
 
+
 def looks_like_format(
-    line:str, # One line of text
-)->bool: # Never for a line that starts with a backslash
+    line: str,  # One line of text
+) -> bool:  # Never for a line that starts with a backslash
     "Could a judge take this line for a part of its prompt or of a verdict?"
     s = _fold(line)
     return bool(_FORMAT.match(s, _past(_DECOR, s)))
@@ -48,419 +63,627 @@ def looks_like_format(
 def _split(text, least):
     "Lines, and whether each, behind `least` backslashes or more, looks like the format"
     for line in text.splitlines(keepends=True):
-        bare = line.lstrip('\\')
-        yield line,len(line)-len(bare)>=least and looks_like_format(bare)
+        bare = line.lstrip("\\")
+        yield line, len(line) - len(bare) >= least and looks_like_format(bare)
+
 
 def quote(
-    text:str, # Anything, such as a response
-)->str: # The same without a line that looks like the format
+    text: str,  # Anything, such as a response
+) -> str:  # The same without a line that looks like the format
     "Text that can stand in a judge's prompt"
-    return ''.join('\\'*hit+line for line,hit in _split(text, 0))
+    return "".join("\\" * hit + line for line, hit in _split(text, 0))
+
 
 def unquote(
-    text:str, # What `quote` returned
-)->str: # The text as it was
+    text: str,  # What `quote` returned
+) -> str:  # The text as it was
     "The inverse of `quote`"
-    return ''.join(line[hit:] for line,hit in _split(text, 1))
+    return "".join(line[hit:] for line, hit in _split(text, 1))
 
 # %% ../../nbs/judge/verdict.ipynb #90d69a8d
 @dataclass
 class Verdict:
     "What a judge said about n responses (Table 9)"
-    kind:str|None # "open" or "close", None if not said
-    reference:str # The judge's own response, "" if not found
-    ratings:dict[int,float] # Sum of the three marks by response; the reference's number is n
-    ranking:list[int] # Best first, without the reference; empty if it cannot be read
-    duplicates:list[int] # Responses that the ranking leaves out
-    parts:dict[int,tuple] = field(default_factory=dict) # The three marks by response, where they were given
-    tied:list[list[int]] = field(default_factory=list) # Groups of two or more that the ranking holds equal
-    reason:str|None = None # Why the verdict cannot be read, in one line
+
+    kind: str | None  # "open" or "close", None if not said
+    reference: str  # The judge's own response, "" if not found
+    ratings: dict[int, float]  # Sum of the three marks by response; the reference's number is n
+    ranking: list[int]  # Best first, without the reference; empty if it cannot be read
+    duplicates: list[int]  # Responses that the ranking leaves out
+    parts: dict[int, tuple] = field(
+        default_factory=dict
+    )  # The three marks by response, where they were given
+    tied: list[list[int]] = field(
+        default_factory=list
+    )  # Groups of two or more that the ranking holds equal
+    reason: str | None = None  # Why the verdict cannot be read, in one line
+
 
 @patch(as_prop=True)
-def readable(self:Verdict)->bool:
+def readable(self: Verdict) -> bool:
     "Is there a ranking?"
     return self.reason is None
 
 # %% ../../nbs/judge/verdict.ipynb #5956b0c8
 @patch(as_prop=True)
-def consistent(self:Verdict)->bool:
+def consistent(self: Verdict) -> bool:
     "Do the ratings cover the ranking, never rise along it, and agree with its ties?"
-    if not self.ranking or not set(self.ranking)<=self.ratings.keys(): return False
+    if not self.ranking or not set(self.ranking) <= self.ratings.keys():
+        return False
     got = [self.ratings[k] for k in self.ranking]
-    return got==sorted(got, reverse=True) and all(len({self.ratings[k] for k in g})==1 for g in self.tied)
+    return got == sorted(got, reverse=True) and all(
+        len({self.ratings[k] for k in g}) == 1 for g in self.tied
+    )
 
 # %% ../../nbs/judge/verdict.ipynb #b981d953
 @patch(as_prop=True)
-def scored_by(self:Verdict)->str:
+def scored_by(self: Verdict) -> str:
     "Where `scores` are from: `ratings` or `ranks`"
-    return 'ratings' if self.consistent else 'ranks'
+    return "ratings" if self.consistent else "ranks"
+
 
 @patch(as_prop=True)
-def scores(self:Verdict)->list[float]:
+def scores(self: Verdict) -> list[float]:
     "A score for each response of the ranking, best first"
-    if self.consistent: return [float(self.ratings[k]) for k in self.ranking]
-    place = {k: float(len(self.ranking)-i) for i,k in enumerate(self.ranking)}
-    for g in self.tied: place.update(dict.fromkeys(g, sum(place[k] for k in g)/len(g)))
+    if self.consistent:
+        return [float(self.ratings[k]) for k in self.ranking]
+    place = {k: float(len(self.ranking) - i) for i, k in enumerate(self.ranking)}
+    for g in self.tied:
+        place.update(dict.fromkeys(g, sum(place[k] for k in g) / len(g)))
     return list(place.values())
 
 # %% ../../nbs/judge/verdict.ipynb #c766e495
-_SIGNS = {c: c-0xfee0 for c in range(0xff01, 0xff5f)} | str.maketrans(
-    '【】〔〕、≥≻→⇒≈≡∼−–—‐‑“”‘’\xa0\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\u200b\u200c\u200d\u2060\ufeff',
-    '[][],>>>>===-----""\'\' \n\n\n\n\n\n\n\n\n     ')
-_TEX = {'boxed':'rank: ', 'succ':'>', 'gt':'>', 'approx':'=', 'sim':'='}
-_LATEX = re.compile(r'\\(?:text|math)[a-z]{0,3} '
-    r'?\{([^{}\n]*)\}|\\(?:boxed(?=\{[^{}]*[0-9]\s*[,>=])|succ|gt|approx|sim|quad|left|right|[\]\[(),;!])')
+_SIGNS = {c: c - 0xFEE0 for c in range(0xFF01, 0xFF5F)} | str.maketrans(
+    "【】〔〕、≥≻→⇒≈≡∼−–—‐‑“”‘’\xa0\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\u200b\u200c\u200d\u2060\ufeff",
+    "[][],>>>>===-----\"\"'' \n\n\n\n\n\n\n\n\n     ",
+)
+_TEX = {"boxed": "rank: ", "succ": ">", "gt": ">", "approx": "=", "sim": "="}
+_LATEX = re.compile(
+    r"\\(?:text|math)[a-z]{0,3} "
+    r"?\{([^{}\n]*)\}|\\(?:boxed(?=\{[^{}]*[0-9]\s*[,>=])|succ|gt|approx|sim|quad|left|right|[\]\[(),;!])"
+)
+
 
 def _plain(text):
     "The reply in plain signs, each in its place"
-    def tex(m): return (_TEX.get(m[0][1:], '') if m[1] is None else m[1].rjust(len(m[0])-1)).ljust(len(m[0]))
+
+    def tex(m):
+        return (_TEX.get(m[0][1:], "") if m[1] is None else m[1].rjust(len(m[0]) - 1)).ljust(
+            len(m[0])
+        )
+
     return _LATEX.sub(tex, text.translate(_SIGNS))
 
 # %% ../../nbs/judge/verdict.ipynb #6e363e58
-_INNER,_OPEN,_CLOSE = r'[^][(){}]*+',r'[\[({]',r'[])}]'
-_TIE = r'\s*(?:=+|~|\btied with\b)\s*'
-_SPAN = r'[ \t]*(?:-+|\.\.+|…|\bto\b|\bthrough\b)[ \t]*'
+_INNER, _OPEN, _CLOSE = r"[^][(){}]*+", r"[\[({]", r"[])}]"
+_TIE = r"\s*(?:=+|~|\btied with\b)\s*"
+_SPAN = r"[ \t]*(?:-+|\.\.+|…|\bto\b|\bthrough\b)[ \t]*"
+
 
 def _span(m):
     "A range of numbers, written out"
-    ends = [int(o) for o in re.findall('[0-9]+', m[0])]
-    a,b = ends[0],ends[-1]
-    if len(ends)==2: ends = range(a, b+1) if a<=b else range(a, b-1, -1)
+    ends = [int(o) for o in re.findall("[0-9]+", m[0])]
+    a, b = ends[0], ends[-1]
+    if len(ends) == 2:
+        ends = range(a, b + 1) if a <= b else range(a, b - 1, -1)
     return f" {','.join(map(str, ends))} "
+
 
 def _tidy(body):
     "The body of a list without decoration, comments and ranges"
-    body = re.sub(r'[*_`"\'$#]', ' ', body).replace('>=', '>').replace('->', '>')
-    body = re.sub(r'(?i)\b(?:responses?|answers?)(?:-(?=[0-9])|(?![a-z]))|\br(?=[0-9])|\b(?:and|then|followed '
-        r'by|reference)\b', ' ', body)
-    body = re.sub(rf'([0-9]\s*){_OPEN}{_INNER}{_CLOSE}', r'\1 ', body)
-    body = re.sub(rf'{_OPEN}(?=[^][(){{}}]*[A-Za-z]){_INNER}{_CLOSE}', ' ', body)
-    body = re.sub(rf'(?i)(?<![\w.-])[0-9]{{1,3}}(?:{_SPAN}[0-9]{{1,3}})+(?![\w]|\.[0-9])', _span, body)
-    return m[1] if (m := re.fullmatch(rf'\s*{_OPEN}({_INNER}){_CLOSE}\s*', body)) else body
+    body = re.sub(r'[*_`"\'$#]', " ", body).replace(">=", ">").replace("->", ">")
+    body = re.sub(
+        r"(?i)\b(?:responses?|answers?)(?:-(?=[0-9])|(?![a-z]))|\br(?=[0-9])|\b(?:and|then|followed "
+        r"by|reference)\b",
+        " ",
+        body,
+    )
+    body = re.sub(rf"([0-9]\s*){_OPEN}{_INNER}{_CLOSE}", r"\1 ", body)
+    body = re.sub(rf"{_OPEN}(?=[^][(){{}}]*[A-Za-z]){_INNER}{_CLOSE}", " ", body)
+    body = re.sub(
+        rf"(?i)(?<![\w.-])[0-9]{{1,3}}(?:{_SPAN}[0-9]{{1,3}})+(?![\w]|\.[0-9])", _span, body
+    )
+    return m[1] if (m := re.fullmatch(rf"\s*{_OPEN}({_INNER}){_CLOSE}\s*", body)) else body
 
 # %% ../../nbs/judge/verdict.ipynb #26433490
 def _number(word, n, seen):
     "A response's number, met for the first time"
-    if not re.fullmatch('[0-9]{1,9}', word):
+    if not re.fullmatch("[0-9]{1,9}", word):
         raise TunaError(f"the ranking holds {word[:20]!r}, which is no response number")
-    if (k := int(word))>n:
-        raise TunaError(f"the ranking holds {k}, but the responses are 0 to {n-1} and the reference is {n}")
-    if k in seen: raise TunaError(f"the ranking holds {k} twice")
+    if (k := int(word)) > n:
+        raise TunaError(
+            f"the ranking holds {k}, but the responses are 0 to {n - 1} and the reference is {n}"
+        )
+    if k in seen:
+        raise TunaError(f"the ranking holds {k} twice")
     seen.add(k)
     return k
 
+
 def _groups(body, n):
     "The numbers in the body of a list, best first, each in a group with those that tie with it"
-    body = re.sub(rf'(?i)(?<![0-9])[0-9]{{1,9}}(?:{_TIE}[0-9]{{1,9}})+(?![0-9])',
-        lambda m: f"({','.join(re.findall('[0-9]+', m[0]))})", _tidy(body))
-    out,seen,inside = [],set(),False
-    for w in re.findall(rf'{_OPEN}|{_CLOSE}|[^][(){{}}\s,;>&]+', body):
-        if w in '[({])}': inside = w in '[({'
-        if w in '[({' or not inside and w not in '])}': out.append([])
-        if w not in '[({])}': out[-1].append(_number(w, n, seen))
-    if not seen-{n}: raise TunaError(f"the ranking holds none of the {n} responses")
-    return [g for o in out if (g := [k for k in o if k!=n])]
+    body = re.sub(
+        rf"(?i)(?<![0-9])[0-9]{{1,9}}(?:{_TIE}[0-9]{{1,9}})+(?![0-9])",
+        lambda m: f"({','.join(re.findall('[0-9]+', m[0]))})",
+        _tidy(body),
+    )
+    out, seen, inside = [], set(), False
+    for w in re.findall(rf"{_OPEN}|{_CLOSE}|[^][(){{}}\s,;>&]+", body):
+        if w in "[({])}":
+            inside = w in "[({"
+        if w in "[({" or not inside and w not in "])}":
+            out.append([])
+        if w not in "[({])}":
+            out[-1].append(_number(w, n, seen))
+    if not seen - {n}:
+        raise TunaError(f"the ranking holds none of the {n} responses")
+    return [g for o in out if (g := [k for k in o if k != n])]
 
 # %% ../../nbs/judge/verdict.ipynb #5621b214
-_LIST = re.compile(rf'{_OPEN}((?:[^][(){{}}]++|{_OPEN}{_INNER}{_CLOSE})*+){_CLOSE}')
-_CUT = re.compile(r'[\[{]((?:[^][(){}\n]++|\([^][(){}\n]*\))*+)')
+_LIST = re.compile(rf"{_OPEN}((?:[^][(){{}}]++|{_OPEN}{_INNER}{_CLOSE})*+){_CLOSE}")
+_CUT = re.compile(r"[\[{]((?:[^][(){}\n]++|\([^][(){}\n]*\))*+)")
 
 # %% ../../nbs/judge/verdict.ipynb #8865a250
 _ONE = r'[*_`"\'$]*(?:(?:responses?|answers?)[ \t*_`#-]*|r|#)?[0-9]{1,9}(?![0-9])[*_`"\'$]*(?:[ \t]*\([^()\n]*\))?'
-_ELEMENT = rf'(?:{_OPEN}{_ONE}(?:\s*[,=&]\s*{_ONE})*{_CLOSE}|{_ONE})'
-_JOIN = rf'(?:(?:[ \t]*(?:>=|[,;>&]|->|\b(?:and|then|followed by)\b))+\s*|{_TIE}|{_SPAN})'
-_BARE = re.compile(rf'{_ELEMENT}(?:{_JOIN}{_ELEMENT})+|{_ONE}(?=[ .]*$)', re.I|re.M)
+_ELEMENT = rf"(?:{_OPEN}{_ONE}(?:\s*[,=&]\s*{_ONE})*{_CLOSE}|{_ONE})"
+_JOIN = rf"(?:(?:[ \t]*(?:>=|[,;>&]|->|\b(?:and|then|followed by)\b))+\s*|{_TIE}|{_SPAN})"
+_BARE = re.compile(rf"{_ELEMENT}(?:{_JOIN}{_ELEMENT})+|{_ONE}(?=[ .]*$)", re.I | re.M)
 
 # %% ../../nbs/judge/verdict.ipynb #901ae64b
-_SOME = r'[*_`]*(?:response|answer)s?[ \t*_`#-]*[0-9]+'
-_WHO = rf'{_SOME}(?:[ \t*_`]*(?:=|,|&|\band\b|\btied with\b)+[ \t]*{_SOME})*'
-_PLACE = (r'(?:(?:rank|place)[ \t]*)?(?:\(|(?P<hash>#))?(?P<place>[0-9]{1,3})(?:(?:st|nd|rd|th)\b(?:[ \t]*place\b)?)?'
-    r'[ \t*_]*(?(hash)[.):|]?|(?:[.):|]|-[ \t]))[ \t*_|]*')
-_END = r'(?=[ \t*_.]*(?:$|[|(]|-[ \t]))'
-_LINE = re.compile(rf'[ \t>|*_#+•-]*(?:{_PLACE}(?P<placed>{_WHO}|(?<!:)(?<!: '
-    rf')[0-9]+{_END})|(?P<named>(?:{_SOME}|[0-9]+){_END}))', re.I|re.M)
-_BLANK = re.compile(r'[ \t]*(?:\n|$)')
-_GAP = re.compile(r'[*_`]*(?:[ \t]*\([^()\n]*\))?[ \t]*[,;|]?[ \t]*(?:and[ \t]+)?')
+_SOME = r"[*_`]*(?:response|answer)s?[ \t*_`#-]*[0-9]+"
+_WHO = rf"{_SOME}(?:[ \t*_`]*(?:=|,|&|\band\b|\btied with\b)+[ \t]*{_SOME})*"
+_PLACE = (
+    r"(?:(?:rank|place)[ \t]*)?(?:\(|(?P<hash>#))?(?P<place>[0-9]{1,3})(?:(?:st|nd|rd|th)\b(?:[ \t]*place\b)?)?"
+    r"[ \t*_]*(?(hash)[.):|]?|(?:[.):|]|-[ \t]))[ \t*_|]*"
+)
+_END = r"(?=[ \t*_.]*(?:$|[|(]|-[ \t]))"
+_LINE = re.compile(
+    rf"[ \t>|*_#+•-]*(?:{_PLACE}(?P<placed>{_WHO}|(?<!:)(?<!: "
+    rf")[0-9]+{_END})|(?P<named>(?:{_SOME}|[0-9]+){_END}))",
+    re.I | re.M,
+)
+_BLANK = re.compile(r"[ \t]*(?:\n|$)")
+_GAP = re.compile(r"[*_`]*(?:[ \t]*\([^()\n]*\))?[ \t]*[,;|]?[ \t]*(?:and[ \t]+)?")
 
-def _style(m): return bool(m['place']),(m['placed'] or m['named']).isdigit()
+
+def _style(m):
+    return bool(m["place"]), (m["placed"] or m["named"]).isdigit()
+
 
 def _next_entry(text, m):
     "What goes on with the list that `m` is an entry of, on its line or a later one"
     pos = _past(_GAP, text, m.end())
-    if m['place'] and (k := _LINE.match(text, pos)) and _style(k)==_style(m): return k
+    if m["place"] and (k := _LINE.match(text, pos)) and _style(k) == _style(m):
+        return k
     for _ in range(9):
-        if not (pos := text.find('\n', pos, pos+1000)+1): return
+        if not (pos := text.find("\n", pos, pos + 1000) + 1):
+            return None
         k = _LINE.match(text, pos)
-        if k and _style(k)==_style(m): return k
-        if not m['place'] and not _BLANK.match(text, pos): return
+        if k and _style(k) == _style(m):
+            return k
+        if not m["place"] and not _BLANK.match(text, pos):
+            return None
 
 # %% ../../nbs/judge/verdict.ipynb #65d05a1f
 def _lines(text, pos, n):
     "The body of a list with one response a line"
-    got,m = [],_LINE.match(text, pos)
-    while m and len(got)<n+3:
+    got, m = [], _LINE.match(text, pos)
+    while m and len(got) < n + 3:
         got.append(m)
         m = _next_entry(text, m)
-    if len(got)<2: return
-    places = [int(m['place'] or 1) for m in got]
-    if places[0]>1: return
-    if set(places)=={1}: places = range(1, len(got)+1)
-    body = ''
-    for i,(m,p) in enumerate(zip(got, places)):
-        if i and p not in (places[i-1], places[i-1]+1, places[0]+i): break
-        body += (i and ('=' if p==places[i-1] else ',') or '')+'='.join(re.findall('[0-9]+', m['placed'] or m['named']))
+    if len(got) < 2:
+        return None
+    places = [int(m["place"] or 1) for m in got]
+    if places[0] > 1:
+        return None
+    if set(places) == {1}:
+        places = range(1, len(got) + 1)
+    body = ""
+    for i, (m, p) in enumerate(zip(got, places)):
+        if i and p not in (places[i - 1], places[i - 1] + 1, places[0] + i):
+            break
+        body += (i and ("=" if p == places[i - 1] else ",") or "") + "=".join(
+            re.findall("[0-9]+", m["placed"] or m["named"])
+        )
     return body
 
 # %% ../../nbs/judge/verdict.ipynb #5c8d05f0
-_WORDS = ('order|list|is|of|the|all|them|responses?|answers?|as|follows|in|by|and|from|to|'
-    'decreasing|descending|overall|total|final|scores?|best|worst|highest|lowest')
-_RANK = r'(?<![^\W_])rank(?:ings?)?(?![^\W_])'
-_HEAD = re.compile('|'.join((rf'{_RANK}(?:[^\n:=\[\]{{}}<>0-9]|[0-9]+ (?=responses?\b|answers?\b)){{0,80}}[:=]',
-    rf'(?:{_RANK}|\branked\b)(?:[ \t]+(?:{_WORDS})\b)*(?: ?\([^()\n]{{,40}}\))?[ \t*_`"\')]*(?:[:=\n]|- |(?=[\[({{]))',
-    r'^[ \t]*\|[ \t*]*rank[ \t*]*\|[ \t*]*(?:response|answer)[^\n]*\n[ \t]*\|[-:| \t]+\n',
-    r'^[ \t>|*_#-]*(?=rank[ \t]*#?1[ \t*_]*[.):|-][ \t*_|]*(?:response|answer))')), re.I|re.M)
-_WORST = re.compile(r'worst (?:one |first|to best)|lowest to highest|(?<![a-z-])(?:ascending|increasing)', re.I)
+_WORDS = (
+    "order|list|is|of|the|all|them|responses?|answers?|as|follows|in|by|and|from|to|"
+    "decreasing|descending|overall|total|final|scores?|best|worst|highest|lowest"
+)
+_RANK = r"(?<![^\W_])rank(?:ings?)?(?![^\W_])"
+_HEAD = re.compile(
+    "|".join(
+        (
+            rf"{_RANK}(?:[^\n:=\[\]{{}}<>0-9]|[0-9]+ (?=responses?\b|answers?\b)){{0,80}}[:=]",
+            rf'(?:{_RANK}|\branked\b)(?:[ \t]+(?:{_WORDS})\b)*(?: ?\([^()\n]{{,40}}\))?[ \t*_`"\')]*(?:[:=\n]|- |(?=[\[({{]))',
+            r"^[ \t]*\|[ \t*]*rank[ \t*]*\|[ \t*]*(?:response|answer)[^\n]*\n[ \t]*\|[-:| \t]+\n",
+            r"^[ \t>|*_#-]*(?=rank[ \t]*#?1[ \t*_]*[.):|-][ \t*_|]*(?:response|answer))",
+        )
+    ),
+    re.I | re.M,
+)
+_WORST = re.compile(
+    r"worst (?:one |first|to best)|lowest to highest|(?<![a-z-])(?:ascending|increasing)", re.I
+)
 
 # %% ../../nbs/judge/verdict.ipynb #4faec4f5
 _SKIP = re.compile(r'[\s*_`"\'$)]*(?:\{\s*(?=\[))?')
 
+
 def _list_at(text, pos, n):
     "The body of the list at `pos`, if there is one, and its form"
-    if m := _LIST.match(text, pos): return m[1],'list'
-    if m := _CUT.match(text, pos): return m[1],'cut' if m.end()==len(text) else 'list'
-    if body := _lines(text, pos, n): return body,'lines'
-    return (m[0],'bare') if (m := _BARE.match(text, pos)) else ('','bare')
+    if m := _LIST.match(text, pos):
+        return m[1], "list"
+    if m := _CUT.match(text, pos):
+        return m[1], "cut" if m.end() == len(text) else "list"
+    if body := _lines(text, pos, n):
+        return body, "lines"
+    return (m[0], "bare") if (m := _BARE.match(text, pos)) else ("", "bare")
+
 
 def _candidates(text, n):
     "Every ranking in a text: its place, its body and its form"
     heads = [(m, *_list_at(text, _past(_SKIP, text, m.end()), n)) for m in _HEAD.finditer(text)]
-    found = [(m.start(), 'worst-first' if _WORST.search(m[0]) else body, form) for m,body,form in heads
-        if re.search('[0-9]', body)]
-    lone = {(at, k[0]) for at,body,form in found if form=='bare' and len(k := re.findall('[0-9]+', body))==1}
-    if len({k for _,k in lone})>1: found = [c for c in found if c[0] not in dict(lone)]
+    found = [
+        (m.start(), "worst-first" if _WORST.search(m[0]) else body, form)
+        for m, body, form in heads
+        if re.search("[0-9]", body)
+    ]
+    lone = {
+        (at, k[0])
+        for at, body, form in found
+        if form == "bare" and len(k := re.findall("[0-9]+", body)) == 1
+    }
+    if len({k for _, k in lone}) > 1:
+        found = [c for c in found if c[0] not in dict(lone)]
     return found
 
 # %% ../../nbs/judge/verdict.ipynb #e836a72d
-_SAME = re.compile(r'(?i)duplicat|identical|cop(?:y|ies) of')
+_SAME = re.compile(r"(?i)duplicat|identical|cop(?:y|ies) of")
+
 
 def _twins(text):
     "Groups of numbers, one for each sentence that calls them duplicates"
-    said = [s for s in re.split('[.;\n]+', text) if _SAME.search(s)
-        and not re.search(r"(?i)\b(?:no|not|none|neither)\b|n't\b", s)]
-    return {frozenset(map(int, re.findall(r'(?<!\w)[0-9]{1,3}(?!\w)', s))) for s in said}
+    said = [
+        s
+        for s in re.split("[.;\n]+", text)
+        if _SAME.search(s) and not re.search(r"(?i)\b(?:no|not|none|neither)\b|n't\b", s)
+    ]
+    return {frozenset(map(int, re.findall(r"(?<!\w)[0-9]{1,3}(?!\w)", s))) for s in said}
+
 
 def _complete(groups, n, twins):
     "Does the list hold every response, or one that is called the same?"
     has = {k for g in groups for k in g}
-    return all(any(k in t and (t&has or len(t)==1) for t in twins) for k in range(n) if k not in has)
+    return all(
+        any(k in t and (t & has or len(t) == 1) for t in twins) for k in range(n) if k not in has
+    )
+
 
 def _choose(found, n, twins):
     "The list that counts: its place and its groups"
-    part,why = None,None
-    for at,body,form in reversed(found):
-        try: groups = _groups(body, n)
-        except TunaError as e: why = why or str(e); continue
-        if _complete(groups, n, twins): return at,groups
-        if form=='cut': why = why or "the reply ends inside its ranking"
-        else: part = part or (at,groups)
-    if not part: raise TunaError(why or "the verdict has no ranking")
+    part, why = None, None
+    for at, body, form in reversed(found):
+        try:
+            groups = _groups(body, n)
+        except TunaError as e:
+            why = why or str(e)
+            continue
+        if _complete(groups, n, twins):
+            return at, groups
+        if form == "cut":
+            why = why or "the reply ends inside its ranking"
+        else:
+            part = part or (at, groups)
+    if not part:
+        raise TunaError(why or "the verdict has no ranking")
     return part
 
 # %% ../../nbs/judge/verdict.ipynb #ee89c30a
-_NUM = r'(?<![\w.])[0-9]{1,3}(?:\.[0-9]+)?(?![\w])'
-_LABEL = r'\b(?:relevan|accura|detail|justif|clarity)[a-z]*'
-_SUM = r'\b(?:total|overall|sum|score|rating)s?\b'
-_15 = r'(?:\s*(?:/|out of)\s*15\b)'
-_TOTAL = re.compile(rf'({_NUM}){_15}|(?:=|{_SUM}[^\w\n=]*(?:(?:score|rating|of|is|sum|mark)s?\b[^\w\n=]*){{,4}})'
-    rf'\s*({_NUM}){_15}?(?!\s*[+,]\s*[0-9])', re.I)
+_NUM = r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]+)?(?![\w])"
+_LABEL = r"\b(?:relevan|accura|detail|justif|clarity)[a-z]*"
+_SUM = r"\b(?:total|overall|sum|score|rating)s?\b"
+_15 = r"(?:\s*(?:/|out of)\s*15\b)"
+_TOTAL = re.compile(
+    rf"({_NUM}){_15}|(?:=|{_SUM}[^\w\n=]*(?:(?:score|rating|of|is|sum|mark)s?\b[^\w\n=]*){{,4}})"
+    rf"\s*({_NUM}){_15}?(?!\s*[+,]\s*[0-9])",
+    re.I,
+)
 _SCALE = re.compile(r'(?i)[*_`"\']|\(?(?:score )?(?<![0-9])0 ?(?:to|-) ?1?5\b\)?|(?:/|out of) ?5\b')
-_AFTER = re.compile(rf'{_LABEL}(?:[^\w\n]*(?:score|mark|of|is)s?\b)*[^\w\n]*({_NUM})', re.I)
-_BEFORE = re.compile(rf'({_NUM})[^\w\n]*(?:(?:points?|marks?|for|in|on|the|level|of) )*{_LABEL}', re.I)
-_ROW = re.compile(rf'(?i)\W*(?:\b(?:marks?|gets|receives|scores?)\b\W*)*({_NUM}(?:[^\w\n]+{_NUM})*)([^\w\n]*)(\w*)')
-_SAYS = 'after and as because but for in instead it marks now out overall points since total with'.split()
+_AFTER = re.compile(rf"{_LABEL}(?:[^\w\n]*(?:score|mark|of|is)s?\b)*[^\w\n]*({_NUM})", re.I)
+_BEFORE = re.compile(
+    rf"({_NUM})[^\w\n]*(?:(?:points?|marks?|for|in|on|the|level|of) )*{_LABEL}", re.I
+)
+_ROW = re.compile(
+    rf"(?i)\W*(?:\b(?:marks?|gets|receives|scores?)\b\W*)*({_NUM}(?:[^\w\n]+{_NUM})*)([^\w\n]*)(\w*)"
+)
+_SAYS = [
+    "after",
+    "and",
+    "as",
+    "because",
+    "but",
+    "for",
+    "in",
+    "instead",
+    "it",
+    "marks",
+    "now",
+    "out",
+    "overall",
+    "points",
+    "since",
+    "total",
+    "with",
+]
 
 # %% ../../nbs/judge/verdict.ipynb #b03b596b
 def _three(nums):
     "Three marks of 0 to 5 in a row of numbers that may hold their sum, too"
-    if len(nums)==3 and max(nums)<=5: return nums
-    for w in (nums[i:i+4] for i in range(len(nums)-3)):
-        for t,*m in (w, w[3:]+w[:3]):
-            if max(m)<=5 and (t==sum(m) or len(nums)==4 and t>5): return m
+    if len(nums) == 3 and max(nums) <= 5:
+        return nums
+    for w in (nums[i : i + 4] for i in range(len(nums) - 3)):
+        for t, *m in (w, w[3:] + w[:3]):
+            if max(m) <= 5 and (t == sum(m) or len(nums) == 4 and t > 5):
+                return m
+
 
 def _row(text):
     "The numbers that a text starts with, unless they count something, as `8 hours`"
     m = _ROW.match(text)
-    if not m or m[3] and not m[2].strip() and m[3].lower() not in _SAYS: return []
+    if not m or m[3] and not m[2].strip() and m[3].lower() not in _SAYS:
+        return []
     return [float(o) for o in re.findall(_NUM, m[1])]
+
 
 def _rating(text):
     "The sum that a text says, with its three marks or None; None if it says neither"
-    text = _SCALE.sub(' ', text)
-    if m := re.match(r'\s*\[([^][]*)\]\s*(\([^()]*\))?', text): text = f"{m[1]} {m[2] or ''}"
-    for named in _AFTER,_BEFORE:
-        if marks := _three([float(o) for o in named.findall(text)]): break
-    totals = [float(a or b) for a,b in _TOTAL.findall(text)]
-    row = _row(_TOTAL.sub(' ', text))
-    if marks := marks or _three(row): return sum(marks),tuple(marks)
-    totals = totals or row*(len(row)==1)
-    return (totals[-1],None) if totals and totals[-1]<=15 else None
+    text = _SCALE.sub(" ", text)
+    if m := re.match(r"\s*\[([^][]*)\]\s*(\([^()]*\))?", text):
+        text = f"{m[1]} {m[2] or ''}"
+    for named in _AFTER, _BEFORE:
+        if marks := _three([float(o) for o in named.findall(text)]):
+            break
+    totals = [float(a or b) for a, b in _TOTAL.findall(text)]
+    row = _row(_TOTAL.sub(" ", text))
+    if marks := marks or _three(row):
+        return sum(marks), tuple(marks)
+    totals = totals or row * (len(row) == 1)
+    return (totals[-1], None) if totals and totals[-1] <= 15 else None
 
 # %% ../../nbs/judge/verdict.ipynb #ecf5bc7e
-_RATED = re.compile(r'\bresponses?[ \t#*_`"\'\[]*([0-9]{1,3}(?:\s*(?:,|/|&|and)\s*[0-9]{1,3})*)[ '
+_RATED = re.compile(
+    r'\bresponses?[ \t#*_`"\'\[]*([0-9]{1,3}(?:\s*(?:,|/|&|and)\s*[0-9]{1,3})*)[ '
     r'\t*_`"\')\]]*(?:\([^()\n0-9]{,40}\)[ \t*_]*)?'
-    r'(?:(?:score|rating)[ \t*_`"\']*)?(?:[:=|-]|(?=[\n(])|(?:gets|receives|scores)\b)', re.I)
-_NAMED = re.compile(rf'(?im)^[^\w\n]*(?:(?:the|level|of|overall|final) )*(?:{_LABEL}|{_SUM})[^\n]*')
-_MARKER = re.compile(r'\n[^\n\w]*[0-9]{0,3}[^\n\w]*$')
-_TABLE = re.compile(r'(?im)^[ \t]*\|[ \t*]*(?:responses?|answers?)[^\n|]*\|')
-_CELLS = re.compile(r'(?m)^[ \t]*\|[ \t*]*([0-9]{1,3})[ \t*]*\|(.*)$')
+    r'(?:(?:score|rating)[ \t*_`"\']*)?(?:[:=|-]|(?=[\n(])|(?:gets|receives|scores)\b)',
+    re.I,
+)
+_NAMED = re.compile(rf"(?im)^[^\w\n]*(?:(?:the|level|of|overall|final) )*(?:{_LABEL}|{_SUM})[^\n]*")
+_MARKER = re.compile(r"\n[^\n\w]*[0-9]{0,3}[^\n\w]*$")
+_TABLE = re.compile(r"(?im)^[ \t]*\|[ \t*]*(?:responses?|answers?)[^\n|]*\|")
+_CELLS = re.compile(r"(?m)^[ \t]*\|[ \t*]*([0-9]{1,3})[ \t*]*\|(.*)$")
+
 
 def _said(text):
     "Every rating in a text: the numbers it is for, its sum and its marks"
     found = list(_RATED.finditer(text))
-    for m,nxt in zip(found, found[1:]+[None]):
-        said = text[m.end():nxt.start() if nxt else None][:2000]
-        said = _MARKER.sub('', said).strip(' \t\n*_`"\'')
-        if r := _rating(said.split('\n')[0]) or _rating('; '.join(_NAMED.findall(said))):
-            yield [int(k) for k in re.findall('[0-9]+', m[1])],r
+    for m, nxt in zip(found, found[1:] + [None]):
+        said = text[m.end() : nxt.start() if nxt else None][:2000]
+        said = _MARKER.sub("", said).strip(" \t\n*_`\"'")
+        if r := _rating(said.split("\n")[0]) or _rating("; ".join(_NAMED.findall(said))):
+            yield [int(k) for k in re.findall("[0-9]+", m[1])], r
     if t := _TABLE.search(text):
         for m in _CELLS.finditer(text, t.end()):
-            if r := _rating(m[2]): yield [int(m[1])],r
+            if r := _rating(m[2]):
+                yield [int(m[1])], r
+
 
 def _ratings(said, n):
     "Sums and marks by response"
-    ratings,parts = {},{}
-    for k,(total,marks) in ((k, r) for ks,r in said for k in ks if k<=n):
-        if marks or total!=ratings.get(k): parts.pop(k, None)
+    ratings, parts = {}, {}
+    for k, (total, marks) in ((k, r) for ks, r in said for k in ks if k <= n):
+        if marks or total != ratings.get(k):
+            parts.pop(k, None)
         ratings[k] = total
-        if marks: parts[k] = marks
-    return ratings,parts
+        if marks:
+            parts[k] = marks
+    return ratings, parts
 
 # %% ../../nbs/judge/verdict.ipynb #d314d2be
 def _kind(text):
     "`open` or `close`: the first word on it that is neither denied nor a choice of both"
-    text = re.sub(r'(?i)\bopen[- ]?(?:ended)?\s*(?:or|/)\s*closed?[- ]?ended', '', text)
-    m = re.search(r'(?i)(?<!not )(?<!not an )(?<!not a )\b(open|close)d?[-* ]*ended', text)
+    text = re.sub(r"(?i)\bopen[- ]?(?:ended)?\s*(?:or|/)\s*closed?[- ]?ended", "", text)
+    m = re.search(r"(?i)(?<!not )(?<!not an )(?<!not a )\b(open|close)d?[-* ]*ended", text)
     return m and m[1].lower()
 
+
 _NEXT = re.compile(
-    r'(?im)^[^\w\n]*(?:#|[3-5][.)]|(?:third|fourth|fifth|last|step|duplicat|rating|score|comparison|rank)'
-    r'\w*\b|no duplicate|responses?\s*[0-9])')
+    r"(?im)^[^\w\n]*(?:#|[3-5][.)]|(?:third|fourth|fifth|last|step|duplicat|rating|score|comparison|rank)"
+    r"\w*\b|no duplicate|responses?\s*[0-9])"
+)
+
 
 def _reference(text, plain, n):
     "The judge's own response, up to the next step"
-    m = re.search(rf'(?im)^[^\w\n#]*#+[^\w\n#]*response\s*{n}\b[*_]*:?[*_]*', plain)
-    if not m: return ''
+    m = re.search(rf"(?im)^[^\w\n#]*#+[^\w\n#]*response\s*{n}\b[*_]*:?[*_]*", plain)
+    if not m:
+        return ""
     end = _NEXT.search(plain, m.end())
-    return text[m.end():end.start() if end else None].strip()
+    return text[m.end() : end.start() if end else None].strip()
 
 # %% ../../nbs/judge/verdict.ipynb #4d75c516
 def _check(n):
-    if n<1: raise TunaError(f"n must be at least 1, got {n}")
+    if n < 1:
+        raise TunaError(f"n must be at least 1, got {n}")
+
 
 def _strict(**properties):
-    return dict(type='object', properties=properties, required=list(properties), additionalProperties=False)
-def _array(items, **kw): return dict(type='array', items=items, **kw)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _array(items, **kw):
+    return dict(type="array", items=items, **kw)
+
 
 def verdict_schema(
-    n:int, # Number of responses
-)->dict: # JSON schema, for `response_format` of type `json_schema` with `strict`
+    n: int,  # Number of responses
+) -> dict:  # JSON schema, for `response_format` of type `json_schema` with `strict`
     "A verdict as a JSON schema (Table 9)"
     _check(n)
-    def whole(stop): return dict(type='integer', enum=list(range(stop)))
-    rating = _strict(response=whole(n+1), marks=_array(whole(6), minItems=3, maxItems=3), total=whole(16))
-    return _strict(kind=dict(type='string', enum=['open','close']), reference=dict(type='string'),
+
+    def whole(stop):
+        return {"type": "integer", "enum": list(range(stop))}
+
+    rating = _strict(
+        response=whole(n + 1), marks=_array(whole(6), minItems=3, maxItems=3), total=whole(16)
+    )
+    return _strict(
+        kind={"type": "string", "enum": ["open", "close"]},
+        reference={"type": "string"},
         duplicates=_array(whole(n)),
-        ratings=_array(rating), ranking=_array(whole(n+1)))
+        ratings=_array(rating),
+        ranking=_array(whole(n + 1)),
+    )
 
 # %% ../../nbs/judge/verdict.ipynb #7247ecd3
 def _object(text):
     "The JSON object that a text is, if it has a ranking; keys in lower case"
-    if not text.lstrip().startswith('{'): return
-    try: o = {k.lower(): v for k,v in json.loads(text, strict=False).items()}
-    except (ValueError, RecursionError): return
-    if isinstance(o.setdefault('ranking', o.get('rank')), (list,str)): return o
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        o = {k.lower(): v for k, v in json.loads(text, strict=False).items()}
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(o.setdefault("ranking", o.get("rank")), (list, str)):
+        return o
+
 
 def _objects(text):
     "Objects with a ranking, by where they start and end: from the first brace to the last, or in code fences"
-    a,b = text.find('{'),text.rfind('}')+1
-    if o := _object(text[a:b]): return {(a,b):o}
-    return {m.span(1):o for m in re.finditer(r'(?s)```[a-z]*\n?(.*?)```', text) if (o := _object(m[1]))}
+    a, b = text.find("{"), text.rfind("}") + 1
+    if o := _object(text[a:b]):
+        return {(a, b): o}
+    return {
+        m.span(1): o for m in re.finditer(r"(?s)```[a-z]*\n?(.*?)```", text) if (o := _object(m[1]))
+    }
+
 
 def _fields(o):
     "Kind, reference and ratings of an object"
-    r,said = o.get('ratings'),[]
-    for k,e in r.items() if isinstance(r, dict) else enumerate(r if isinstance(r, list) else []):
+    r, said = o.get("ratings"), []
+    for k, e in r.items() if isinstance(r, dict) else enumerate(r if isinstance(r, list) else []):
         if isinstance(e, dict):
-            k,e = e.get('response', k),{f: v for f,v in e.items() if f!='response' and not isinstance(v, str)}
-        if (m := re.search('[0-9]{1,3}', str(k))) and (x := _rating(json.dumps(e)[:500])): said.append(([int(m[0])], x))
-    kind = re.match('open|close', str(o.get('kind')).lower())
-    return kind and kind[0],o['reference'] if isinstance(o.get('reference'), str) else '',said
+            k, e = (
+                e.get("response", k),
+                {f: v for f, v in e.items() if f != "response" and not isinstance(v, str)},
+            )
+        if (m := re.search("[0-9]{1,3}", str(k))) and (x := _rating(json.dumps(e)[:500])):
+            said.append(([int(m[0])], x))
+    kind = re.match("open|close", str(o.get("kind")).lower())
+    return kind and kind[0], o["reference"] if isinstance(o.get("reference"), str) else "", said
 
 # %% ../../nbs/judge/verdict.ipynb #80252a50
-_THOUGHT = re.compile(r'(?is)\s*<(think|thinking|thought|reasoning)>(?:.*?</\1>|(.*))')
+_THOUGHT = re.compile(r"(?is)\s*<(think|thinking|thought|reasoning)>(?:.*?</\1>|(.*))")
+
 
 class _Reply:
     "A reply made plain, with its JSON objects, its rankings and groups of duplicates"
+
     def __init__(self, text, n):
-        self.text,self.n,self.plain,objects = text,n,_plain(text).rstrip(),_objects(text)
-        for a,b in objects: self.plain = self.plain[:a]+' '*(b-a)+self.plain[b:]
-        self.objects = {a:o for (a,_),o in objects.items()}
-        listed = [(a, r if isinstance(r := o['ranking'], str) else json.dumps(r, ensure_ascii=False)[1:-1], 'list')
-            for a,o in self.objects.items()]
-        self.found = sorted(_candidates(self.plain, n)+listed)
-        self.twins = _twins(self.plain)|{frozenset([int(k)]) for o in self.objects.values()
-            for k in re.findall('[0-9]{1,3}', str(o.get('duplicates')))}
+        self.text, self.n, self.plain, objects = text, n, _plain(text).rstrip(), _objects(text)
+        for a, b in objects:
+            self.plain = self.plain[:a] + " " * (b - a) + self.plain[b:]
+        self.objects = {a: o for (a, _), o in objects.items()}
+        listed = [
+            (
+                a,
+                r
+                if isinstance(r := o["ranking"], str)
+                else json.dumps(r, ensure_ascii=False)[1:-1],
+                "list",
+            )
+            for a, o in self.objects.items()
+        ]
+        self.found = sorted(_candidates(self.plain, n) + listed)
+        self.twins = _twins(self.plain) | {
+            frozenset([int(k)])
+            for o in self.objects.values()
+            for k in re.findall("[0-9]{1,3}", str(o.get("duplicates")))
+        }
 
     def fields(self, at):
         "Kind, reference and ratings that go with the ranking at `at`; where there is none, the last"
-        if o := self.objects.get(max(self.objects, default=None) if at is None else at): return _fields(o)
-        said = [*_said(self.plain[:at])] or [*_said(self.plain[at or 0:])]
-        return _kind(self.plain),_reference(self.text, self.plain, self.n),said
+        if o := self.objects.get(max(self.objects, default=None) if at is None else at):
+            return _fields(o)
+        said = [*_said(self.plain[:at])] or [*_said(self.plain[at or 0 :])]
+        return _kind(self.plain), _reference(self.text, self.plain, self.n), said
 
 # %% ../../nbs/judge/verdict.ipynb #d1191e90
 def parse_verdict(
-    text:str, # The judge's reply, whatever it is
-    n:int, # Number of responses it was shown
-)->Verdict: # With numbers as the judge saw them; `reason` says why if it cannot be read
+    text: str,  # The judge's reply, whatever it is
+    n: int,  # Number of responses it was shown
+) -> Verdict:  # With numbers as the judge saw them; `reason` says why if it cannot be read
     "Read a judge's verdict, in free text or JSON (Table 9)"
     _check(n)
-    text,at,groups,reason = text or '',None,[],None
+    text, at, groups, reason = text or "", None, [], None
     thought = _THOUGHT.match(text)
-    r = _Reply(text[thought.end():] if thought else text, n)
-    if thought and thought[2] is None and not r.found: r = _Reply(text, n)
-    try: at,groups = _choose(r.found, n, r.twins)
-    except TunaError as e: reason = str(e)
-    if thought and thought[2] is not None: reason = "the judge did not finish thinking"
-    if not text.strip(): reason = "the verdict is empty"
-    kind,reference,said = r.fields(at)
-    ratings,parts = _ratings(said, n)
+    r = _Reply(text[thought.end() :] if thought else text, n)
+    if thought and thought[2] is None and not r.found:
+        r = _Reply(text, n)
+    try:
+        at, groups = _choose(r.found, n, r.twins)
+    except TunaError as e:
+        reason = str(e)
+    if thought and thought[2] is not None:
+        reason = "the judge did not finish thinking"
+    if not text.strip():
+        reason = "the verdict is empty"
+    kind, reference, said = r.fields(at)
+    ratings, parts = _ratings(said, n)
     ranking = [k for g in groups for k in g]
     left_out = [k for k in range(n) if ranking and k not in ranking]
-    return Verdict(kind, reference, ratings, ranking, left_out, parts, [g for g in groups if len(g)>1], reason)
+    return Verdict(
+        kind,
+        reference,
+        ratings,
+        ranking,
+        left_out,
+        parts,
+        [g for g in groups if len(g) > 1],
+        reason,
+    )
 
 # %% ../../nbs/judge/verdict.ipynb #d946d031
 def rank_format(
-    n:int, # Number of responses
-)->str: # Such as `rank: [i, j, k]` for two and the reference
+    n: int,  # Number of responses
+) -> str:  # Such as `rank: [i, j, k]` for two and the reference
     "The format of a ranking (Table 9)"
     _check(n)
-    letters = 'ijklmnopqrstuvwxyz'
-    return f"rank: [{', '.join(letters[:n+1])}{', …' if n>=len(letters) else ''}]"
+    letters = "ijklmnopqrstuvwxyz"
+    return f"rank: [{', '.join(letters[: n + 1])}{', …' if n >= len(letters) else ''}]"
 
 # %% ../../nbs/judge/verdict.ipynb #683f317d
 _LINE_OF_RANKS = "end with the ranking, best first, on one line with nothing after it:\n"
 _JSON = "give the one JSON object and nothing else."
 
+
 def retry_prompt(
-    prompt:str, # The prompt that was answered
-    reason:str, # Why the answer could not be read, from `Verdict.reason`
-    n:int, # Number of responses in it
-    structured:bool=False, # Is the reply to be JSON?
-)->str: # Its last line is the format
+    prompt: str,  # The prompt that was answered
+    reason: str,  # Why the answer could not be read, from `Verdict.reason`
+    n: int,  # Number of responses in it
+    structured: bool = False,  # Is the reply to be JSON?
+) -> str:  # Its last line is the format
     "The prompt once more, with the format repeated"
-    why = ' '.join(re.sub("'[^']*'", 'a word', reason).split())
-    return f'''{prompt}
+    why = " ".join(re.sub("'[^']*'", "a word", reason).split())
+    return f"""{prompt}
 
 ### Once more:
 An earlier answer to all of this could not be read: {why}. Do the steps again. Name each response at most once, \
-by its number from 0 to {n-1}, your own as {n}, and {_JSON if structured else _LINE_OF_RANKS+rank_format(n)}'''
+by its number from 0 to {n - 1}, your own as {n}, and {_JSON if structured else _LINE_OF_RANKS + rank_format(n)}"""

@@ -9,29 +9,29 @@ __all__ = ['WORDS', 'example_records', 'write_example']
 import json
 from pathlib import Path
 
-from ..data import format_prompt,load_instructions
-from ..utils.core import TunaError,write_text
+from ..data import format_prompt, load_instructions
+from ..utils.core import TunaError, write_text
 
 # %% ../../nbs/mini/example.ipynb #4155bc8e
 WORDS = {
-    'colour': ['red', 'blue', 'green'],
-    'animal': ['cat', 'dog', 'horse'],
-    'fruit': ['apple', 'pear', 'plum'],
+    "colour": ["red", "blue", "green"],
+    "animal": ["cat", "dog", "horse"],
+    "fruit": ["apple", "pear", "plum"],
 }
 
 
-def example_records() -> list: # Of dicts with instruction, input and output
+def example_records() -> list:  # Of dicts with instruction, input and output
     "Nine ways to ask for a word, with three right answers each"
     records = []
     for kind, words in WORDS.items():
-        for ask in ('Name any', 'Name one', 'Think of any'):
+        for ask in ("Name any", "Name one", "Think of any"):
             for word in words:
-                records.append(dict(instruction=f'{ask} {kind}', input='', output=word))
+                records.append({"instruction": f"{ask} {kind}", "input": "", "output": word})
     return records
 
 
 def write_example(
-    folder='.', # Where `mine.json`, `teacher/` and `student/` go
+    folder=".",  # Where `mine.json`, `teacher/` and `student/` go
 ):
     "Write a data set and two toy models to try things on; what is there already is never replaced"
     from tuna_nb.models.local import tiny_lm
@@ -39,14 +39,22 @@ def write_example(
 
     folder, records = Path(folder), example_records()
     text = json.dumps(records, indent=1)
-    data, models = folder / 'mine.json', [folder / 'student', folder / 'teacher']
+    data, models = folder / "mine.json", [folder / "student", folder / "teacher"]
     for path in (data, *models):
-        ours = path.read_text() == text if path.is_file() else (path / 'example').exists()
+        ours = path.read_text() == text if path.is_file() else (path / "example").exists()
         if path.exists() and not ours:
-            raise TunaError(f"{path} is there already and not from this example; choose an empty folder")
+            raise TunaError(
+                f"{path} is there already and not from this example; choose an empty folder"
+            )
     write_text(data, text)
-    texts = [format_prompt(record['instruction']) + record['output'] for record in records]
+    texts = [format_prompt(record["instruction"]) + record["output"] for record in records]
     for seed, path in enumerate(models):
         if not path.exists():
-            sft(*tiny_lm(texts, seed=seed), load_instructions(records), path, max_steps=450, learning_rate=5e-3)
-            write_text(path / 'example', '')
+            sft(
+                *tiny_lm(texts, seed=seed),
+                load_instructions(records),
+                path,
+                max_steps=450,
+                learning_rate=5e-3,
+            )
+            write_text(path / "example", "")

@@ -12,16 +12,16 @@ import torch
 
 # %% ../../nbs/mini/muon.ipynb #d1a38049
 def orthogonalize(
-    matrices, # Matrices of one shape, (number, rows, columns)
-    steps:int=5, # Newton-Schulz iterations
-    eps:float=1e-7, # Smallest norm to divide by
-): # Matrices with the same singular vectors and singular values near 1, float32
+    matrices,  # Matrices of one shape, (number, rows, columns)
+    steps: int = 5,  # Newton-Schulz iterations
+    eps: float = 1e-7,  # Smallest norm to divide by
+):  # Matrices with the same singular vectors and singular values near 1, float32
     "Replace each matrix U S V^T approximately by U V^T"
-    a, b, c = 3.4445, -4.7750, 2.0315 # chosen by Muon's author for a steep slope at 0
+    a, b, c = 3.4445, -4.7750, 2.0315  # chosen by Muon's author for a steep slope at 0
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.float()
     if tall:
-        x = x.mT # the smaller product X X^T
+        x = x.mT  # the smaller product X X^T
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=eps)
     for _ in range(steps):
         gram = x @ x.mT
@@ -34,19 +34,19 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        params, # Weight matrices
-        lr:float, # Learning rate, as for AdamW
-        weight_decay:float=0.05, # Decoupled weight decay
-        momentum:float=0.95, # Of the running mean of the gradients
+        params,  # Weight matrices
+        lr: float,  # Learning rate, as for AdamW
+        weight_decay: float = 0.05,  # Decoupled weight decay
+        momentum: float = 0.95,  # Of the running mean of the gradients
     ):
-        super().__init__(params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum))
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
     def step(self):
         "Update all matrices from their gradients"
         for group in self.param_groups:
             by_shape = defaultdict(list)
-            for weight in group['params']:
+            for weight in group["params"]:
                 if weight.grad is not None:
                     by_shape[weight.shape].append(weight)
             for shape, weights in by_shape.items():
@@ -54,12 +54,12 @@ class Muon(torch.optim.Optimizer):
 
     def _update(self, group, shape, weights):
         "One step for matrices of one shape"
-        momentum, means = group['momentum'], []
+        momentum, means = group["momentum"], []
         for weight in weights:
-            mean = self.state[weight].setdefault('mean', torch.zeros_like(weight))
+            mean = self.state[weight].setdefault("mean", torch.zeros_like(weight))
             mean.lerp_(weight.grad, 1 - momentum)
-            means.append(weight.grad.lerp(mean, momentum)) # Nesterov: one step ahead
-        step_size = 0.2 * max(shape) ** 0.5 * group['lr']
+            means.append(weight.grad.lerp(mean, momentum))  # Nesterov: one step ahead
+        step_size = 0.2 * max(shape) ** 0.5 * group["lr"]
         for weight, update in zip(weights, orthogonalize(torch.stack(means))):
-            weight.mul_(1 - group['lr'] * group['weight_decay'])
+            weight.mul_(1 - group["lr"] * group["weight_decay"])
             weight.sub_(update, alpha=step_size)

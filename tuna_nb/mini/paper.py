@@ -7,7 +7,7 @@ __all__ = ['PROGRAM', 'MAIN', 'Reading', 'Config', 'read_config', 'read_texts', 
 
 # %% ../../nbs/mini/paper.ipynb #a022e366
 from contextlib import contextmanager
-from dataclasses import dataclass,replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,245 +15,409 @@ from fastcore.basics import patch
 
 from ..benchmarks.vicuna import REVIEWERS
 from ..data import load_ranked
-from ..experiments.figures import figure_style,plain_table
+from ..experiments.figures import figure_style, plain_table
 from ..experiments.judging import length_bias_report
 from ..experiments.pipeline import Scale
 from ..experiments.report import page
-from ..utils.core import TunaError,command,write_text
-from ..models.endpoint import Endpoint,Store
 from ..experiments.runner import needed
 from .server import serve
+from ..models.endpoint import Endpoint, Store
+from ..utils.core import TunaError, command, write_text
 
 # %% ../../nbs/mini/paper.ipynb #6bbabcc8
 @dataclass(frozen=True)
 class Reading:
     "Models that read before they are taught anything"
-    base_hidden:int = 80 # Width of the student
-    base_layers:int = 3 # Its blocks
-    base_texts:int = 24000 # Texts it reads
-    base_steps:int = 750 # Steps of reading
-    base_lr:float = 4e-3 # Peak learning rate
-    base_small_hidden:int = 48 # The same for the smaller base of a proxy ranking model: width
-    base_small_layers:int = 2 # Blocks
-    base_small_texts:int = 24000 # Texts
-    base_small_steps:int = 600 # Steps
-    base_small_lr:float = 4e-3 # Peak learning rate
-    teacher_hidden:int = 112 # And for the teacher
-    teacher_layers:int = 3 # Blocks
-    teacher_texts:int = 24000 # Texts
-    teacher_steps:int = 800 # Steps
-    teacher_lr:float = 4e-3 # Peak learning rate
-    vocab_texts:int = 4000 # Texts that a model's tokenizer is trained on
-    read_batch:int = 48 # Texts per step of reading
+
+    base_hidden: int = 80  # Width of the student
+    base_layers: int = 3  # Its blocks
+    base_texts: int = 24000  # Texts it reads
+    base_steps: int = 750  # Steps of reading
+    base_lr: float = 4e-3  # Peak learning rate
+    base_small_hidden: int = 48  # The same for the smaller base of a proxy ranking model: width
+    base_small_layers: int = 2  # Blocks
+    base_small_texts: int = 24000  # Texts
+    base_small_steps: int = 600  # Steps
+    base_small_lr: float = 4e-3  # Peak learning rate
+    teacher_hidden: int = 112  # And for the teacher
+    teacher_layers: int = 3  # Blocks
+    teacher_texts: int = 24000  # Texts
+    teacher_steps: int = 800  # Steps
+    teacher_lr: float = 4e-3  # Peak learning rate
+    vocab_texts: int = 4000  # Texts that a model's tokenizer is trained on
+    read_batch: int = 48  # Texts per step of reading
 
 # %% ../../nbs/mini/paper.ipynb #21e5bd4e
 @dataclass(frozen=True)
 class Config(Reading, Scale):
     "Every number of the miniature"
-    n_train:int = 1280 # Instructions
-    n_ctx:int = 320 # Instructions whose answers are judged: the first so many
-    n_val:int = 160 # Instructions for choosing learning rates
-    max_new_tokens:int = 48 # Longest answer
-    batch_size:int = 16 # Instructions per step of training
-    sft_lr:float = 1e-3 # Alpaca: learning rate
-    sft_epochs:float = .75 # Alpaca: epochs
-    mul_epochs:float = .75 # Alpaca-Mul: epochs over five times the data
-    lrs:tuple = (3e-5, 1e-4, 3e-4, 1e-3) # Learning rates to choose from
-    prm_held:float = .2 # Part of the judge's rankings that a proxy ranking model is examined on, and part of the others to choose its learning rate
-    prm_lrs:tuple = (3e-4, 1e-3, 3e-3) # Learning rates to choose from, for a new head
-    prm_epochs:float = 4. # Epochs over the rest
-    judge_noise:float = .1 # Chance that one of the judge's marks is random
-    length_bias:float = 0. # Points it adds for each word
-    n_experts:int = 300 # Records of the experts
-    needs = dict(DATA='n_train n_val', TEACHER='', JUDGE='judge_noise length_bias', FIT='batch_size', RATES='lrs',
-        BENCH='bench_size', EXPERTS='n_experts', ENCODER='', ORACLE='', HUMAN='', ANNOTATED='')
-    oracle,asked,code,device,answers_at_once = True,'teacher',('tuna_nb.mini.world','tuna_nb.mini.muon'),'cpu',128
+
+    n_train: int = 1280  # Instructions
+    n_ctx: int = 320  # Instructions whose answers are judged: the first so many
+    n_val: int = 160  # Instructions for choosing learning rates
+    max_new_tokens: int = 48  # Longest answer
+    batch_size: int = 16  # Instructions per step of training
+    sft_lr: float = 1e-3  # Alpaca: learning rate
+    sft_epochs: float = 0.75  # Alpaca: epochs
+    mul_epochs: float = 0.75  # Alpaca-Mul: epochs over five times the data
+    lrs: tuple = (3e-5, 1e-4, 3e-4, 1e-3)  # Learning rates to choose from
+    prm_held: float = 0.2  # Part of the judge's rankings that a proxy ranking model is examined on, and part of the others to choose its learning rate
+    prm_lrs: tuple = (3e-4, 1e-3, 3e-3)  # Learning rates to choose from, for a new head
+    prm_epochs: float = 4.0  # Epochs over the rest
+    judge_noise: float = 0.1  # Chance that one of the judge's marks is random
+    length_bias: float = 0.0  # Points it adds for each word
+    n_experts: int = 300  # Records of the experts
+    needs = {
+        "DATA": "n_train n_val",
+        "TEACHER": "",
+        "JUDGE": "judge_noise length_bias",
+        "FIT": "batch_size",
+        "RATES": "lrs",
+        "BENCH": "bench_size",
+        "EXPERTS": "n_experts",
+        "ENCODER": "",
+        "ORACLE": "",
+        "HUMAN": "",
+        "ANNOTATED": "",
+    }
+    oracle, asked, code, device, answers_at_once = (
+        True,
+        "teacher",
+        ("tuna_nb.mini.world", "tuna_nb.mini.muon"),
+        "cpu",
+        128,
+    )
+
     @classmethod
     def quick(cls, **given):
         "The same stages, each in a second or two, too small for any claim"
-        return cls(**{**dict(base_hidden=48, base_layers=2, base_texts=3000, base_steps=120, base_small_hidden=32,
-            base_small_layers=1, base_small_texts=1000, base_small_steps=60,
-            teacher_hidden=64, teacher_layers=2, teacher_texts=3000, teacher_steps=120, vocab_texts=1000, n_train=96,
-                n_val=16, n_ctx=32, max_new_tokens=32, lrs=(1e-3,), prm_lrs=(1e-3,),
-            prm_held=.3, bench_size=.1, examples=2, n_experts=20), **given})
+        return cls(
+            **{
+                "base_hidden": 48,
+                "base_layers": 2,
+                "base_texts": 3000,
+                "base_steps": 120,
+                "base_small_hidden": 32,
+                "base_small_layers": 1,
+                "base_small_texts": 1000,
+                "base_small_steps": 60,
+                "teacher_hidden": 64,
+                "teacher_layers": 2,
+                "teacher_texts": 3000,
+                "teacher_steps": 120,
+                "vocab_texts": 1000,
+                "n_train": 96,
+                "n_val": 16,
+                "n_ctx": 32,
+                "max_new_tokens": 32,
+                "lrs": (1e-3,),
+                "prm_lrs": (1e-3,),
+                "prm_held": 0.3,
+                "bench_size": 0.1,
+                "examples": 2,
+                "n_experts": 20,
+                **given,
+            }
+        )
 
 # %% ../../nbs/mini/paper.ipynb #540ea754
 def read_config(
-    d:dict, # Field names and values, as in results.json
-)->Config: # Refuses unknown fields
+    d: dict,  # Field names and values, as in results.json
+) -> Config:  # Refuses unknown fields
     "Settings from JSON"
-    unknown = d.keys()-Config.__dataclass_fields__.keys()
-    if unknown: raise TunaError(f"config has no field {', '.join(sorted(unknown))}")
-    return Config(**{k: tuple(v) if isinstance(v, list) else v for k,v in d.items()})
+    unknown = d.keys() - Config.__dataclass_fields__.keys()
+    if unknown:
+        raise TunaError(f"config has no field {', '.join(sorted(unknown))}")
+    return Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in d.items()})
 
 # %% ../../nbs/mini/paper.ipynb #eb5f50ff
 def read_texts(job, who):
     "Pretrain a base model or the teacher"
+    from tuna_nb.mini import world
     from tuna_nb.models.local import tiny_lm
     from tuna_nb.utils.pretrained import quiet
-    from tuna_nb.mini import world
-    c,kind = SimpleNamespace(**{k: getattr(job.cfg, f'{who}_{k}')
-        for k in ('hidden','layers','texts','steps','lr')}),who.removesuffix('_small')
-    pairs = getattr(world, f'{kind}_reading')(c.texts, job.seed+(1000 if kind!=who else 0))
-    tok = world.train_tokenizer([a+b for a,b in pairs[:job.cfg.vocab_texts]])
-    model,_ = tiny_lm(tokenizer=tok, hidden=c.hidden, layers=c.layers, heads=4, seed=job.seed,
-        intermediate_size=3*c.hidden)
-    losses = world.pretrain(model, tok, pairs, steps=c.steps, lr=c.lr, batch_size=job.cfg.read_batch, seed=job.seed,
-        desc=who)
+
+    c, kind = (
+        SimpleNamespace(
+            **{
+                k: getattr(job.cfg, f"{who}_{k}")
+                for k in ("hidden", "layers", "texts", "steps", "lr")
+            }
+        ),
+        who.removesuffix("_small"),
+    )
+    pairs = getattr(world, f"{kind}_reading")(c.texts, job.seed + (1000 if kind != who else 0))
+    tok = world.train_tokenizer([a + b for a, b in pairs[: job.cfg.vocab_texts]])
+    model, _ = tiny_lm(
+        tokenizer=tok,
+        hidden=c.hidden,
+        layers=c.layers,
+        heads=4,
+        seed=job.seed,
+        intermediate_size=3 * c.hidden,
+    )
+    losses = world.pretrain(
+        model,
+        tok,
+        pairs,
+        steps=c.steps,
+        lr=c.lr,
+        batch_size=job.cfg.read_batch,
+        seed=job.seed,
+        desc=who,
+    )
     with quiet():
-        for o in (model, tok): o.save_pretrained(job.part/'model')
-    return dict(weights=model.num_parameters(), loss=sum(losses[-50:])/len(losses[-50:]))
+        for o in (model, tok):
+            o.save_pretrained(job.part / "model")
+    return {"weights": model.num_parameters(), "loss": sum(losses[-50:]) / len(losses[-50:])}
+
 
 @patch
-def first_stages(self:Config, add):
-    for who in ('base','base_small','teacher'):
-        add(who, read_texts, '', ' '.join(f'{who}_{k}' for k in ('hidden','layers','texts','steps','lr'))
-            +' vocab_texts read_batch', 100, who=who)
+def first_stages(self: Config, add):
+    for who in ("base", "base_small", "teacher"):
+        add(
+            who,
+            read_texts,
+            "",
+            " ".join(f"{who}_{k}" for k in ("hidden", "layers", "texts", "steps", "lr"))
+            + " vocab_texts read_batch",
+            100,
+            who=who,
+        )
 
 # %% ../../nbs/mini/paper.ipynb #b5c86466
 @contextmanager
-def over_http(job, name, model, variant='', **kwargs):
+def over_http(job, name, model, variant="", **kwargs):
     "A model behind a server of its own, as an `Endpoint` that keeps its replies in the stage's folder"
-    store = Store(job.part/f'{name}.db')
+    store = Store(job.part / f"{name}.db")
     try:
         with serve({name: model}) as server:
-            endpoint = Endpoint(name, server.url, api_key='none', concurrency=64, store=store, **kwargs)
-            endpoint.base_url = f'http://{name}{variant}/v1'
+            endpoint = Endpoint(
+                name, server.url, api_key="none", concurrency=64, store=store, **kwargs
+            )
+            endpoint.base_url = f"http://{name}{variant}/v1"
             yield endpoint
-    finally: store.close()
+    finally:
+        store.close()
+
 
 @patch
 @contextmanager
-def teacher(self:Config, job):
-    with over_http(job, 'teacher', self.local(job, 'teacher'), kind='completions') as backend: yield backend
+def teacher(self: Config, job):
+    with over_http(job, "teacher", self.local(job, "teacher"), kind="completions") as backend:
+        yield backend
+
 
 @patch
 @contextmanager
-def judge(self:Config, job, judge_noise=None, length_bias=None):
+def judge(self: Config, job, judge_noise=None, length_bias=None):
     from tuna_nb.mini.world import Judge
-    noise,bias = (self.judge_noise if judge_noise is None else judge_noise),(self.length_bias if length_bias is None
-        else length_bias)
-    with over_http(job, 'judge', Judge(noise=noise, length_bias=bias, seed=job.seed),
-            f'-{noise:g}-{bias:g}') as backend:
+
+    noise, bias = (
+        (self.judge_noise if judge_noise is None else judge_noise),
+        (self.length_bias if length_bias is None else length_bias),
+    )
+    with over_http(
+        job, "judge", Judge(noise=noise, length_bias=bias, seed=job.seed), f"-{noise:g}-{bias:g}"
+    ) as backend:
         yield backend
 
 # %% ../../nbs/mini/paper.ipynb #f13273b2
-PROGRAM = dict(general=replace(REVIEWERS['general'], system=''))
+PROGRAM = {"general": replace(REVIEWERS["general"], system="")}
+
 
 @patch
-def review(self:Config): return dict(reviewers=PROGRAM)
+def review(self: Config):
+    return {"reviewers": PROGRAM}
 
 # %% ../../nbs/mini/paper.ipynb #48bc5efe
 @patch
-def instructions(self:Config, job):
+def instructions(self: Config, job):
     from tuna_nb.mini.world import splits
+
     return splits(self.n_train, self.n_val, job.seed)
 
+
 @patch
-def benchmarks(self:Config, job, model):
+def benchmarks(self: Config, job, model):
     from tuna_nb.mini.world import benchmarks
+
     return benchmarks(job.seed, self.bench_size)
 
+
 @patch
-def experts(self:Config, job):
+def experts(self: Config, job):
     from tuna_nb.mini.world import experts
+
     return experts(self.n_experts, job.seed)
 
-@patch
-def encoder(self:Config, job): return job.at('teacher'),2
 
 @patch
-def quality(self:Config, record, text):
+def encoder(self: Config, job):
+    return job.at("teacher"), 2
+
+
+@patch
+def quality(self: Config, record, text):
     from tuna_nb.mini.world import rating
-    return rating(record['instruction'], record['input'], text)
+
+    return rating(record["instruction"], record["input"], text)
+
 
 @patch
-def right(self:Config, record, text):
+def right(self: Config, record, text):
     from tuna_nb.mini.world import is_right
-    return is_right(record['instruction'], record['input'], text)
+
+    return is_right(record["instruction"], record["input"], text)
+
 
 @patch
-def training(self:Config, what): return dict(use_cpu=True)
+def training(self: Config, what):
+    return {"use_cpu": True}
 
 # %% ../../nbs/mini/paper.ipynb #de8fad04
-def _column(graph, name): return 1+max((_column(graph, p) for p in graph[name].parents), default=-1)
-def _above(graph, name): return set(graph[name].parents).union(*(_above(graph, p) for p in graph[name].parents))
+def _column(graph, name):
+    return 1 + max((_column(graph, p) for p in graph[name].parents), default=-1)
+
+
+def _above(graph, name):
+    return set(graph[name].parents).union(*(_above(graph, p) for p in graph[name].parents))
+
 
 def plot_stages(
-    cfg, # Settings
-): # A matplotlib Figure
+    cfg,  # Settings
+):  # A matplotlib Figure
     "The stages of the main models and what they need"
     import matplotlib.pyplot as plt
-    g = needed(cfg.stages(), ['steps','mul','top','best_of_4','ppo','tuna_c','tuna','prm_3b_all'])
+
+    g = needed(
+        cfg.stages(), ["steps", "mul", "top", "best_of_4", "ppo", "tuna_c", "tuna", "prm_3b_all"]
+    )
     cols = {}
-    for k in g: cols.setdefault(_column(g, k), []).append(k)
-    at = {k: (1.3*c, (len(ks)-1)/2-i) for c,ks in cols.items() for i,k in enumerate(ks)}
-    with figure_style(): fig,ax = plt.subplots(figsize=(4.8,2.8), layout='constrained')
-    for k,s in g.items():
+    for k in g:
+        cols.setdefault(_column(g, k), []).append(k)
+    at = {k: (1.3 * c, (len(ks) - 1) / 2 - i) for c, ks in cols.items() for i, k in enumerate(ks)}
+    with figure_style():
+        fig, ax = plt.subplots(figsize=(4.8, 2.8), layout="constrained")
+    for k, s in g.items():
         for p in sorted(set(s.parents).difference(*(_above(g, p) for p in s.parents))):
-            ax.plot(*zip(at[p], at[k]), color='0.75', lw=.8, zorder=1)
-        ax.text(*at[k], k, ha='center', va='center', fontsize=5.8, bbox=dict(boxstyle='round,pad=.3', fc='white',
-            ec='0.5', lw=.6))
-    ax.set(xlim=(-.6, 1.3*max(cols)+.6), ylim=(min(y for _,y in at.values())-.6, max(y for _,y in at.values())+.6))
-    ax.axis('off')
+            ax.plot(*zip(at[p], at[k]), color="0.75", lw=0.8, zorder=1)
+        ax.text(
+            *at[k],
+            k,
+            ha="center",
+            va="center",
+            fontsize=5.8,
+            bbox={"boxstyle": "round,pad=.3", "fc": "white", "ec": "0.5", "lw": 0.6},
+        )
+    ax.set(
+        xlim=(-0.6, 1.3 * max(cols) + 0.6),
+        ylim=(min(y for _, y in at.values()) - 0.6, max(y for _, y in at.values()) + 0.6),
+    )
+    ax.axis("off")
     return fig
 
 # %% ../../nbs/mini/paper.ipynb #8040cd77
 def _real_blocks(res):
     "The page about real data"
-    gain = lambda k: '{:+.3f} [{:+.3f}, {:+.3f}]'.format(*res[k])
-    rows = [[m, *(f'{o[k]:.3f}' for k in ('pair_accuracy','rank_loss','mle_loss'))] for m,o in res['models'].items()]
-    s = res['samples']
-    return [('h1', 'Real data, a real checkpoint'),
-        ('p', f"stories260K after instruction tuning on Alpaca's records, and after training on {res['n_train']} "
+    gain = lambda k: "{:+.3f} [{:+.3f}, {:+.3f}]".format(*res[k])
+    rows = [
+        [m, *(f"{o[k]:.3f}" for k in ("pair_accuracy", "rank_loss", "mle_loss"))]
+        for m, o in res["models"].items()
+    ]
+    s = res["samples"]
+    return [
+        ("h1", "Real data, a real checkpoint"),
+        (
+            "p",
+            f"stories260K after instruction tuning on Alpaca's records, and after training on {res['n_train']} "
             f"rankings of real models' answers by GPT-4-turbo. "
-            f"Pair accuracy is the share of pairs in the right order, on {res['n_held']} rankings held out."),
-        ('table', plain_table('Model', ['Pair accuracy', 'Rank loss', 'MLE loss'],
-            rows+[['the longer is better', f"{res['longer_first']:.3f}", '', '']])),
-        ('p', f"Tuna's gain in pair accuracy, with a 95 % interval over rankings: {gain('gain_over_sft')} over "
-            f"instruction tuning, {gain('gain_over_more_sft')} over as many further steps of it."),
-        ('p', f"Diverse sampling: {s['instructions']} instructions, {s['resampled']} of them with similar responses "
+            f"Pair accuracy is the share of pairs in the right order, on {res['n_held']} rankings held out.",
+        ),
+        (
+            "table",
+            plain_table(
+                "Model",
+                ["Pair accuracy", "Rank loss", "MLE loss"],
+                rows + [["the longer is better", f"{res['longer_first']:.3f}", "", ""]],
+            ),
+        ),
+        (
+            "p",
+            f"Tuna's gain in pair accuracy, with a 95 % interval over rankings: {gain('gain_over_sft')} over "
+            f"instruction tuning, {gain('gain_over_more_sft')} over as many further steps of it.",
+        ),
+        (
+            "p",
+            f"Diverse sampling: {s['instructions']} instructions, {s['resampled']} of them with similar responses "
             f"that were drawn again, {s['too_similar']} responses still at or above τ; mean largest similarity "
-            f"{s['mean_similarity']:.2f}."), *_length_blocks(res['lengths']), ('link',
-                ('report.html', 'Back to the miniature'))]
+            f"{s['mean_similarity']:.2f}.",
+        ),
+        *_length_blocks(res["lengths"]),
+        ("link", ("report.html", "Back to the miniature")),
+    ]
+
 
 def _length_blocks(o):
     "Table 4 and the judge's taste for length, of real answers"
-    ival = lambda x, d=2: f'{x[0]:.{d}f} [{x[1]:.{d}f}, {x[2]:.{d}f}]'
-    rows = [[f'rank {k}', ival(x, 0)] for k,x in enumerate(o['by_rank'], 1)]
-    return [('h2', 'Length by rank, real answers ranked by GPT-4-turbo'),
-        ('table', plain_table('Table 4', ['tokens, mean [95 %]'], rows)),
-        ('p', f"A token is taken for four bytes. Of {o['records']} rankings, the longest answer is first in "
+    ival = lambda x, d=2: f"{x[0]:.{d}f} [{x[1]:.{d}f}, {x[2]:.{d}f}]"
+    rows = [[f"rank {k}", ival(x, 0)] for k, x in enumerate(o["by_rank"], 1)]
+    return [
+        ("h2", "Length by rank, real answers ranked by GPT-4-turbo"),
+        ("table", plain_table("Table 4", ["tokens, mean [95 %]"], rows)),
+        (
+            "p",
+            f"A token is taken for four bytes. Of {o['records']} rankings, the longest answer is first in "
             f"{ival(o['longest_first'])} of the cases, by chance in {o['by_chance']:.2f}; each further token is worth "
             f"{o['slope']:.4f} [{o['low']:.4f}, {o['high']:.4f}] ranks (a regression within instructions). As in the "
             f"paper, the judge's first choices are the longest; whether they are better for it, these data "
-            f"cannot say.")]
+            f"cannot say.",
+        ),
+    ]
 
 # %% ../../nbs/mini/paper.ipynb #02c5a572
-MAIN = 'table1','lambda','data_size','length' # what a run without --full is about
+MAIN = "table1", "lambda", "data_size", "length"  # what a run without --full is about
+
 
 def _real(data_dir, out):
     from tuna_nb.train import real_run
-    return dict(real_run(data_dir, Path(out)/'real'),
-        lengths=length_bias_report(load_ranked(Path(data_dir)/'rankings'/'ranking4_gpt4turbo.json')))
 
-@command(example="""tuna_mini --quick
-tuna_mini --full --seeds 3 --out runs/mine""")
+    return dict(
+        real_run(data_dir, Path(out) / "real"),
+        lengths=length_bias_report(
+            load_ranked(Path(data_dir) / "rankings" / "ranking4_gpt4turbo.json")
+        ),
+    )
+
+
+@command(
+    example="""tuna_mini --quick
+tuna_mini --full --seeds 3 --out runs/mine"""
+)
 def tuna_mini(
-    out:str='', # Folder of the run; default runs/mini, or runs/quick with --quick
-    seeds:int|None=None, # Repeat everything with so many seeds; default 1, with --full 3; intervals need 2 or more
-    full:bool=False, # Every experiment; without it the main results, Figures 2 and 3 and Table 4
-    quick:bool=False, # Everything in about a minute, too small for any claim
-    real:str='', # Folder of the public data sets: adds a page on real data and a real checkpoint
-): # Address of the report, number of seeds, verdict by claim
+    out: str = "",  # Folder of the run; default runs/mini, or runs/quick with --quick
+    seeds: int
+    | None = None,  # Repeat everything with so many seeds; default 1, with --full 3; intervals need 2 or more
+    full: bool = False,  # Every experiment; without it the main results, Figures 2 and 3 and Table 4
+    quick: bool = False,  # Everything in about a minute, too small for any claim
+    real: str = "",  # Folder of the public data sets: adds a page on real data and a real checkpoint
+):  # Address of the report, number of seeds, verdict by claim
     "Run the paper in miniature; stopped runs go on where they were"
-    from tuna_nb.ablations import available,run_report,show_report
-    seeds,scale = (3 if full else 1) if seeds is None else seeds,'quick' if quick else 'mini'
-    if seeds<1: raise TunaError(f"seeds must be 1 or more, got {seeds}")
-    if real and not Path(real).is_dir(): raise TunaError(f"--real {real}: no such folder")
-    names,folder = available(None if full else MAIN, scale),Path(out or f'runs/{scale}')
-    res = run_report(names, scale, folder, seeds,
-        links=[('real.html', 'A second page: real data and a real checkpoint')]
-        if real else [])
-    if real: write_text(folder/'real.html', page(_real_blocks(_real(real, folder)), {}))
+    from tuna_nb.ablations import available, run_report, show_report
+
+    seeds, scale = (3 if full else 1) if seeds is None else seeds, "quick" if quick else "mini"
+    if seeds < 1:
+        raise TunaError(f"seeds must be 1 or more, got {seeds}")
+    if real and not Path(real).is_dir():
+        raise TunaError(f"--real {real}: no such folder")
+    names, folder = available(None if full else MAIN, scale), Path(out or f"runs/{scale}")
+    res = run_report(
+        names,
+        scale,
+        folder,
+        seeds,
+        links=[("real.html", "A second page: real data and a real checkpoint")] if real else [],
+    )
+    if real:
+        write_text(folder / "real.html", page(_real_blocks(_real(real, folder)), {}))
     return show_report(res, names, folder)

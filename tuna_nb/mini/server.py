@@ -6,610 +6,942 @@
 __all__ = ['FAULTS', 'request_digest', 'Server', 'serve']
 
 # %% ../../nbs/mini/server.ipynb #b1477b62
-import hashlib,inspect,itertools,json,queue,random,socket,struct,threading,time
+import hashlib
+import inspect
+import itertools
+import json
+import queue
+import random
+import socket
+import struct
+import threading
+import time
 from collections import Counter
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler,ThreadingHTTPServer
-from urllib.parse import parse_qsl,urlsplit
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
 from fastcore.basics import patch
-from ..utils.core import TunaError
+
 from ..models.endpoint import Generation
+from ..utils.core import TunaError
 
 # %% ../../nbs/mini/server.ipynb #0dc0f19b
 def _error(status, msg, code=None, param=None):
     "The protocol's error object"
-    kinds = {401:'authentication_error', 404:'not_found_error', 429:'rate_limit_error'}
-    kind = kinds.get(status) or ('server_error' if status>=500 else 'invalid_request_error')
-    return dict(error=dict(message=msg, type=kind, param=param, code=code))
+    kinds = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+    kind = kinds.get(status) or ("server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": msg, "type": kind, "param": param, "code": code}}
+
 
 class _Refused(Exception):
     "Ends a request with a status and an error object"
+
     def __init__(self, status, msg, code=None, param=None):
         super().__init__(msg)
-        self.status,self.reply = status,_error(status, msg, code, param)
+        self.status, self.reply = status, _error(status, msg, code, param)
+
 
 def _failure(e):
     "Status and error object for whatever went wrong"
-    if isinstance(e, _Refused): return e.status,e.reply
-    if isinstance(e, TunaError): return 400,_error(400, str(e))
-    return 500,_error(500, f'{type(e).__name__}: {e}')
+    if isinstance(e, _Refused):
+        return e.status, e.reply
+    if isinstance(e, TunaError):
+        return 400, _error(400, str(e))
+    return 500, _error(500, f"{type(e).__name__}: {e}")
 
 # %% ../../nbs/mini/server.ipynb #3710d87f
 def _object(raw):
     "The JSON object that a request sends"
-    try: body = json.loads(raw)
-    except ValueError: raise _Refused(400, 'the body is not valid JSON') from None
-    if not isinstance(body, dict): raise _Refused(400, 'the body is not an object')
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        raise _Refused(400, "the body is not valid JSON") from None
+    if not isinstance(body, dict):
+        raise _Refused(400, "the body is not an object")
     return body
+
 
 def _prompt(body, chat):
     "The text that a request puts to the model"
     if not chat:
-        if isinstance(body.get('prompt'), str): return body['prompt']
-        raise _Refused(400, "'prompt' must be a string", param='prompt')
-    try: parts = [m['content'] for m in body['messages']]
-    except (KeyError, TypeError): parts = []
-    if parts and all(isinstance(p, str) for p in parts): return '\n\n'.join(parts)
-    raise _Refused(400, "'messages' must be a list of messages with text content", param='messages')
+        if isinstance(body.get("prompt"), str):
+            return body["prompt"]
+        raise _Refused(400, "'prompt' must be a string", param="prompt")
+    try:
+        parts = [m["content"] for m in body["messages"]]
+    except (KeyError, TypeError):
+        parts = []
+    if parts and all(isinstance(p, str) for p in parts):
+        return "\n\n".join(parts)
+    raise _Refused(400, "'messages' must be a list of messages with text content", param="messages")
 
 # %% ../../nbs/mini/server.ipynb #547311a8
 def _schema(body):
     "The JSON schema that the reply must follow; `None` where any text will do"
-    match body.get('response_format'):
-        case None | {'type':'text'}: return None
-        case {'type':'json_object'}: return {}
-        case {'type':'json_schema', 'json_schema':{'name':str(), 'schema':dict() as schema}}: return schema
-    raise _Refused(400, "'response_format' must be text, json_object, or json_schema with a name and a schema",
-        param='response_format')
+    match body.get("response_format"):
+        case None | {"type": "text"}:
+            return None
+        case {"type": "json_object"}:
+            return {}
+        case {"type": "json_schema", "json_schema": {"name": str(), "schema": dict() as schema}}:
+            return schema
+    raise _Refused(
+        400,
+        "'response_format' must be text, json_object, or json_schema with a name and a schema",
+        param="response_format",
+    )
 
 # %% ../../nbs/mini/server.ipynb #7b720bec
-_FIELDS = dict(n=(int,1), temperature=((int,float),1.), max_tokens=(int,256), seed=(int,None),
-    logprobs=((bool,int),None))
+_FIELDS = {
+    "n": (int, 1),
+    "temperature": ((int, float), 1.0),
+    "max_tokens": (int, 256),
+    "seed": (int, None),
+    "logprobs": ((bool, int), None),
+}
+
 
 def _settings(body, chat):
     "The other fields of a request, as `sample` takes them"
-    o,schema = {},_schema(body)
-    if body.get('max_completion_tokens') is not None: body = {**body, 'max_tokens':body['max_completion_tokens']}
-    for k,(t,default) in _FIELDS.items():
+    o, schema = {}, _schema(body)
+    if body.get("max_completion_tokens") is not None:
+        body = {**body, "max_tokens": body["max_completion_tokens"]}
+    for k, (t, default) in _FIELDS.items():
         v = body.get(k)
-        if v is not None and not isinstance(v, t): raise _Refused(400, f"'{k}' has the wrong type", param=k)
+        if v is not None and not isinstance(v, t):
+            raise _Refused(400, f"'{k}' has the wrong type", param=k)
         o[k] = default if v is None else v
-    if o['n']<1 or o['max_tokens']<1 or o['temperature']<0:
+    if o["n"] < 1 or o["max_tokens"] < 1 or o["temperature"] < 0:
         raise _Refused(400, "'n' and 'max_tokens' must be positive, 'temperature' not negative")
-    logprobs = bool(o['logprobs']) if chat else o['logprobs'] is not None
-    res = dict(n=o['n'], temperature=float(o['temperature']), max_new_tokens=o['max_tokens'], seed=o['seed'],
-        logprobs=logprobs)
-    return res if schema is None else {**res, 'schema':schema}
+    logprobs = bool(o["logprobs"]) if chat else o["logprobs"] is not None
+    res = {
+        "n": o["n"],
+        "temperature": float(o["temperature"]),
+        "max_new_tokens": o["max_tokens"],
+        "seed": o["seed"],
+        "logprobs": logprobs,
+    }
+    return res if schema is None else {**res, "schema": schema}
 
 # %% ../../nbs/mini/server.ipynb #52518a78
 def _logprobs(g, chat):
     "Log-probabilities of one choice in the format of its API"
-    if g.logps is None: return None
-    if not chat: return dict(tokens=g.tokens, token_logprobs=g.logps, top_logprobs=None, text_offset=None)
-    return dict(content=[dict(token=t, logprob=l, bytes=list(t.encode()), top_logprobs=[])
-        for t,l in zip(g.tokens, g.logps)])
+    if g.logps is None:
+        return None
+    if not chat:
+        return {
+            "tokens": g.tokens,
+            "token_logprobs": g.logps,
+            "top_logprobs": None,
+            "text_offset": None,
+        }
+    return {
+        "content": [
+            {"token": t, "logprob": l, "bytes": list(t.encode()), "top_logprobs": []}
+            for t, l in zip(g.tokens, g.logps)
+        ]
+    }
+
 
 def _choice(i, g, chat):
     "One entry of `choices`"
-    c = dict(index=i, finish_reason=g.finish_reason, logprobs=_logprobs(g, chat))
-    return {**c, 'message':dict(role='assistant', content=g.text)} if chat else {**c, 'text':g.text}
+    c = {"index": i, "finish_reason": g.finish_reason, "logprobs": _logprobs(g, chat)}
+    return (
+        {**c, "message": {"role": "assistant", "content": g.text}}
+        if chat
+        else {**c, "text": g.text}
+    )
+
 
 def _reply(model, gens, n_prompt, chat, number):
     "A whole reply"
-    used = dict(prompt_tokens=n_prompt, completion_tokens=sum(len(g.tokens or g.text.split()) for g in gens))
-    return dict(id=f'tuna-{number}', object='chat.completion' if chat else 'text_completion', created=int(time.time()),
-        model=model,
-        choices=[_choice(i, g, chat) for i,g in enumerate(gens)], usage=dict(used, total_tokens=sum(used.values())))
+    used = {
+        "prompt_tokens": n_prompt,
+        "completion_tokens": sum(len(g.tokens or g.text.split()) for g in gens),
+    }
+    return {
+        "id": f"tuna-{number}",
+        "object": "chat.completion" if chat else "text_completion",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [_choice(i, g, chat) for i, g in enumerate(gens)],
+        "usage": dict(used, total_tokens=sum(used.values())),
+    }
 
 # %% ../../nbs/mini/server.ipynb #c479df69
-def _takes_schema(f): return 'schema' in inspect.signature(f).parameters
+def _takes_schema(f):
+    return "schema" in inspect.signature(f).parameters
+
 
 class _Function:
     "A function of prompt and seed, served as a model without log-probabilities"
-    def __init__(self, f): self.f,self.takes_schema,self.lock = f,_takes_schema(f),threading.Lock()
+
+    def __init__(self, f):
+        self.f, self.takes_schema, self.lock = f, _takes_schema(f), threading.Lock()
+
     def call(self, *args, **kw):
-        with self.lock: return self.f(*args, **kw)
+        with self.lock:
+            return self.f(*args, **kw)
+
     def ask(self, prompt, n, seed, temperature, max_new_tokens, logprobs, **schema):
-        gens = [Generation(self.call(prompt, None if seed is None else seed+i, **schema)) for i in range(n)]
-        return gens,len(prompt.split())
-    def close(self): pass
+        gens = [
+            Generation(self.call(prompt, None if seed is None else seed + i, **schema))
+            for i in range(n)
+        ]
+        return gens, len(prompt.split())
+
+    def close(self):
+        pass
 
 # %% ../../nbs/mini/server.ipynb #de30abce
 class _Batched:
     "A backend behind a queue"
+
     def __init__(self, backend, wait=0.01):
-        self.backend,self.takes_schema,self.wait,self.jobs = backend,_takes_schema(backend.sample),wait,queue.Queue()
+        self.backend, self.takes_schema, self.wait, self.jobs = (
+            backend,
+            _takes_schema(backend.sample),
+            wait,
+            queue.Queue(),
+        )
         threading.Thread(target=self._work, daemon=True).start()
+
     def ask(self, prompt, **settings):
-        job:dict = dict(prompt=prompt, settings=settings, done=threading.Event())
+        job: dict = {"prompt": prompt, "settings": settings, "done": threading.Event()}
         self.jobs.put(job)
-        job['done'].wait()
-        if 'error' in job: raise job['error']
-        return job['gens'],job['n_prompt']
-    def close(self): self.jobs.put(None)
+        job["done"].wait()
+        if "error" in job:
+            raise job["error"]
+        return job["gens"], job["n_prompt"]
+
+    def close(self):
+        self.jobs.put(None)
+
     def _work(self):
         while (job := self.jobs.get()) is not None:
             time.sleep(self.wait)
-            jobs,later = [job],[]
+            jobs, later = [job], []
             while not self.jobs.empty():
                 o = self.jobs.get()
                 (jobs if o and _alike(o, job) else later).append(o)
-            for o in later: self.jobs.put(o)
+            for o in later:
+                self.jobs.put(o)
             _answer(self.backend, jobs)
+
 
 def _alike(a, b):
     "Can two jobs be answered in one call? Their seeds may differ"
-    def key(o): return {**o['settings'], 'seed':o['settings']['seed'] is None}
-    return key(a)==key(b)
+
+    def key(o):
+        return {**o["settings"], "seed": o["settings"]["seed"] is None}
+
+    return key(a) == key(b)
 
 # %% ../../nbs/mini/server.ipynb #7ef75990
 def _n_tokens(backend, prompt):
     "Length of a prompt in tokens, or in words where the backend has no tokenizer"
-    tok = getattr(backend, 'tokenizer', None)
+    tok = getattr(backend, "tokenizer", None)
     return len(tok(prompt).input_ids if tok else prompt.split())
+
 
 def _answer(backend, jobs):
     "Answer all jobs in one call, each with its own seed; if that fails, one by one, since one prompt may be to blame"
-    settings = {k: v for k,v in jobs[0]['settings'].items() if k!='seed'}
-    ps,seeds = [o['prompt'] for o in jobs],[o['settings']['seed'] for o in jobs]
-    try: out = backend.sample(ps, seed=None if None in seeds else seeds, **settings)
-    except Exception as e: out,error = None,e
-    if out is None and len(jobs)>1:
-        for o in jobs: _answer(backend, [o])
+    settings = {k: v for k, v in jobs[0]["settings"].items() if k != "seed"}
+    ps, seeds = [o["prompt"] for o in jobs], [o["settings"]["seed"] for o in jobs]
+    try:
+        out = backend.sample(ps, seed=None if None in seeds else seeds, **settings)
+    except Exception as e:
+        out, error = None, e
+    if out is None and len(jobs) > 1:
+        for o in jobs:
+            _answer(backend, [o])
         return
-    for i,o in enumerate(jobs):
-        o.update(dict(error=error) if out is None else dict(gens=out[i], n_prompt=_n_tokens(backend, o['prompt'])))
-        o['done'].set()
+    for i, o in enumerate(jobs):
+        o.update(
+            {"error": error}
+            if out is None
+            else {"gens": out[i], "n_prompt": _n_tokens(backend, o["prompt"])}
+        )
+        o["done"].set()
 
 # %% ../../nbs/mini/server.ipynb #0504e077
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version,wbufsize,disable_nagle_algorithm = 'HTTP/1.1',-1,True
-    def log_message(self, *args): pass
-    def setup(self): super().setup(); self.server.sockets.add(self.connection)
+    protocol_version, wbufsize, disable_nagle_algorithm = "HTTP/1.1", -1, True
+
+    def log_message(self, *args):
+        pass
+
+    def setup(self):
+        super().setup()
+        self.server.sockets.add(self.connection)
+
     def finish(self):
         self.server.sockets.discard(self.connection)
-        try: super().finish()
-        except OSError: pass
-    def send(self, status, body, headers=None, ctype='application/json'):
+        try:
+            super().finish()
+        except OSError:
+            pass
+
+    def send(self, status, body, headers=None, ctype="application/json"):
         "Send a status and a body: an object as JSON, text and bytes as they are"
-        data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+        data = (
+            body
+            if isinstance(body, bytes)
+            else (body if isinstance(body, str) else json.dumps(body)).encode()
+        )
         self.send_response(status)
-        for k,v in {'Content-Type':ctype, 'Content-Length':len(data), **(headers or {})}.items():
+        for k, v in {"Content-Type": ctype, "Content-Length": len(data), **(headers or {})}.items():
             self.send_header(k, str(v))
         self.end_headers()
         self.wfile.write(data)
-    def answer(self): self.server.owner._handle(self)
+
+    def answer(self):
+        self.server.owner._handle(self)
+
     do_GET = do_POST = do_DELETE = answer
 
+
 class _HTTPServer(ThreadingHTTPServer):
-    daemon_threads,request_queue_size = True,256
-    def handle_error(self, request, address): pass # the other side hung up
+    daemon_threads, request_queue_size = True, 256
+
+    def handle_error(self, request, address):
+        pass  # the other side hung up
 
 # %% ../../nbs/mini/server.ipynb #d3425b79
 def request_digest(
-    body:dict, # A request's body
-)->str: # 64 hexadecimal digits
+    body: dict,  # A request's body
+) -> str:  # 64 hexadecimal digits
     "SHA-256 of a body as canonical JSON: keys sorted, no spaces"
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(',',':')).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
 
 # %% ../../nbs/mini/server.ipynb #2d0b4b30
 class Server:
     "A running server; use it in a `with` statement or `close` it"
+
     def __init__(self, models, port=0, api_key=None):
-        self.api_key,self.delay = api_key,0. # Key asked for, if any; seconds before each answer
+        self.api_key, self.delay = api_key, 0.0  # Key asked for, if any; seconds before each answer
         # Most choices given; whether n > 1 is an error; the most choices before llama.cpp's error
-        self.max_n,self.refuse_n,self.slots = None,False,None
-        self.requests = 0 # Requests for completions so far, batches left out
+        self.max_n, self.refuse_n, self.slots = None, False, None
+        self.requests = 0  # Requests for completions so far, batches left out
         # Requests, and whole and right answers, by digest; faults by kind
-        self.seen,self.answered,self.served = Counter(),Counter(),Counter()
-        self.batch_limit,self.batch_wait = 50_000,.05 # Most requests in a batch; seconds that it takes at least
+        self.seen, self.answered, self.served = Counter(), Counter(), Counter()
+        self.batch_limit, self.batch_wait = (
+            50_000,
+            0.05,
+        )  # Most requests in a batch; seconds that it takes at least
         # Answers after which the next batch expires; requests in batches so far
-        self.expire,self.batch_requests = None,0
+        self.expire, self.batch_requests = None, 0
         self._start(models, port)
-    def __enter__(self): return self
-    def __exit__(self, *exc): self.close()
-    def __repr__(self): return f"Server({', '.join(self.models)})"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def __repr__(self):
+        return f"Server({', '.join(self.models)})"
 
 # %% ../../nbs/mini/server.ipynb #dbba9faa
 @patch
-def _start(self:Server, models, port):
+def _start(self: Server, models, port):
     "Listen"
-    try: self.http = _HTTPServer(('127.0.0.1', port), _Handler)
-    except OSError as e: raise TunaError(f"port {port} cannot be used ({e.strerror})") from None
-    self.models = {k: _Batched(m) if hasattr(m, 'sample') else _Function(m) for k,m in models.items()}
-    self.http.owner,self.http.sockets = self,set()
+    try:
+        self.http = _HTTPServer(("127.0.0.1", port), _Handler)
+    except OSError as e:
+        raise TunaError(f"port {port} cannot be used ({e.strerror})") from None
+    self.models = {
+        k: _Batched(m) if hasattr(m, "sample") else _Function(m) for k, m in models.items()
+    }
+    self.http.owner, self.http.sockets = self, set()
     self.port = self.http.server_port
-    self.url = f'http://127.0.0.1:{self.port}/v1'
-    self._told,self._share,self._lock,self._number = [],None,threading.Lock(),itertools.count(1)
-    self._files,self._batches,self._jobs = {},{},queue.Queue()
-    threading.Thread(target=self.http.serve_forever, kwargs=dict(poll_interval=0.02), daemon=True).start()
+    self.url = f"http://127.0.0.1:{self.port}/v1"
+    self._told, self._share, self._lock, self._number = (
+        [],
+        None,
+        threading.Lock(),
+        itertools.count(1),
+    )
+    self._files, self._batches, self._jobs = {}, {}, queue.Queue()
+    threading.Thread(
+        target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
 
 # %% ../../nbs/mini/server.ipynb #30caa48d
 @patch
-def close(self:Server):
+def close(self: Server):
     "Stop: refuse new connections and cut the open ones"
     self.http.shutdown()
     self.http.server_close()
     for s in list(self.http.sockets):
-        try: s.shutdown(socket.SHUT_RDWR)
-        except OSError: pass
-    for o in list(self._batches.values()): o['stop'].set()
+        try:
+            s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+    for o in list(self._batches.values()):
+        o["stop"].set()
     self._jobs.put(None)
-    for m in self.models.values(): m.close()
+    for m in self.models.values():
+        m.close()
 
 # %% ../../nbs/mini/server.ipynb #4e8b2eec
-_ADDRESSES = {'/v1/completions':False, '/v1/chat/completions':True}
+_ADDRESSES = {"/v1/completions": False, "/v1/chat/completions": True}
+
 
 @patch
-def _handle(self:Server, h):
+def _handle(self: Server, h):
     "Answer one request, whatever its address"
-    raw,url = h.rfile.read(int(h.headers.get('Content-Length') or 0)),urlsplit(h.path)
+    raw, url = h.rfile.read(int(h.headers.get("Content-Length") or 0)), urlsplit(h.path)
     try:
-        if h.command=='POST' and url.path in _ADDRESSES: return self._complete(h, raw, _ADDRESSES[url.path])
+        if h.command == "POST" and url.path in _ADDRESSES:
+            return self._complete(h, raw, _ADDRESSES[url.path])
         self._check(h)
         reply = self._route(h, url, raw)
-        h.send(200, reply, ctype='application/octet-stream' if isinstance(reply, bytes) else 'application/json')
-    except Exception as e: h.send(*_failure(e))
+        h.send(
+            200,
+            reply,
+            ctype="application/octet-stream" if isinstance(reply, bytes) else "application/json",
+        )
+    except Exception as e:
+        h.send(*_failure(e))
+
 
 @patch
-def _check(self:Server, h):
+def _check(self: Server, h):
     "Refuse a wrong key"
-    if self.api_key and h.headers.get('Authorization')!=f'Bearer {self.api_key}':
-        raise _Refused(401, 'Incorrect API key provided', 'invalid_api_key')
+    if self.api_key and h.headers.get("Authorization") != f"Bearer {self.api_key}":
+        raise _Refused(401, "Incorrect API key provided", "invalid_api_key")
 
 # %% ../../nbs/mini/server.ipynb #6c6b9a22
 @patch
-def _route(self:Server, h, url, raw):
+def _route(self: Server, h, url, raw):
     "The reply to anything but a request for completions"
-    match [h.command, *url.path.split('/')[1:]]:
-        case 'GET','v1','models': return dict(object='list',
-            data=[dict(id=k, object='model', created=0, owned_by='tuna_nb') for k in self.models])
-        case 'POST','v1','files': return self._upload(h.headers.get('Content-Type') or '', raw)
-        case 'GET','v1','files',name: return self._file(name)['info']
-        case 'GET','v1','files',name,'content': return self._file(name)['data']
-        case 'DELETE','v1','files',name: return self._delete(name)
-        case 'POST','v1','batches': return self._create(_object(raw))
-        case 'GET','v1','batches': return self._list(**dict(parse_qsl(url.query)))
-        case 'GET','v1','batches',name: return {**self._batch(name)['batch']}
-        case 'POST','v1','batches',name,'cancel': return self._cancel(name)
-    raise _Refused(404, f'no such page: {h.path}')
+    match [h.command, *url.path.split("/")[1:]]:
+        case "GET", "v1", "models":
+            return {
+                "object": "list",
+                "data": [
+                    {"id": k, "object": "model", "created": 0, "owned_by": "tuna_nb"}
+                    for k in self.models
+                ],
+            }
+        case "POST", "v1", "files":
+            return self._upload(h.headers.get("Content-Type") or "", raw)
+        case "GET", "v1", "files", name:
+            return self._file(name)["info"]
+        case "GET", "v1", "files", name, "content":
+            return self._file(name)["data"]
+        case "DELETE", "v1", "files", name:
+            return self._delete(name)
+        case "POST", "v1", "batches":
+            return self._create(_object(raw))
+        case "GET", "v1", "batches":
+            return self._list(**dict(parse_qsl(url.query)))
+        case "GET", "v1", "batches", name:
+            return {**self._batch(name)["batch"]}
+        case "POST", "v1", "batches", name, "cancel":
+            return self._cancel(name)
+    raise _Refused(404, f"no such page: {h.path}")
 
 # %% ../../nbs/mini/server.ipynb #b3b1f694
 @patch
-def _ask(self:Server, body, chat):
+def _ask(self: Server, body, chat):
     "A function that makes the reply to a request; what is wrong with the request is said at once"
-    name = body.get('model')
+    name = body.get("model")
     model = self.models.get(name) if isinstance(name, str) else None
-    if not model: raise _Refused(404, f"the model {name!r} does not exist", 'model_not_found', 'model')
-    prompt,settings = _prompt(body, chat),_settings(body, chat)
-    if 'schema' in settings and not model.takes_schema:
-        raise _Refused(400, f"'response_format' is not supported by {name}", param='response_format')
-    if self.refuse_n and settings['n']>1: raise _Refused(400, "'n' must be 1", param='n')
-    if self.slots and settings['n']>self.slots:
+    if not model:
+        raise _Refused(404, f"the model {name!r} does not exist", "model_not_found", "model")
+    prompt, settings = _prompt(body, chat), _settings(body, chat)
+    if "schema" in settings and not model.takes_schema:
+        raise _Refused(
+            400, f"'response_format' is not supported by {name}", param="response_format"
+        )
+    if self.refuse_n and settings["n"] > 1:
+        raise _Refused(400, "'n' must be 1", param="n")
+    if self.slots and settings["n"] > self.slots:
         raise _Refused(400, f"Field 'n': Value must be between 1 <= value <= {self.slots}")
-    settings['n'] = min(settings['n'], self.max_n or settings['n'])
+    settings["n"] = min(settings["n"], self.max_n or settings["n"])
     return lambda: _reply(name, *model.ask(prompt, **settings), chat, next(self._number))
 
 # %% ../../nbs/mini/server.ipynb #ce6715de
 @patch
-def _complete(self:Server, h, raw, chat):
+def _complete(self: Server, h, raw, chat):
     "Answer one request for completions, or fail it as told"
     told = self._next_told()
-    if self.delay: time.sleep(self.delay)
-    if told: return _fail(h, told)
+    if self.delay:
+        time.sleep(self.delay)
+    if told:
+        return _fail(h, told)
     self._check(h)
     body = _object(raw)
-    ask,digest = self._ask(body, chat),request_digest(body)
-    kind,o = self._draw(digest)
-    if kind=='slow': time.sleep(o['slow'])
-    elif kind: return _spoil(h, kind, ask, o)
+    ask, digest = self._ask(body, chat), request_digest(body)
+    kind, o = self._draw(digest)
+    if kind == "slow":
+        time.sleep(o["slow"])
+    elif kind:
+        return _spoil(h, kind, ask, o)
     reply = ask()
-    if _gone(h.connection): h.close_connection = True; return
+    if _gone(h.connection):
+        h.close_connection = True
+        return None
     self._count(digest)
     h.send(200, reply)
 
+
 def _gone(sock):
     "Has the other side hung up?"
-    try: return sock.recv(1, socket.MSG_PEEK|socket.MSG_DONTWAIT)==b''
-    except BlockingIOError: return False
-    except OSError: return True
+    try:
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
 
 @patch
-def _count(self:Server, digest):
+def _count(self: Server, digest):
     "Count an answer"
-    with self._lock: self.answered[digest] += 1
+    with self._lock:
+        self.answered[digest] += 1
 
 # %% ../../nbs/mini/server.ipynb #15fed5de
 @patch
-def fail(self:Server,
-    status:int, # Status to answer with; 0 cuts the connection without an answer
-    times:int|None=1, # How many requests fail; None for all that follow
-    headers:dict|None=None, # Further headers, such as retry-after
-    body:str|None=None, # Raw body in place of an error object
-    after:int=0, # Requests that are served normally before
+def fail(
+    self: Server,
+    status: int,  # Status to answer with; 0 cuts the connection without an answer
+    times: int | None = 1,  # How many requests fail; None for all that follow
+    headers: dict | None = None,  # Further headers, such as retry-after
+    body: str | None = None,  # Raw body in place of an error object
+    after: int = 0,  # Requests that are served normally before
 ):
     "Let coming requests fail"
-    self._told.append(dict(status=status, times=times, headers=headers, body=body, after=after))
+    self._told.append(
+        {"status": status, "times": times, "headers": headers, "body": body, "after": after}
+    )
 
 # %% ../../nbs/mini/server.ipynb #34f00530
 @patch
-def _next_told(self:Server):
+def _next_told(self: Server):
     "Count a request; what `fail` has in store for it, if anything"
     with self._lock:
         self.requests += 1
-        if not self._told: return
+        if not self._told:
+            return None
         f = self._told[0]
-        if f['after']: f['after'] -= 1; return
-        if f['times'] is not None:
-            f['times'] -= 1
-            if f['times']<=0: self._told.pop(0)
+        if f["after"]:
+            f["after"] -= 1
+            return None
+        if f["times"] is not None:
+            f["times"] -= 1
+            if f["times"] <= 0:
+                self._told.pop(0)
         return f
+
 
 def _fail(h, f):
     "Fail one request"
-    if not f['status']: h.close_connection = True; return h.connection.shutdown(socket.SHUT_RDWR)
-    ctype = 'application/json' if f['body'] is None else 'text/html'
-    h.send(f['status'], f['body'] or _error(f['status'], 'told to fail'), f['headers'], ctype)
+    if not f["status"]:
+        h.close_connection = True
+        return h.connection.shutdown(socket.SHUT_RDWR)
+    ctype = "application/json" if f["body"] is None else "text/html"
+    h.send(f["status"], f["body"] or _error(f["status"], "told to fail"), f["headers"], ctype)
 
 # %% ../../nbs/mini/server.ipynb #92055142
 FAULTS = {
-    '429 retry-after': 'status 429 with a Retry-After header',
-    '429': 'status 429 without one',
-    '500': 'status 500',
-    'slow': 'the right answer, late',
-    'cut': 'a reset before the answer, or the end of the connection half-way through it',
-    'half': 'status 200, half of the JSON',
-    'wrong type': 'status 200, a web page',
-    'duplicate': 'status 200, the last choice under the index of the first'}
+    "429 retry-after": "status 429 with a Retry-After header",
+    "429": "status 429 without one",
+    "500": "status 500",
+    "slow": "the right answer, late",
+    "cut": "a reset before the answer, or the end of the connection half-way through it",
+    "half": "status 200, half of the JSON",
+    "wrong type": "status 200, a web page",
+    "duplicate": "status 200, the last choice under the index of the first",
+}
 
 # %% ../../nbs/mini/server.ipynb #3305a30a
 @patch
-def faults(self:Server,
-    share:float, # Share of coming requests that fail; 0 ends it
-    seed:int=0, # Another seed, other requests
-    kinds:list|None=None, # Names from `FAULTS`, equally likely; all of them if None
-    retry_after:float=0.02, # Seconds that a Retry-After header asks for
-    slow:float=0.3, # Seconds that a slow answer waits
+def faults(
+    self: Server,
+    share: float,  # Share of coming requests that fail; 0 ends it
+    seed: int = 0,  # Another seed, other requests
+    kinds: list | None = None,  # Names from `FAULTS`, equally likely; all of them if None
+    retry_after: float = 0.02,  # Seconds that a Retry-After header asks for
+    slow: float = 0.3,  # Seconds that a slow answer waits
 ):
     "Let a share of the coming requests fail, by seed, body and how often that body was seen"
     kinds = list(FAULTS) if kinds is None else list(kinds)
-    if not 0<=share<=1: raise TunaError(f"share must be between 0 and 1, got {share}")
-    if not kinds or set(kinds)-set(FAULTS):
+    if not 0 <= share <= 1:
+        raise TunaError(f"share must be between 0 and 1, got {share}")
+    if not kinds or set(kinds) - set(FAULTS):
         raise TunaError(f"kinds must be from {', '.join(FAULTS)}, got {', '.join(kinds) or 'none'}")
-    self._share = dict(share=share, seed=seed, kinds=kinds, retry_after=retry_after, slow=slow)
+    self._share = {
+        "share": share,
+        "seed": seed,
+        "kinds": kinds,
+        "retry_after": retry_after,
+        "slow": slow,
+    }
     self.seen.clear()
 
 # %% ../../nbs/mini/server.ipynb #2c95bc77
 @patch
-def _draw(self:Server, digest):
+def _draw(self: Server, digest):
     "The kind of fault that a request draws, if any, and its settings"
     with self._lock:
         self.seen[digest] += 1
-        if not (o := self._share): return None,None
+        if not (o := self._share):
+            return None, None
         rng = random.Random(f"{o['seed']} {digest} {self.seen[digest]}")
-        if rng.random()>=o['share']: return None,None
-        kind = rng.choice(o['kinds'])
+        if rng.random() >= o["share"]:
+            return None, None
+        kind = rng.choice(o["kinds"])
         self.served[kind] += 1
-    return kind,dict(o, early=rng.random()<.5)
+    return kind, dict(o, early=rng.random() < 0.5)
+
 
 def _spoil(h, kind, ask, o):
     "Answer a request with a fault"
     match kind:
-        case '429 retry-after': h.send(429, _error(429, 'too many requests'), {'Retry-After':o['retry_after']})
-        case '429': h.send(429, _error(429, 'too many requests'))
-        case '500': h.send(500, _error(500, 'something broke'))
-        case 'cut': _cut(h, b'' if o['early'] else json.dumps(ask()).encode())
-        case 'half': data = json.dumps(ask()); h.send(200, data[:len(data)//2])
-        case 'wrong type': h.send(200, '<html>Welcome</html>', ctype='text/html')
-        case 'duplicate': h.send(200, _duplicate(ask()))
+        case "429 retry-after":
+            h.send(429, _error(429, "too many requests"), {"Retry-After": o["retry_after"]})
+        case "429":
+            h.send(429, _error(429, "too many requests"))
+        case "500":
+            h.send(500, _error(500, "something broke"))
+        case "cut":
+            _cut(h, b"" if o["early"] else json.dumps(ask()).encode())
+        case "half":
+            data = json.dumps(ask())
+            h.send(200, data[: len(data) // 2])
+        case "wrong type":
+            h.send(200, "<html>Welcome</html>", ctype="text/html")
+        case "duplicate":
+            h.send(200, _duplicate(ask()))
 
 # %% ../../nbs/mini/server.ipynb #8cdc0812
 def _cut(h, data):
     "Hang up: half-way through the answer, or with a reset where there is none"
     h.close_connection = True
-    if data: return h.send(200, data[:len(data)//2], {'Content-Length':len(data)})
-    h.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    if data:
+        return h.send(200, data[: len(data) // 2], {"Content-Length": len(data)})
+    h.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     h.connection.close()
+
 
 def _duplicate(reply):
     "A reply in which the first index occurs twice"
-    *most,last = reply['choices']
-    last = {**last, 'index':0}
-    return {**reply, 'choices':[*most, last] if most else [last, last]}
+    *most, last = reply["choices"]
+    last = {**last, "index": 0}
+    return {**reply, "choices": [*most, last] if most else [last, last]}
 
 # %% ../../nbs/mini/server.ipynb #ab9d04a0
 def serve(
-    models:dict, # Name to backend (anything with `sample`) or to function of prompt and seed
-    port:int=0, # Port on the loopback interface; 0 takes a free one
-    api_key:str|None=None, # Key that clients must send, if any
-)->Server: # Running; `.url` is its base URL, `.requests` the requests so far
+    models: dict,  # Name to backend (anything with `sample`) or to function of prompt and seed
+    port: int = 0,  # Port on the loopback interface; 0 takes a free one
+    api_key: str | None = None,  # Key that clients must send, if any
+) -> Server:  # Running; `.url` is its base URL, `.requests` the requests so far
     "Serve models under the OpenAI protocol"
     return Server(models, port, api_key)
 
 # %% ../../nbs/mini/server.ipynb #d5cae7ed
 def _form(ctype, raw):
     "The fields of a multipart form: name to (file name, bytes)"
-    msg = message_from_bytes(f'Content-Type: {ctype}\r\n\r\n'.encode()+raw)
-    if not msg.is_multipart(): raise _Refused(400, 'the body is not a multipart form')
-    return {p.get_param('name', header='content-disposition'):(p.get_filename(), p.get_payload(decode=True))
-        for p in msg.get_payload()}
+    msg = message_from_bytes(f"Content-Type: {ctype}\r\n\r\n".encode() + raw)
+    if not msg.is_multipart():
+        raise _Refused(400, "the body is not a multipart form")
+    return {
+        p.get_param("name", header="content-disposition"): (
+            p.get_filename(),
+            p.get_payload(decode=True),
+        )
+        for p in msg.get_payload()
+    }
+
 
 @patch
-def _keep(self:Server, data, filename, purpose):
+def _keep(self: Server, data, filename, purpose):
     "Keep a file; what the protocol says of it"
-    info = dict(id=f'file-{next(self._number)}', object='file', bytes=len(data), created_at=int(time.time()),
-        filename=filename,
-        purpose=purpose, status='processed')
-    self._files[info['id']] = dict(info=info, data=data)
+    info = {
+        "id": f"file-{next(self._number)}",
+        "object": "file",
+        "bytes": len(data),
+        "created_at": int(time.time()),
+        "filename": filename,
+        "purpose": purpose,
+        "status": "processed",
+    }
+    self._files[info["id"]] = {"info": info, "data": data}
     return info
 
+
 @patch
-def _upload(self:Server, ctype, raw):
+def _upload(self: Server, ctype, raw):
     "Take a file of requests"
     form = _form(ctype, raw)
-    if form.get('purpose', (None,b''))[1]!=b'batch': raise _Refused(400, "'purpose' must be batch", param='purpose')
-    if 'file' not in form: raise _Refused(400, "'file' is missing", param='file')
-    filename,data = form['file']
-    return self._keep(data, filename, 'batch')
+    if form.get("purpose", (None, b""))[1] != b"batch":
+        raise _Refused(400, "'purpose' must be batch", param="purpose")
+    if "file" not in form:
+        raise _Refused(400, "'file' is missing", param="file")
+    filename, data = form["file"]
+    return self._keep(data, filename, "batch")
 
 # %% ../../nbs/mini/server.ipynb #152465eb
 @patch
-def _file(self:Server, name):
+def _file(self: Server, name):
     "A file that is kept"
-    if name not in self._files: raise _Refused(404, f'no such file: {name}', param='file_id')
+    if name not in self._files:
+        raise _Refused(404, f"no such file: {name}", param="file_id")
     return self._files[name]
 
+
 @patch
-def _delete(self:Server, name):
+def _delete(self: Server, name):
     "Forget a file"
     self._file(name)
     del self._files[name]
-    return dict(id=name, object='file', deleted=True)
+    return {"id": name, "object": "file", "deleted": True}
 
 # %% ../../nbs/mini/server.ipynb #c038b0ad
 def _line(text, endpoint, seen):
     "One line of a batch: the request it holds"
-    try: o = json.loads(text)
-    except ValueError: raise _Refused(400, 'not valid JSON', 'invalid_json_line') from None
+    try:
+        o = json.loads(text)
+    except ValueError:
+        raise _Refused(400, "not valid JSON", "invalid_json_line") from None
     match o:
-        case {'custom_id':str(name), 'method':'POST', 'url':str(url), 'body':dict()}: pass
-        case _: raise _Refused(400, "a line must have 'custom_id', 'method' POST, 'url' and 'body'",
-            'missing_required_parameter')
-    if not 0<len(name)<=64:
-        raise _Refused(400, f'custom_id must have 1 to 64 characters, got {len(name)}', 'invalid_custom_id',
-            'custom_id')
-    if name in seen: raise _Refused(400, f'custom_id {name} is used before', 'duplicate_custom_id', 'custom_id')
-    if url!=endpoint: raise _Refused(400, f"url {url} is not the batch's endpoint {endpoint}", 'url_mismatch', 'url')
+        case {"custom_id": str(name), "method": "POST", "url": str(url), "body": dict()}:
+            pass
+        case _:
+            raise _Refused(
+                400,
+                "a line must have 'custom_id', 'method' POST, 'url' and 'body'",
+                "missing_required_parameter",
+            )
+    if not 0 < len(name) <= 64:
+        raise _Refused(
+            400,
+            f"custom_id must have 1 to 64 characters, got {len(name)}",
+            "invalid_custom_id",
+            "custom_id",
+        )
+    if name in seen:
+        raise _Refused(400, f"custom_id {name} is used before", "duplicate_custom_id", "custom_id")
+    if url != endpoint:
+        raise _Refused(
+            400, f"url {url} is not the batch's endpoint {endpoint}", "url_mismatch", "url"
+        )
     seen.add(name)
     return o
 
 # %% ../../nbs/mini/server.ipynb #7169c1fd
 def _problem(e, line=None):
     "An entry in a batch's list of errors"
-    o = e.reply['error']
-    return dict(code=o['code'], line=line, message=o['message'], param=o['param'])
+    o = e.reply["error"]
+    return {"code": o["code"], "line": line, "message": o["message"], "param": o["param"]}
+
 
 def _lines(data, endpoint, limit):
     "The requests of a batch, and what is wrong with its lines"
-    rows,seen,good,bad = data.split(b'\n'),set(),[],[]
-    if not rows[-1].strip(): rows.pop()
-    if not rows: return [],[_problem(_Refused(400, 'the file has no requests', 'empty_file'))]
-    if len(rows)>limit:
-        return [],[_problem(_Refused(400, f'{len(rows)} requests, at most {limit} are allowed', 'too_many_tasks'),
-            limit+1)]
-    for i,row in enumerate(rows, 1):
-        try: good.append(_line(row, endpoint, seen))
-        except _Refused as e: bad.append(_problem(e, i))
-    return good,bad
+    rows, seen, good, bad = data.split(b"\n"), set(), [], []
+    if not rows[-1].strip():
+        rows.pop()
+    if not rows:
+        return [], [_problem(_Refused(400, "the file has no requests", "empty_file"))]
+    if len(rows) > limit:
+        return [], [
+            _problem(
+                _Refused(
+                    400, f"{len(rows)} requests, at most {limit} are allowed", "too_many_tasks"
+                ),
+                limit + 1,
+            )
+        ]
+    for i, row in enumerate(rows, 1):
+        try:
+            good.append(_line(row, endpoint, seen))
+        except _Refused as e:
+            bad.append(_problem(e, i))
+    return good, bad
 
 # %% ../../nbs/mini/server.ipynb #6e8519ff
-_STATUSES = ('in_progress','finalizing','completed','failed','expired','cancelling','cancelled')
+_STATUSES = (
+    "in_progress",
+    "finalizing",
+    "completed",
+    "failed",
+    "expired",
+    "cancelling",
+    "cancelled",
+)
+
 
 @patch
-def _create(self:Server, body):
+def _create(self: Server, body):
     "Queue a batch"
-    if body.get('endpoint') not in _ADDRESSES:
-        raise _Refused(400, f"'endpoint' must be one of {', '.join(_ADDRESSES)}", param='endpoint')
-    if body.get('completion_window')!='24h':
-        raise _Refused(400, "'completion_window' must be 24h", param='completion_window')
-    name,data,now = body.get('input_file_id'),self._file(body.get('input_file_id'))['data'],int(time.time())
-    batch = dict(id=f'batch_{next(self._number)}', object='batch', endpoint=body['endpoint'], errors=None,
-        input_file_id=name, completion_window='24h',
-        status='validating', output_file_id=None, error_file_id=None, created_at=now, expires_at=now+24*3600,
-            **{f'{o}_at':None for o in _STATUSES},
-        request_counts=dict(total=0, completed=0, failed=0), metadata=body.get('metadata'))
-    job = dict(batch=batch, data=data, expire=self.expire, stop=threading.Event())
+    if body.get("endpoint") not in _ADDRESSES:
+        raise _Refused(400, f"'endpoint' must be one of {', '.join(_ADDRESSES)}", param="endpoint")
+    if body.get("completion_window") != "24h":
+        raise _Refused(400, "'completion_window' must be 24h", param="completion_window")
+    name, data, now = (
+        body.get("input_file_id"),
+        self._file(body.get("input_file_id"))["data"],
+        int(time.time()),
+    )
+    batch = dict(
+        id=f"batch_{next(self._number)}",
+        object="batch",
+        endpoint=body["endpoint"],
+        errors=None,
+        input_file_id=name,
+        completion_window="24h",
+        status="validating",
+        output_file_id=None,
+        error_file_id=None,
+        created_at=now,
+        expires_at=now + 24 * 3600,
+        **{f"{o}_at": None for o in _STATUSES},
+        request_counts={"total": 0, "completed": 0, "failed": 0},
+        metadata=body.get("metadata"),
+    )
+    job = {"batch": batch, "data": data, "expire": self.expire, "stop": threading.Event()}
     with self._lock:
-        if not self._batches: threading.Thread(target=self._run_batches, daemon=True).start()
-        self._batches[batch['id']],self.expire,res = job,None,{**batch}
+        if not self._batches:
+            threading.Thread(target=self._run_batches, daemon=True).start()
+        self._batches[batch["id"]], self.expire, res = job, None, {**batch}
     self._jobs.put(job)
     return res
 
+
 @patch
-def _batch(self:Server, name):
+def _batch(self: Server, name):
     "A batch that is kept"
-    if name not in self._batches: raise _Refused(404, f'no such batch: {name}', param='batch_id')
+    if name not in self._batches:
+        raise _Refused(404, f"no such batch: {name}", param="batch_id")
     return self._batches[name]
 
 # %% ../../nbs/mini/server.ipynb #9e863d62
 @patch
-def _step(self:Server, batch, status, **more):
+def _step(self: Server, batch, status, **more):
     "Move a batch on and say whether it did: from cancelling there is one way only"
     with self._lock:
-        if batch['status']=='cancelling' and status!='cancelled': return False
-        batch.update(more, **{'status':status, f'{status}_at':int(time.time())})
+        if batch["status"] == "cancelling" and status != "cancelled":
+            return False
+        batch.update(more, **{"status": status, f"{status}_at": int(time.time())})
         return True
 
-@patch
-def _cancel(self:Server, name):
-    "Stop a batch before its next request"
-    job = self._batch(name)
-    if job['batch']['status'] not in ('validating','in_progress') or not self._step(job['batch'], 'cancelling'):
-        raise _Refused(409, f"a batch that is {job['batch']['status']} cannot be cancelled")
-    job['stop'].set()
-    return {**job['batch']}
 
 @patch
-def _list(self:Server, limit='20', after=None, **other):
+def _cancel(self: Server, name):
+    "Stop a batch before its next request"
+    job = self._batch(name)
+    if job["batch"]["status"] not in ("validating", "in_progress") or not self._step(
+        job["batch"], "cancelling"
+    ):
+        raise _Refused(409, f"a batch that is {job['batch']['status']} cannot be cancelled")
+    job["stop"].set()
+    return {**job["batch"]}
+
+
+@patch
+def _list(self: Server, limit="20", after=None, **other):
     "Batches, the newest first"
-    if not limit.isdigit() or not 1<=int(limit)<=100:
-        raise _Refused(400, f"'limit' must be 1 to 100, got {limit}", param='limit')
+    if not limit.isdigit() or not 1 <= int(limit) <= 100:
+        raise _Refused(400, f"'limit' must be 1 to 100, got {limit}", param="limit")
     names = list(self._batches)[::-1]
-    i = names.index(self._batch(after)['batch']['id'])+1 if after else 0
-    page = names[i:i+int(limit)]
-    return dict(object='list', data=[{**self._batches[o]['batch']} for o in page], has_more=i+len(page)<len(names),
-        first_id=page[0] if page else None, last_id=page[-1] if page else None)
+    i = names.index(self._batch(after)["batch"]["id"]) + 1 if after else 0
+    page = names[i : i + int(limit)]
+    return {
+        "object": "list",
+        "data": [{**self._batches[o]["batch"]} for o in page],
+        "has_more": i + len(page) < len(names),
+        "first_id": page[0] if page else None,
+        "last_id": page[-1] if page else None,
+    }
 
 # %% ../../nbs/mini/server.ipynb #88064b90
 @patch
-def _run_batches(self:Server):
+def _run_batches(self: Server):
     "Run one batch after another"
-    while (job := self._jobs.get()) is not None: self._run(**job)
+    while (job := self._jobs.get()) is not None:
+        self._run(**job)
+
 
 @patch
-def _run(self:Server, batch, data, expire, stop):
+def _run(self: Server, batch, data, expire, stop):
     "Take a batch to its end"
-    lines,errors = _lines(data, batch['endpoint'], self.batch_limit)
-    if errors and self._step(batch, 'failed', errors=dict(object='list', data=errors)): return
-    self._step(batch, 'in_progress', request_counts=dict(total=len(lines), completed=0, failed=0))
-    done,failed = [],[]
-    for row in self._rows(lines, _ADDRESSES[batch['endpoint']], expire, stop):
-        (done if row['response']['status_code']==200 else failed).append(row)
-        batch['request_counts'] = dict(total=len(lines), completed=len(done), failed=len(failed))
-    end = 'completed' if len(lines)==len(lines[:expire]) else 'expired'
-    if not self._step(batch, 'finalizing'): end = 'cancelled'
-    rest = [self._row(o, error=dict(code=f'batch_{end}', message=f'the batch was {end} before this request'))
-        for o in lines[len(done)+len(failed):]]
-    self._step(batch, end, output_file_id=self._results(done, 'output'), error_file_id=self._results(failed+rest,
-        'error'))
+    lines, errors = _lines(data, batch["endpoint"], self.batch_limit)
+    if errors and self._step(batch, "failed", errors={"object": "list", "data": errors}):
+        return
+    self._step(
+        batch, "in_progress", request_counts={"total": len(lines), "completed": 0, "failed": 0}
+    )
+    done, failed = [], []
+    for row in self._rows(lines, _ADDRESSES[batch["endpoint"]], expire, stop):
+        (done if row["response"]["status_code"] == 200 else failed).append(row)
+        batch["request_counts"] = {
+            "total": len(lines),
+            "completed": len(done),
+            "failed": len(failed),
+        }
+    end = "completed" if len(lines) == len(lines[:expire]) else "expired"
+    if not self._step(batch, "finalizing"):
+        end = "cancelled"
+    rest = [
+        self._row(
+            o, error={"code": f"batch_{end}", "message": f"the batch was {end} before this request"}
+        )
+        for o in lines[len(done) + len(failed) :]
+    ]
+    self._step(
+        batch,
+        end,
+        output_file_id=self._results(done, "output"),
+        error_file_id=self._results(failed + rest, "error"),
+    )
 
 # %% ../../nbs/mini/server.ipynb #91f9b39f
 @patch
-def _rows(self:Server, lines, chat, expire, stop):
+def _rows(self: Server, lines, chat, expire, stop):
     "The results of one line after the other, until the batch expires or is stopped"
     start = time.monotonic()
-    for i,line in enumerate(lines[:expire], 1):
-        if stop.is_set(): return
-        yield self._row(line, response=self._response(line['body'], chat))
-        stop.wait(max(0, start+self.batch_wait*i/len(lines)-time.monotonic()))
+    for i, line in enumerate(lines[:expire], 1):
+        if stop.is_set():
+            return
+        yield self._row(line, response=self._response(line["body"], chat))
+        stop.wait(max(0, start + self.batch_wait * i / len(lines) - time.monotonic()))
+
 
 @patch
-def _response(self:Server, body, chat):
+def _response(self: Server, body, chat):
     "The answer to one request of a batch"
     self.batch_requests += 1
-    try: status,reply = 200,self._ask(body, chat)()
-    except Exception as e: status,reply = _failure(e)
-    if status==200: self._count(request_digest(body))
-    return dict(status_code=status, request_id=f'req_{next(self._number)}', body=reply)
+    try:
+        status, reply = 200, self._ask(body, chat)()
+    except Exception as e:
+        status, reply = _failure(e)
+    if status == 200:
+        self._count(request_digest(body))
+    return {"status_code": status, "request_id": f"req_{next(self._number)}", "body": reply}
+
 
 @patch
-def _row(self:Server, line, response=None, error=None):
+def _row(self: Server, line, response=None, error=None):
     "A line of a results file"
-    return dict(id=f'batch_req_{next(self._number)}', custom_id=line['custom_id'], response=response, error=error)
+    return {
+        "id": f"batch_req_{next(self._number)}",
+        "custom_id": line["custom_id"],
+        "response": response,
+        "error": error,
+    }
+
 
 @patch
-def _results(self:Server, rows, kind):
+def _results(self: Server, rows, kind):
     "Keep results, if there are any, in another order than they came in"
-    if not rows: return
-    data = ''.join(json.dumps(o)+'\n' for o in random.Random(0).sample(rows, len(rows)))
-    return self._keep(data.encode(), f'{kind}.jsonl', 'batch_output')['id']
+    if not rows:
+        return None
+    data = "".join(json.dumps(o) + "\n" for o in random.Random(0).sample(rows, len(rows)))
+    return self._keep(data.encode(), f"{kind}.jsonl", "batch_output")["id"]

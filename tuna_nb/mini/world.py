@@ -9,438 +9,831 @@ __all__ = ['THINGS', 'FACTS', 'OPPOSITES', 'PEOPLE', 'WORDS', 'TIPS', 'HELD_OUT'
            'VicunaQA', 'benchmarks', 'experts']
 
 # %% ../../nbs/mini/world.ipynb #7390d1d2
-import json,random,re
-from collections.abc import Callable
+import json
+import random
+import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 from ..contextual_ranking import read_judge_prompt
 from ..data import format_prompt
-from ..utils.core import TunaError,progress
 from ..judge.rouge import rouge_l
+from ..utils.core import TunaError, progress
 
 # %% ../../nbs/mini/world.ipynb #8675ef3e
 def _things(kind, rows):
-    rows = [[o.strip() for o in r.split(',')] for r in rows.strip().splitlines()]
-    return {name: dict(kind=kind, color=color, place=place, does=does) for name,color,place,does in rows}
+    rows = [[o.strip() for o in r.split(",")] for r in rows.strip().splitlines()]
+    return {
+        name: {"kind": kind, "color": color, "place": place, "does": does}
+        for name, color, place, does in rows
+    }
 
-THINGS = _things('animal', """fox,red,forest,eats mice
+
+THINGS = (
+    _things(
+        "animal",
+        """fox,red,forest,eats mice
 bear,brown,mountain,eats honey
 frog,green,pond,eats flies
 swan,white,lake,eats grass
 mouse,grey,house,eats cheese
-duck,yellow,farm,eats bread""") | _things('plant', """rose,red,garden,smells sweet
+duck,yellow,farm,eats bread""",
+    )
+    | _things(
+        "plant",
+        """rose,red,garden,smells sweet
 pine,green,mountain,gives wood
 wheat,yellow,field,gives flour
 grape,purple,farm,gives juice
 violet,blue,garden,smells nice
-moss,grey,forest,holds water""") | _things('tool', """hammer,grey,workshop,hits nails
+moss,grey,forest,holds water""",
+    )
+    | _things(
+        "tool",
+        """hammer,grey,workshop,hits nails
 saw,brown,workshop,cuts wood
 broom,yellow,house,cleans floors
 rope,green,ship,ties boats
 brush,red,school,paints walls
-lamp,purple,house,gives light""") | _things('vehicle', """truck,red,road,carries stones
+lamp,purple,house,gives light""",
+    )
+    | _things(
+        "vehicle",
+        """truck,red,road,carries stones
 tractor,green,farm,pulls ploughs
 bus,yellow,school,carries children
 plane,grey,airport,carries letters
 bike,blue,street,saves fuel
-cart,brown,field,carries hay""")
-FACTS = {k: sorted({t[k] for t in THINGS.values()}) for k in ('kind','color','place','does')}
+cart,brown,field,carries hay""",
+    )
+)
+FACTS = {k: sorted({t[k] for t in THINGS.values()}) for k in ("kind", "color", "place", "does")}
 
 # %% ../../nbs/mini/world.ipynb #c32b9f35
-_PAIRS = ("hot-cold big-small fast-slow old-new wet-dry loud-quiet hard-soft rich-poor early-late light-dark "
-    "full-empty high-low thick-thin sharp-blunt clean-dirty near-far")
-OPPOSITES = {a: b for p in _PAIRS.split() for a,b in (p.split('-'), p.split('-')[::-1])}
-PEOPLE = "Ann Ben Cara Dan Eve Finn Gus Hana".split()
-WORDS = ("sun tree lake stone cloud river bread chair glass moon star leaf sand wind coin book door bell "
-    "fire snow".split())
-TIPS = dict(
-    sleeping=['keep the room dark','go to bed early','drink no coffee','turn off the phone','open the window'],
-    cooking=['wash the vegetables','taste the soup','keep the knife sharp','use fresh herbs','read the recipe first'],
-    running=['warm up slowly','wear good shoes','drink some water','breathe with a rhythm','rest after a race'],
-    studying=['make a plan','take short breaks','write down notes','find a quiet desk','test yourself'],
-    gardening=['water the roots','pull out weeds','plant in spring','feed the soil','cut dead branches'],
-    saving=['write a budget','compare the prices','cook at home','repair old things','wait before buying'],
-    travelling=['pack a small bag','learn some words','buy a map','leave early','keep the passport safe'],
-    swimming=['learn to float','stay near the shore','breathe out slowly','wear a cap','watch the waves'])
+_PAIRS = (
+    "hot-cold big-small fast-slow old-new wet-dry loud-quiet hard-soft rich-poor early-late light-dark "
+    "full-empty high-low thick-thin sharp-blunt clean-dirty near-far"
+)
+OPPOSITES = {a: b for p in _PAIRS.split() for a, b in (p.split("-"), p.split("-")[::-1])}
+PEOPLE = ["Ann", "Ben", "Cara", "Dan", "Eve", "Finn", "Gus", "Hana"]
+WORDS = [
+    "sun",
+    "tree",
+    "lake",
+    "stone",
+    "cloud",
+    "river",
+    "bread",
+    "chair",
+    "glass",
+    "moon",
+    "star",
+    "leaf",
+    "sand",
+    "wind",
+    "coin",
+    "book",
+    "door",
+    "bell",
+    "fire",
+    "snow",
+]
+TIPS = {
+    "sleeping": [
+        "keep the room dark",
+        "go to bed early",
+        "drink no coffee",
+        "turn off the phone",
+        "open the window",
+    ],
+    "cooking": [
+        "wash the vegetables",
+        "taste the soup",
+        "keep the knife sharp",
+        "use fresh herbs",
+        "read the recipe first",
+    ],
+    "running": [
+        "warm up slowly",
+        "wear good shoes",
+        "drink some water",
+        "breathe with a rhythm",
+        "rest after a race",
+    ],
+    "studying": [
+        "make a plan",
+        "take short breaks",
+        "write down notes",
+        "find a quiet desk",
+        "test yourself",
+    ],
+    "gardening": [
+        "water the roots",
+        "pull out weeds",
+        "plant in spring",
+        "feed the soil",
+        "cut dead branches",
+    ],
+    "saving": [
+        "write a budget",
+        "compare the prices",
+        "cook at home",
+        "repair old things",
+        "wait before buying",
+    ],
+    "travelling": [
+        "pack a small bag",
+        "learn some words",
+        "buy a map",
+        "leave early",
+        "keep the passport safe",
+    ],
+    "swimming": [
+        "learn to float",
+        "stay near the shore",
+        "breathe out slowly",
+        "wear a cap",
+        "watch the waves",
+    ],
+}
 
 # %% ../../nbs/mini/world.ipynb #503340ea
-HELD_OUT = {'mouse','duck','violet','moss','brush','lamp','bike','cart', 'travelling','swimming',
-    'near','far','sharp','blunt','clean','dirty'}
+HELD_OUT = {
+    "mouse",
+    "duck",
+    "violet",
+    "moss",
+    "brush",
+    "lamp",
+    "bike",
+    "cart",
+    "travelling",
+    "swimming",
+    "near",
+    "far",
+    "sharp",
+    "blunt",
+    "clean",
+    "dirty",
+}
+
 
 def _choose(rng, options, held):
     "One of the options on the asked-for side of the split"
-    return rng.choice([o for o in options if (o in HELD_OUT)==held])
+    return rng.choice([o for o in options if (o in HELD_OUT) == held])
 
 # %% ../../nbs/mini/world.ipynb #9c78adf9
 @dataclass
 class Family:
     "A kind of question"
-    name:str
-    ask:list # Phrasings used in training
-    new:list # Phrasings kept for testing
-    draw:Callable # (rng, held) -> arguments
-    truth:Callable|None=None # arguments -> the answer, as short as it gets
-    wrong:Callable|None=None # arguments -> wrong answers
-    full:str='' # The answer `{a}` as a sentence
-    more:Callable|None=None # arguments -> a second clause, also true
-    input:str='' # Template of the input field
-    clauses:Callable|None=None # Open questions: arguments -> true sentences
-    held:bool=False # Never asked in training
-    hard:bool=False # Beyond a model of this size: the floor that no method moves
+
+    name: str
+    ask: list  # Phrasings used in training
+    new: list  # Phrasings kept for testing
+    draw: Callable  # (rng, held) -> arguments
+    truth: Callable | None = None  # arguments -> the answer, as short as it gets
+    wrong: Callable | None = None  # arguments -> wrong answers
+    full: str = ""  # The answer `{a}` as a sentence
+    more: Callable | None = None  # arguments -> a second clause, also true
+    input: str = ""  # Template of the input field
+    clauses: Callable | None = None  # Open questions: arguments -> true sentences
+    held: bool = False  # Never asked in training
+    hard: bool = False  # Beyond a model of this size: the floor that no method moves
+
 
 FAMILIES = {}
-def _family(name, ask, *args, **kwargs): FAMILIES[name] = Family(name, ask.split('|'), *args, **kwargs)
+
+
+def _family(name, ask, *args, **kwargs):
+    FAMILIES[name] = Family(name, ask.split("|"), *args, **kwargs)
 
 # %% ../../nbs/mini/world.ipynb #19c77a1f
-def _x(rng, held): return dict(x=_choose(rng, THINGS, held))
-def _fact(k): return lambda a: THINGS[a['x']][k]
-def _not(k): return lambda a: [v for v in FACTS[k] if v!=THINGS[a['x']][k]]
-def _of(text, k): return lambda a: text.format(THINGS[a['x']][k])
+def _x(rng, held):
+    return {"x": _choose(rng, THINGS, held)}
 
-_family('color', "What color is the {x}?|Name the color of the {x}.|Which color does the {x} have?",
-    ["Tell me what color the {x} is.","The {x} has which color?"],
-    _x, _fact('color'), _not('color'), "The {x} is {a}.", _of("it belongs to the {}", 'place'))
-_family('place', "Where do you find the {x}?|Name the place of the {x}.|Where does the {x} belong?",
-    ["Tell me where the {x} belongs.","In which place is the {x}?"],
-    _x, _fact('place'), _not('place'), "The {x} belongs to the {a}.", _of("it is {}", 'color'))
-_family('kind', "What kind of thing is the {x}?|Name the kind of the {x}.|To which kind does the {x} belong?",
-    ["Tell me what kind of thing the {x} is.","The {x} is of which kind?"],
-    _x, _fact('kind'), _not('kind'), "The {x} is a kind of {a}.", _of("it {}", 'does'))
-_family('does', "What does the {x} do?|Name what the {x} does.|Say what the {x} is doing.", [],
-    _x, _fact('does'), _not('does'), "The {x} {a}.", _of("it is {}", 'color'), held=True)
+
+def _fact(k):
+    return lambda a: THINGS[a["x"]][k]
+
+
+def _not(k):
+    return lambda a: [v for v in FACTS[k] if v != THINGS[a["x"]][k]]
+
+
+def _of(text, k):
+    return lambda a: text.format(THINGS[a["x"]][k])
+
+
+_family(
+    "color",
+    "What color is the {x}?|Name the color of the {x}.|Which color does the {x} have?",
+    ["Tell me what color the {x} is.", "The {x} has which color?"],
+    _x,
+    _fact("color"),
+    _not("color"),
+    "The {x} is {a}.",
+    _of("it belongs to the {}", "place"),
+)
+_family(
+    "place",
+    "Where do you find the {x}?|Name the place of the {x}.|Where does the {x} belong?",
+    ["Tell me where the {x} belongs.", "In which place is the {x}?"],
+    _x,
+    _fact("place"),
+    _not("place"),
+    "The {x} belongs to the {a}.",
+    _of("it is {}", "color"),
+)
+_family(
+    "kind",
+    "What kind of thing is the {x}?|Name the kind of the {x}.|To which kind does the {x} belong?",
+    ["Tell me what kind of thing the {x} is.", "The {x} is of which kind?"],
+    _x,
+    _fact("kind"),
+    _not("kind"),
+    "The {x} is a kind of {a}.",
+    _of("it {}", "does"),
+)
+_family(
+    "does",
+    "What does the {x} do?|Name what the {x} does.|Say what the {x} is doing.",
+    [],
+    _x,
+    _fact("does"),
+    _not("does"),
+    "The {x} {a}.",
+    _of("it is {}", "color"),
+    held=True,
+)
 
 # %% ../../nbs/mini/world.ipynb #cd93be7a
-def _opposite(rng, held): return dict(w=_choose(rng, OPPOSITES, held))
-def _list(rng, held): return dict(zip('pqrs', rng.sample(WORDS, 4)))
-def _at(k): return lambda a: a[k]
-def _but(k): return lambda a: [a[o] for o in 'pqrs' if o!=k]
+def _opposite(rng, held):
+    return {"w": _choose(rng, OPPOSITES, held)}
+
+
+def _list(rng, held):
+    return dict(zip("pqrs", rng.sample(WORDS, 4)))
+
+
+def _at(k):
+    return lambda a: a[k]
+
+
+def _but(k):
+    return lambda a: [a[o] for o in "pqrs" if o != k]
+
+
 _LIST = "{p} {q} {r} {s}"
 
-_family('opposite', "What is the opposite of {w}?|Name the opposite of {w}.|Which word means the opposite of {w}?",
-    ["Tell me the opposite of {w}.","{w} is the opposite of what?"],
-    _opposite, lambda a: OPPOSITES[a['w']], lambda a: [w for w in OPPOSITES if w not in (a['w'], OPPOSITES[a['w']])],
-    "The opposite of {w} is {a}.", lambda a: f"the opposite of {OPPOSITES[a['w']]} is {a['w']}")
-_family('first_word', "Which word comes first?|Name the first word.|Write the first word of the list.",
-    ["Tell me the first word.","The list starts with which word?"],
-    _list, _at('p'), _but('p'), "The first word is {a}.", lambda a: f"the last word is {a['s']}", _LIST)
-_family('last_word', "Which word comes last?|Name the last word.|Write the last word of the list.",
-    ["Tell me the last word.","The list ends with which word?"],
-    _list, _at('s'), _but('s'), "The last word is {a}.", lambda a: f"the first word is {a['p']}", _LIST)
-_family('second_word', "Which word comes second?|Name the second word.|Write the second word of the list.", [],
-    _list, _at('q'), _but('q'), "The second word is {a}.", lambda a: f"the first word is {a['p']}", _LIST, held=True)
+_family(
+    "opposite",
+    "What is the opposite of {w}?|Name the opposite of {w}.|Which word means the opposite of {w}?",
+    ["Tell me the opposite of {w}.", "{w} is the opposite of what?"],
+    _opposite,
+    lambda a: OPPOSITES[a["w"]],
+    lambda a: [w for w in OPPOSITES if w not in (a["w"], OPPOSITES[a["w"]])],
+    "The opposite of {w} is {a}.",
+    lambda a: f"the opposite of {OPPOSITES[a['w']]} is {a['w']}",
+)
+_family(
+    "first_word",
+    "Which word comes first?|Name the first word.|Write the first word of the list.",
+    ["Tell me the first word.", "The list starts with which word?"],
+    _list,
+    _at("p"),
+    _but("p"),
+    "The first word is {a}.",
+    lambda a: f"the last word is {a['s']}",
+    _LIST,
+)
+_family(
+    "last_word",
+    "Which word comes last?|Name the last word.|Write the last word of the list.",
+    ["Tell me the last word.", "The list ends with which word?"],
+    _list,
+    _at("s"),
+    _but("s"),
+    "The last word is {a}.",
+    lambda a: f"the first word is {a['p']}",
+    _LIST,
+)
+_family(
+    "second_word",
+    "Which word comes second?|Name the second word.|Write the second word of the list.",
+    [],
+    _list,
+    _at("q"),
+    _but("q"),
+    "The second word is {a}.",
+    lambda a: f"the first word is {a['p']}",
+    _LIST,
+    held=True,
+)
 
 # %% ../../nbs/mini/world.ipynb #d5106147
 def _odd(rng, held):
     "Three things of one kind and one of another"
     odd = _choose(rng, THINGS, held)
-    kind = rng.choice([k for k in FACTS['kind'] if k!=THINGS[odd]['kind']])
-    four = rng.sample([t for t in THINGS if THINGS[t]['kind']==kind and t not in HELD_OUT], 3)+[odd]
+    kind = rng.choice([k for k in FACTS["kind"] if k != THINGS[odd]["kind"]])
+    four = rng.sample([t for t in THINGS if THINGS[t]["kind"] == kind and t not in HELD_OUT], 3) + [
+        odd
+    ]
     rng.shuffle(four)
-    return dict(zip('pqrs', four), x=odd)
+    return dict(zip("pqrs", four), x=odd)
+
 
 def _colored(rng, held):
     "Two things, of which one has the colour c"
     x = _choose(rng, THINGS, held)
-    two = [x, rng.choice([t for t in THINGS if THINGS[t]['color']!=THINGS[x]['color'] and t not in HELD_OUT])]
+    two = [
+        x,
+        rng.choice(
+            [t for t in THINGS if THINGS[t]["color"] != THINGS[x]["color"] and t not in HELD_OUT]
+        ),
+    ]
     rng.shuffle(two)
-    return dict(c=THINGS[x]['color'], x=x, p=two[0], q=two[1])
+    return {"c": THINGS[x]["color"], "x": x, "p": two[0], "q": two[1]}
 
-def _others(ks): return lambda a: [a[k] for k in ks if a[k]!=a['x']]
 
-_family('odd', "Which one does not belong?|Name the odd one out.|Find the thing that does not fit.",
-    ["Tell me which one is odd.","Three are of one kind; which is not?"],
-    _odd, _at('x'), _others('pqrs'), "The {a} does not belong.", _of("it is a kind of {}", 'kind'), _LIST)
-_family('which_color', "Which one is {c}, the {p} or the {q}?|Name the {c} one: the {p} or the {q}.|Which of the two "
-    "is {c}, the {p} or the {q}?", [],
-    _colored, _at('x'), _others('pq'), "The {a} is {c}.", _of("it belongs to the {}", 'place'), held=True)
+def _others(ks):
+    return lambda a: [a[k] for k in ks if a[k] != a["x"]]
+
+
+_family(
+    "odd",
+    "Which one does not belong?|Name the odd one out.|Find the thing that does not fit.",
+    ["Tell me which one is odd.", "Three are of one kind; which is not?"],
+    _odd,
+    _at("x"),
+    _others("pqrs"),
+    "The {a} does not belong.",
+    _of("it is a kind of {}", "kind"),
+    _LIST,
+)
+_family(
+    "which_color",
+    "Which one is {c}, the {p} or the {q}?|Name the {c} one: the {p} or the {q}.|Which of the two "
+    "is {c}, the {p} or the {q}?",
+    [],
+    _colored,
+    _at("x"),
+    _others("pq"),
+    "The {a} is {c}.",
+    _of("it belongs to the {}", "place"),
+    held=True,
+)
 
 # %% ../../nbs/mini/world.ipynb #f492a070
 _HAS = "{p} has the {x1}. {q} has the {x2}. {r} has the {x3}."
+
+
 def _has(rng, held):
     "Three people, three things, and one pair asked about"
     one = _choose(rng, THINGS, held)
-    three = [one]+rng.sample([t for t in THINGS if t!=one and t not in HELD_OUT], 2)
+    three = [one] + rng.sample([t for t in THINGS if t != one and t not in HELD_OUT], 2)
     order = rng.sample(range(3), 3)
-    args = dict(zip('pqr', rng.sample(PEOPLE, 3))) | {f'x{i+1}': three[o] for i,o in enumerate(order)}
-    return args | dict(x=one, w=args['pqr'[order.index(0)]])
+    args = dict(zip("pqr", rng.sample(PEOPLE, 3))) | {
+        f"x{i + 1}": three[o] for i, o in enumerate(order)
+    }
+    return args | {"x": one, "w": args["pqr"[order.index(0)]]}
+
 
 def _someone(a):
-    i = next(i for i in range(3) if a[f'x{i+1}']!=a['x'])
-    return f"{a['pqr'[i]]} has the {a[f'x{i+1}']}"
+    i = next(i for i in range(3) if a[f"x{i + 1}"] != a["x"])
+    return f"{a['pqr'[i]]} has the {a[f'x{i + 1}']}"
 
-_family('who_has', "Who has the {x}?|Name the person with the {x}.|Which person has the {x}?",
-    ["Tell me who has the {x}.","The {x} is with whom?"],
-    _has, _at('w'), lambda a: [a[k] for k in 'pqr' if a[k]!=a['w']], "{a} has the {x}.", _someone, _HAS, hard=True)
-_family('what_has', "What does {w} have?|Name the thing that {w} has.|Which thing does {w} have?", [],
-    _has, _at('x'), lambda a: [a[k] for k in ('x1','x2','x3') if a[k]!=a['x']], "{w} has the {a}.", _someone, _HAS,
-        held=True)
+
+_family(
+    "who_has",
+    "Who has the {x}?|Name the person with the {x}.|Which person has the {x}?",
+    ["Tell me who has the {x}.", "The {x} is with whom?"],
+    _has,
+    _at("w"),
+    lambda a: [a[k] for k in "pqr" if a[k] != a["w"]],
+    "{a} has the {x}.",
+    _someone,
+    _HAS,
+    hard=True,
+)
+_family(
+    "what_has",
+    "What does {w} have?|Name the thing that {w} has.|Which thing does {w} have?",
+    [],
+    _has,
+    _at("x"),
+    lambda a: [a[k] for k in ("x1", "x2", "x3") if a[k] != a["x"]],
+    "{w} has the {a}.",
+    _someone,
+    _HAS,
+    held=True,
+)
 
 # %% ../../nbs/mini/world.ipynb #6a7708d4
-def _two(rng, held): return dict(zip('mn', map(str, rng.sample(range(10, 100), 2))))
-def _digits(rng, held): return dict(m=str(rng.randrange(2, 10)), n=str(rng.randrange(2, 10)))
-def _pick(f): return lambda a: f(a['m'], a['n'], key=int)
-def _sum(a): return int(a['m'])+int(a['n'])
+def _two(rng, held):
+    return dict(zip("mn", map(str, rng.sample(range(10, 100), 2))))
 
-_family('bigger', "Which number is bigger, {m} or {n}?|Name the bigger number: {m} or {n}.",
-    ["Tell me which is bigger, {m} or {n}.","Of {m} and {n}, the bigger is which?"],
-    _two, _pick(max), lambda a: [_pick(min)(a)], "The bigger number is {a}.",
-        lambda a: f"the smaller number is {_pick(min)(a)}", hard=True)
-_family('smaller', "Which number is smaller, {m} or {n}?|Name the smaller number: {m} or {n}.",
-    ["Tell me which is smaller, {m} or {n}.","Of {m} and {n}, the smaller is which?"],
-    _two, _pick(min), lambda a: [_pick(max)(a)], "The smaller number is {a}.",
-        lambda a: f"the bigger number is {_pick(max)(a)}", hard=True)
-_family('plus', "What is {m} plus {n}?|Add {m} and {n}.",
-    ["Tell me the sum of {m} and {n}.","{m} plus {n} makes what?"],
-    _digits, lambda a: str(_sum(a)), lambda a: [str(_sum(a)+d) for d in (-2,-1,1,2)], "{m} plus {n} is {a}.",
-        lambda a: f"{a['n']} plus {a['m']} is {_sum(a)}", hard=True)
+
+def _digits(rng, held):
+    return {"m": str(rng.randrange(2, 10)), "n": str(rng.randrange(2, 10))}
+
+
+def _pick(f):
+    return lambda a: f(a["m"], a["n"], key=int)
+
+
+def _sum(a):
+    return int(a["m"]) + int(a["n"])
+
+
+_family(
+    "bigger",
+    "Which number is bigger, {m} or {n}?|Name the bigger number: {m} or {n}.",
+    ["Tell me which is bigger, {m} or {n}.", "Of {m} and {n}, the bigger is which?"],
+    _two,
+    _pick(max),
+    lambda a: [_pick(min)(a)],
+    "The bigger number is {a}.",
+    lambda a: f"the smaller number is {_pick(min)(a)}",
+    hard=True,
+)
+_family(
+    "smaller",
+    "Which number is smaller, {m} or {n}?|Name the smaller number: {m} or {n}.",
+    ["Tell me which is smaller, {m} or {n}.", "Of {m} and {n}, the smaller is which?"],
+    _two,
+    _pick(min),
+    lambda a: [_pick(max)(a)],
+    "The smaller number is {a}.",
+    lambda a: f"the bigger number is {_pick(max)(a)}",
+    hard=True,
+)
+_family(
+    "plus",
+    "What is {m} plus {n}?|Add {m} and {n}.",
+    ["Tell me the sum of {m} and {n}.", "{m} plus {n} makes what?"],
+    _digits,
+    lambda a: str(_sum(a)),
+    lambda a: [str(_sum(a) + d) for d in (-2, -1, 1, 2)],
+    "{m} plus {n} is {a}.",
+    lambda a: f"{a['n']} plus {a['m']} is {_sum(a)}",
+    hard=True,
+)
 
 # %% ../../nbs/mini/world.ipynb #e54cd24b
-_SAYS = dict(kind="The {} is a kind of {}.", color="The {} is {}.", place="The {} belongs to the {}.",
-    does="The {} {}.")
-def _say(x, k, fact=None): return _SAYS[k].format(x, fact or THINGS[x][k])
-def _topic(rng, held): return dict(t=_choose(rng, TIPS, held))
+_SAYS = {
+    "kind": "The {} is a kind of {}.",
+    "color": "The {} is {}.",
+    "place": "The {} belongs to the {}.",
+    "does": "The {} {}.",
+}
+
+
+def _say(x, k, fact=None):
+    return _SAYS[k].format(x, fact or THINGS[x][k])
+
+
+def _topic(rng, held):
+    return {"t": _choose(rng, TIPS, held)}
+
+
 def _pair(rng, held):
     x = _choose(rng, THINGS, held)
-    return dict(x=x, y=rng.choice([t for t in THINGS if t!=x and t not in HELD_OUT]))
+    return {"x": x, "y": rng.choice([t for t in THINGS if t != x and t not in HELD_OUT])}
 
-_family('describe', "Describe the {x}.|What do you know about the {x}?|Write about the {x}.",
-    ["Tell me about the {x}.","Explain to me what the {x} is."],
-    _x, clauses=lambda a: [_say(a['x'], k) for k in FACTS])
-_family('compare', "Compare the {x} and the {y}.|What do you know about the {x} and the {y}?|Write about the {x} "
-    "and the {y}.", ["Tell me about the {x} and the {y}.","Explain to me what the {x} and the {y} are."],
-    _pair, clauses=lambda a: [_say(a[o], k) for k in ('kind','color') for o in 'xy'])
-_family('tips', "Give tips for {t}.|How can I get better at {t}?|Write some advice for {t}.",
-    ["Tell me some tips for {t}.","What helps with {t}?"],
-    _topic, clauses=lambda a: [f"You can {t}." for t in TIPS[a['t']]])
+
+_family(
+    "describe",
+    "Describe the {x}.|What do you know about the {x}?|Write about the {x}.",
+    ["Tell me about the {x}.", "Explain to me what the {x} is."],
+    _x,
+    clauses=lambda a: [_say(a["x"], k) for k in FACTS],
+)
+_family(
+    "compare",
+    "Compare the {x} and the {y}.|What do you know about the {x} and the {y}?|Write about the {x} "
+    "and the {y}.",
+    ["Tell me about the {x} and the {y}.", "Explain to me what the {x} and the {y} are."],
+    _pair,
+    clauses=lambda a: [_say(a[o], k) for k in ("kind", "color") for o in "xy"],
+)
+_family(
+    "tips",
+    "Give tips for {t}.|How can I get better at {t}?|Write some advice for {t}.",
+    ["Tell me some tips for {t}.", "What helps with {t}?"],
+    _topic,
+    clauses=lambda a: [f"You can {t}." for t in TIPS[a["t"]]],
+)
 
 # %% ../../nbs/mini/world.ipynb #9e2a3f8b
 def ask(
-    family:Family, # What kind of question
-    rng, # Source of randomness, a random.Random
-    held:bool=False, # Arguments kept for testing?
-    new:bool=False, # Phrasings kept for testing?
-)->dict: # instruction, input, family
+    family: Family,  # What kind of question
+    rng,  # Source of randomness, a random.Random
+    held: bool = False,  # Arguments kept for testing?
+    new: bool = False,  # Phrasings kept for testing?
+) -> dict:  # instruction, input, family
     "One instruction"
     args = family.draw(rng, held)
     text = rng.choice(family.new if new and family.new else family.ask)
-    return dict(instruction=text.format(**args), input=family.input.format(**args), family=family.name, args=args)
+    return {
+        "instruction": text.format(**args),
+        "input": family.input.format(**args),
+        "family": family.name,
+        "args": args,
+    }
 
 # %% ../../nbs/mini/world.ipynb #3eb6c328
 @cache
-def _pattern(template): return re.compile(re.sub(r'\\\{(\w+)\\\}', r'(?P<\1>\\w+)', re.escape(template)))
+def _pattern(template):
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>\\w+)", re.escape(template)))
+
+
 @cache
 def _patterns():
-    return [(_pattern(q), f) for f in FAMILIES.values() for q in sorted(f.ask+f.new, key=lambda q: -q.count('{'))]
+    return [
+        (_pattern(q), f)
+        for f in FAMILIES.values()
+        for q in sorted(f.ask + f.new, key=lambda q: -q.count("{"))
+    ]
+
 
 def _complete(name, a):
     "The arguments that a reader infers"
-    if name=='who_has': a['w'] = next(a['pqr'[i]] for i in range(3) if a[f'x{i+1}']==a['x'])
-    if name=='what_has': a['x'] = next(a[f'x{i+1}'] for i in range(3) if a['pqr'[i]]==a['w'])
-    if name=='which_color': a['x'] = next(a[k] for k in 'pq' if THINGS[a[k]]['color']==a['c'])
-    if name=='odd':
-        kinds = Counter(THINGS[a[k]]['kind'] for k in 'pqrs')
-        a['x'] = next(a[k] for k in 'pqrs' if kinds[THINGS[a[k]]['kind']]==1)
+    if name == "who_has":
+        a["w"] = next(a["pqr"[i]] for i in range(3) if a[f"x{i + 1}"] == a["x"])
+    if name == "what_has":
+        a["x"] = next(a[f"x{i + 1}"] for i in range(3) if a["pqr"[i]] == a["w"])
+    if name == "which_color":
+        a["x"] = next(a[k] for k in "pq" if THINGS[a[k]]["color"] == a["c"])
+    if name == "odd":
+        kinds = Counter(THINGS[a[k]]["kind"] for k in "pqrs")
+        a["x"] = next(a[k] for k in "pqrs" if kinds[THINGS[a[k]]["kind"]] == 1)
     return a
 
+
 def understand(
-    instruction:str, # What was asked
-    input:str='', # Its input
-)->tuple: # (family, arguments); TunaError if this world has no such question
+    instruction: str,  # What was asked
+    input: str = "",  # Its input
+) -> tuple:  # (family, arguments); TunaError if this world has no such question
     "Read an instruction as a person of this world would"
-    for pattern,f in _patterns():
-        m,i = pattern.fullmatch(instruction.strip()),_pattern(f.input).fullmatch(input.strip())
+    for pattern, f in _patterns():
+        m, i = pattern.fullmatch(instruction.strip()), _pattern(f.input).fullmatch(input.strip())
         if m and i:
-            try: return f,_complete(f.name, m.groupdict() | i.groupdict())
-            except (KeyError, StopIteration): break
+            try:
+                return f, _complete(f.name, m.groupdict() | i.groupdict())
+            except (KeyError, StopIteration):
+                break
     raise TunaError(f"not an instruction of this world: {instruction!r}")
 
 # %% ../../nbs/mini/world.ipynb #e71cf8df
-GUESS = 'My guess: '
+GUESS = "My guess: "
+
 
 def _grade_closed(f, a, text):
-    guess,text = text.startswith(GUESS),text.removeprefix(GUESS)
-    truth,known = f.truth(a),{k: v for k,v in a.items() if k!='a'}
+    guess, text = text.startswith(GUESS), text.removeprefix(GUESS)
+    truth, known = f.truth(a), {k: v for k, v in a.items() if k != "a"}
     full = lambda o: f.full.format(a=o, **known)
-    if text==truth+'.': return (5,1,3) if guess else (5,1,5)
-    if text==full(truth): return 5,3,5
-    if text==f"{full(truth)[:-1]}, and {f.more(a)}.": return 5,5,5
-    head = text.split(', and ')[0].rstrip('.')+'.'
-    if head==full(truth): return 4,2,3 # right, but what it adds is not
-    if head in [full(o) for o in f.wrong(a)]: return 0,2,4
-    return (0,1,3) if head[:-1] in f.wrong(a) else (0,0,1)
+    if text == truth + ".":
+        return (5, 1, 3) if guess else (5, 1, 5)
+    if text == full(truth):
+        return 5, 3, 5
+    if text == f"{full(truth)[:-1]}, and {f.more(a)}.":
+        return 5, 5, 5
+    head = text.split(", and ")[0].rstrip(".") + "."
+    if head == full(truth):
+        return 4, 2, 3  # right, but what it adds is not
+    if head in [full(o) for o in f.wrong(a)]:
+        return 0, 2, 4
+    return (0, 1, 3) if head[:-1] in f.wrong(a) else (0, 0, 1)
 
 # %% ../../nbs/mini/world.ipynb #3aa3ce76
 def _grade_open(f, a, text):
-    said,true = re.findall(r'[^.]+\.', text.removeprefix(GUESS)),set(f.clauses(a))
+    said, true = re.findall(r"[^.]+\.", text.removeprefix(GUESS)), set(f.clauses(a))
     said = [s.strip() for s in said]
-    if not said: return 0,0,0
-    good = len(set(said)&true)
-    subject = [s for s in said if s in true or any(a.get(k, '—') in s.split() for k in 'xy')]
-    return round(5*len(subject)/len(said)), min(5, round(5*good/4)), round(5*good/len(said))
+    if not said:
+        return 0, 0, 0
+    good = len(set(said) & true)
+    subject = [s for s in said if s in true or any(a.get(k, "—") in s.split() for k in "xy")]
+    return (
+        round(5 * len(subject) / len(said)),
+        min(5, round(5 * good / 4)),
+        round(5 * good / len(said)),
+    )
+
 
 def grade(
-    instruction:str, # What was asked
-    input:str, # Its input
-    text:str, # The response
-)->tuple: # (accuracy, detail, clarity) if closed, (relevance, detail, accuracy) if open, each 0 to 5
+    instruction: str,  # What was asked
+    input: str,  # Its input
+    text: str,  # The response
+) -> (
+    tuple
+):  # (accuracy, detail, clarity) if closed, (relevance, detail, accuracy) if open, each 0 to 5
     "The oracle's three marks (§2.3)"
-    f,a = understand(instruction, input)
-    return (_grade_open if f.clauses else _grade_closed)(f, a, ' '.join(text.split()))
+    f, a = understand(instruction, input)
+    return (_grade_open if f.clauses else _grade_closed)(f, a, " ".join(text.split()))
 
 # %% ../../nbs/mini/world.ipynb #0968e8f5
 def rating(
-    instruction:str, # What was asked
-    input:str, # Its input
-    text:str, # The response
-)->int: # 0 to 15
+    instruction: str,  # What was asked
+    input: str,  # Its input
+    text: str,  # The response
+) -> int:  # 0 to 15
     "Sum of the three marks"
     return sum(grade(instruction, input, text))
 
+
 def is_right(
-    instruction:str, # What was asked
-    input:str, # Its input
-    text:str, # The response
-)->bool: # Right answer, or an open one with at least four of five sentences true
+    instruction: str,  # What was asked
+    input: str,  # Its input
+    text: str,  # The response
+) -> bool:  # Right answer, or an open one with at least four of five sentences true
     "Is a response true?"
     marks = grade(instruction, input, text)
-    return marks[0]>=4 if not understand(instruction, input)[0].clauses else marks[2]>=4
+    return marks[0] >= 4 if not understand(instruction, input)[0].clauses else marks[2] >= 4
 
 # %% ../../nbs/mini/world.ipynb #2d4d9520
-def _slip(options, rng, careful): return rng.choice(options) if careful or rng.random()<.25 else options[0]
+def _slip(options, rng, careful):
+    return rng.choice(options) if careful or rng.random() < 0.25 else options[0]
+
 
 def _mistaken(f, a, sentence, rng, careful):
     "The same sentence about something else"
-    if f.name=='tips': return rng.choice(f.clauses(dict(t=_slip([t for t in TIPS if t!=a['t']], rng, careful))))
-    x = next(a[k] for k in 'xy' if k in a and f"The {a[k]} " in sentence)
-    k = next(k for k in FACTS if _say(x, k)==sentence)
-    return _say(x, k, _slip([v for v in FACTS[k] if v!=THINGS[x][k]], rng, careful))
+    if f.name == "tips":
+        return rng.choice(f.clauses({"t": _slip([t for t in TIPS if t != a["t"]], rng, careful)}))
+    x = next(a[k] for k in "xy" if k in a and f"The {a[k]} " in sentence)
+    k = next(k for k in FACTS if _say(x, k) == sentence)
+    return _say(x, k, _slip([v for v in FACTS[k] if v != THINGS[x][k]], rng, careful))
+
 
 def _respond_open(f, a, rng, careful, p):
     true = f.clauses(a)
-    n = min(len(true), rng.choice([3,4] if careful else [1,2]))
-    said = true[:n] if f.name!='tips' else rng.sample(true, n)
-    return ' '.join(s if rng.random()<p else _mistaken(f, a, s, rng, careful) for s in said)
+    n = min(len(true), rng.choice([3, 4] if careful else [1, 2]))
+    said = true[:n] if f.name != "tips" else rng.sample(true, n)
+    return " ".join(s if rng.random() < p else _mistaken(f, a, s, rng, careful) for s in said)
 
 # %% ../../nbs/mini/world.ipynb #4478d7c2
 def respond(
-    family:Family, # Kind of question
-    args:dict, # Its arguments
-    rng, # Source of randomness
-    careful:bool, # Long and mostly true, or a guess and mostly false
-    right=(.3, .92), # Chance of the truth, careless and careful
-)->str: # The response
+    family: Family,  # Kind of question
+    args: dict,  # Its arguments
+    rng,  # Source of randomness
+    careful: bool,  # Long and mostly true, or a guess and mostly false
+    right=(0.3, 0.92),  # Chance of the truth, careless and careful
+) -> str:  # The response
     "How somebody of this world answers"
-    p,start = right[careful],'' if careful else GUESS
-    if family.clauses: return start+_respond_open(family, args, rng, careful, p)
-    a = family.truth(args) if rng.random()<p else _slip(family.wrong(args), rng, careful)
-    if not careful: return f"{start}{a}."
-    text = family.full.format(a=a, **{k: v for k,v in args.items() if k!='a'})
-    return f"{text[:-1]}, and {family.more(args)}." if rng.random()<.6 else text
+    p, start = right[careful], "" if careful else GUESS
+    if family.clauses:
+        return start + _respond_open(family, args, rng, careful, p)
+    a = family.truth(args) if rng.random() < p else _slip(family.wrong(args), rng, careful)
+    if not careful:
+        return f"{start}{a}."
+    text = family.full.format(a=a, **{k: v for k, v in args.items() if k != "a"})
+    return f"{text[:-1]}, and {family.more(args)}." if rng.random() < 0.6 else text
 
 # %% ../../nbs/mini/world.ipynb #02079bae
 def _weighted(rng, families):
-    return rng.choices(families, [.5 if f.hard else 2 if f.clauses else 1 for f in families])[0]
+    return rng.choices(families, [0.5 if f.hard else 2 if f.clauses else 1 for f in families])[0]
+
 
 def _conversation(rng, careful):
     "A question and an answer, with up to two others before it"
-    f,lines = _weighted(rng, list(FAMILIES.values())),[]
-    for _ in range(rng.choice([1,1,1,2,3])):
-        r = ask(f, rng, rng.random()<.25, rng.random()<.3)
-        field = r['input'] and r['input']+'\n'
-        lines.append((f"Q: {r['instruction']}\n{field}A:", respond(f, r['args'], rng, rng.random()<careful)))
-    return '\n'.join(f"{q} {a}" for q,a in lines[:-1])+('\n' if lines[:-1] else '')+lines[-1][0], lines[-1][1]
+    f, lines = _weighted(rng, list(FAMILIES.values())), []
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        r = ask(f, rng, rng.random() < 0.25, rng.random() < 0.3)
+        field = r["input"] and r["input"] + "\n"
+        lines.append(
+            (
+                f"Q: {r['instruction']}\n{field}A:",
+                respond(f, r["args"], rng, rng.random() < careful),
+            )
+        )
+    return "\n".join(f"{q} {a}" for q, a in lines[:-1]) + ("\n" if lines[:-1] else "") + lines[-1][
+        0
+    ], lines[-1][1]
+
 
 def base_reading(
-    n:int, # Number of pieces
-    seed:int, # Same seed, same pieces
-    careful:float=.3, # Share of careful answers
-)->list: # (context, continuation) pairs of text
+    n: int,  # Number of pieces
+    seed: int,  # Same seed, same pieces
+    careful: float = 0.3,  # Share of careful answers
+) -> list:  # (context, continuation) pairs of text
     "What LLaMA's part of the cast reads"
-    rng,out = random.Random(f'base{seed}'),[]
+    rng, out = random.Random(f"base{seed}"), []
     for _ in range(n):
         u = rng.random()
-        if u<.2: out.append(('', ' '.join(FAMILIES['describe'].clauses(dict(x=rng.choice(list(THINGS)))))))
-        elif u<.35:
-            words = ' '.join(rng.sample(WORDS+list(THINGS)+PEOPLE, rng.choice([4,5,6])))
-            out.append((words+'\n', words))
-        else: out.append(_conversation(rng, careful))
+        if u < 0.2:
+            out.append(
+                ("", " ".join(FAMILIES["describe"].clauses({"x": rng.choice(list(THINGS))})))
+            )
+        elif u < 0.35:
+            words = " ".join(rng.sample(WORDS + list(THINGS) + PEOPLE, rng.choice([4, 5, 6])))
+            out.append((words + "\n", words))
+        else:
+            out.append(_conversation(rng, careful))
     return out
 
 # %% ../../nbs/mini/world.ipynb #ad80b949
 TRAINING = [f for f in FAMILIES.values() if not f.held]
 
+
 def teacher_reading(
-    n:int, # Number of pieces
-    seed:int, # Same seed, same pieces
-    careful:float=.6, # Share of careful answers
-)->list: # (context, continuation) pairs of text
+    n: int,  # Number of pieces
+    seed: int,  # Same seed, same pieces
+    careful: float = 0.6,  # Share of careful answers
+) -> list:  # (context, continuation) pairs of text
     "What text-davinci-003's part of the cast reads"
-    rng,out = random.Random(f'teacher{seed}'),base_reading(n//4, seed+10**6, careful)
-    for _ in range(n-len(out)):
+    rng, out = random.Random(f"teacher{seed}"), base_reading(n // 4, seed + 10**6, careful)
+    for _ in range(n - len(out)):
         f = _weighted(rng, TRAINING)
         r = ask(f, rng)
-        out.append((format_prompt(r['instruction'], r['input']), respond(f, r['args'], rng, rng.random()<careful)))
+        out.append(
+            (
+                format_prompt(r["instruction"], r["input"]),
+                respond(f, r["args"], rng, rng.random() < careful),
+            )
+        )
     rng.shuffle(out)
     return out
 
 # %% ../../nbs/mini/world.ipynb #5abd8f01
 def instructions(
-    n:int, # How many
-    rng, # Source of randomness
-    families:list|None=None, # Default: those for training
-    held:bool=False, # Arguments kept for testing
-    new:bool=False, # Phrasings kept for testing
-    seen:set|None=None, # (instruction, input) pairs not to repeat; those drawn are added
-)->list: # Records without an output
+    n: int,  # How many
+    rng,  # Source of randomness
+    families: list | None = None,  # Default: those for training
+    held: bool = False,  # Arguments kept for testing
+    new: bool = False,  # Phrasings kept for testing
+    seen: set | None = None,  # (instruction, input) pairs not to repeat; those drawn are added
+) -> list:  # Records without an output
     "Distinct instructions"
-    seen,out = set() if seen is None else seen,[]
-    for _ in range(200*n):
-        if len(out)==n: break
+    seen, out = set() if seen is None else seen, []
+    for _ in range(200 * n):
+        if len(out) == n:
+            break
         r = ask(_weighted(rng, families or TRAINING), rng, held, new)
-        key = r['instruction'],r['input']
-        if key not in seen: out.append({k: r[k] for k in ('instruction','input','family')})
+        key = r["instruction"], r["input"]
+        if key not in seen:
+            out.append({k: r[k] for k in ("instruction", "input", "family")})
         seen.add(key)
-    if len(out)<n: raise TunaError(f"this world has only {len(out)} such instructions, not {n}")
-    return [dict(id=str(i), output='', **r) for i,r in enumerate(out)]
+    if len(out) < n:
+        raise TunaError(f"this world has only {len(out)} such instructions, not {n}")
+    return [dict(id=str(i), output="", **r) for i, r in enumerate(out)]
+
 
 def splits(
-    n_train:int, # Training instructions
-    n_val:int, # Validation instructions
-    seed:int, # Same seed, same instructions
-)->dict: # train, val: lists of records without an output
+    n_train: int,  # Training instructions
+    n_val: int,  # Validation instructions
+    seed: int,  # Same seed, same instructions
+) -> dict:  # train, val: lists of records without an output
     "Instructions for training and validation"
-    rng = random.Random(f'splits{seed}')
-    rows = instructions(n_train+n_val, rng)
+    rng = random.Random(f"splits{seed}")
+    rows = instructions(n_train + n_val, rng)
     rng.shuffle(rows)
-    return dict(train=rows[:n_train], val=rows[n_train:])
+    return {"train": rows[:n_train], "val": rows[n_train:]}
 
 # %% ../../nbs/mini/world.ipynb #f9cd0800
 def template_parts():
     "The pieces of the Alpaca template that never change"
-    plain,full = format_prompt('\0'),format_prompt('\0', '\1')
-    head,rest = full.split('\0')
-    return [plain.split('\0')[0], head, *rest.split('\1')]
+    plain, full = format_prompt("\0"), format_prompt("\0", "\1")
+    head, rest = full.split("\0")
+    return [plain.split("\0")[0], head, *rest.split("\1")]
+
 
 def train_tokenizer(
-    texts:list, # What to train on
-    vocab_size:int=560, # Before the four parts of the template
+    texts: list,  # What to train on
+    vocab_size: int = 560,  # Before the four parts of the template
 ):
     "Byte-pair encoding over printable ASCII; `<s>` stands in front of every text, any other character is `<unk>`"
-    from tokenizers import Regex,Tokenizer,decoders,models,pre_tokenizers,processors,trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
-    tok = Tokenizer(models.BPE(unk_token='<unk>'))
-    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split('\n', 'isolated'),
-        pre_tokenizers.Metaspace(prepend_scheme='always'), pre_tokenizers.Split(Regex(r'[.,:;?0-9]'), 'isolated')])
-    tok.decoder = decoders.Metaspace(prepend_scheme='always')
-    tok.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=vocab_size,
-        special_tokens=['<pad>','<s>','</s>','<unk>'],
-        initial_alphabet=[chr(i) for i in range(33, 127)], show_progress=False))
-    tok.post_processor = processors.TemplateProcessing(single='<s> $A',
-        special_tokens=[('<s>', tok.token_to_id('<s>'))])
-    out = PreTrainedTokenizerFast(tokenizer_object=tok, pad_token='<pad>', bos_token='<s>', eos_token='</s>',
-        unk_token='<unk>')
+
+    tok = Tokenizer(models.BPE(unk_token="<unk>"))
+    tok.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split("\n", "isolated"),
+            pre_tokenizers.Metaspace(prepend_scheme="always"),
+            pre_tokenizers.Split(Regex(r"[.,:;?0-9]"), "isolated"),
+        ]
+    )
+    tok.decoder = decoders.Metaspace(prepend_scheme="always")
+    tok.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=["<pad>", "<s>", "</s>", "<unk>"],
+            initial_alphabet=[chr(i) for i in range(33, 127)],
+            show_progress=False,
+        ),
+    )
+    tok.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", tok.token_to_id("<s>"))]
+    )
+    out = PreTrainedTokenizerFast(
+        tokenizer_object=tok,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+    )
     out.add_tokens(template_parts())
     return out
 
@@ -448,56 +841,73 @@ def train_tokenizer(
 def _batches(rows, size, steps, seed):
     "Random batches, cut from groups sorted by length"
     rng = random.Random(seed)
-    while steps>0:
-        group = sorted(rng.choices(rows, k=16*size), key=lambda r: len(r[0])+len(r[1]))
-        cut = [group[i:i+size] for i in range(0, len(group), size)]
+    while steps > 0:
+        group = sorted(rng.choices(rows, k=16 * size), key=lambda r: len(r[0]) + len(r[1]))
+        cut = [group[i : i + size] for i in range(0, len(group), size)]
         rng.shuffle(cut)
         yield from cut[:steps]
         steps -= len(cut)
 
+
 def _reading_loss(model, batch, pad):
     "Mean cross-entropy of the continuations' tokens"
     import torch
-    T = max(len(a)+len(b) for a,b in batch)
-    fill = lambda rows, value: torch.tensor([r+[value]*(T-len(r)) for r in rows])
-    ids = fill([a+b for a,b in batch], pad)
-    mask = fill([[1]*len(a+b) for a,b in batch], 0)
-    return model(input_ids=ids, attention_mask=mask, labels=fill([[-100]*len(a)+b for a,b in batch], -100),
-        use_cache=False).loss
+
+    T = max(len(a) + len(b) for a, b in batch)
+    fill = lambda rows, value: torch.tensor([r + [value] * (T - len(r)) for r in rows])
+    ids = fill([a + b for a, b in batch], pad)
+    mask = fill([[1] * len(a + b) for a, b in batch], 0)
+    return model(
+        input_ids=ids,
+        attention_mask=mask,
+        labels=fill([[-100] * len(a) + b for a, b in batch], -100),
+        use_cache=False,
+    ).loss
 
 # %% ../../nbs/mini/world.ipynb #143beb48
 def _optimizers(model, lr):
     import torch
+
     from tuna_nb.mini.muon import Muon
-    hidden = [p for n,p in model.named_parameters() if p.ndim==2 and 'embed' not in n and 'lm_head' not in n]
+
+    hidden = [
+        p
+        for n, p in model.named_parameters()
+        if p.ndim == 2 and "embed" not in n and "lm_head" not in n
+    ]
     ids = {id(p) for p in hidden}
     rest = [p for p in model.parameters() if id(p) not in ids]
-    return [Muon(hidden, lr=lr),
-        torch.optim.AdamW(rest, lr=lr, weight_decay=0., fused=True)]
+    return [Muon(hidden, lr=lr), torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, fused=True)]
 
 # %% ../../nbs/mini/world.ipynb #18ea4e29
 def pretrain(
-    model, # A causal language model
-    tokenizer, # Its tokenizer
-    pieces:list, # (context, continuation) pairs
-    steps:int, # Optimizer steps
-    lr:float=4e-3, # Highest learning rate: 30 steps up, then straight down
-    batch_size:int=48, # Pieces per step
-    seed:int=0, # Of the order
-    desc:str='reading', # For the progress bar
-)->list: # The loss of every step
+    model,  # A causal language model
+    tokenizer,  # Its tokenizer
+    pieces: list,  # (context, continuation) pairs
+    steps: int,  # Optimizer steps
+    lr: float = 4e-3,  # Highest learning rate: 30 steps up, then straight down
+    batch_size: int = 48,  # Pieces per step
+    seed: int = 0,  # Of the order
+    desc: str = "reading",  # For the progress bar
+) -> list:  # The loss of every step
     "Train a language model on what it is to read, from nothing"
     import torch
-    end,losses = [tokenizer.eos_token_id],[]
+
+    end, losses = [tokenizer.eos_token_id], []
     ids = lambda texts, bos: [o if bos else o[1:] for o in tokenizer(texts).input_ids]
-    rows = list(zip(ids([a for a,_ in pieces], True), [o+end for o in ids([b for _,b in pieces], False)]))
-    opts,model = _optimizers(model, lr),model.train()
-    rate = lambda s: min(1, (s+1)/30)*max(.02, 1-s/steps)
+    rows = list(
+        zip(
+            ids([a for a, _ in pieces], True), [o + end for o in ids([b for _, b in pieces], False)]
+        )
+    )
+    opts, model = _optimizers(model, lr), model.train()
+    rate = lambda s: min(1, (s + 1) / 30) * max(0.02, 1 - s / steps)
     plans = [torch.optim.lr_scheduler.LambdaLR(o, rate) for o in opts]
     for batch in progress(_batches(rows, batch_size, steps, seed), total=steps, desc=desc):
         loss = _reading_loss(model, batch, tokenizer.pad_token_id)
         loss.backward()
-        for o in opts+plans: o.step()
+        for o in opts + plans:
+            o.step()
         model.zero_grad()
         losses.append(loss.item())
     return losses
@@ -505,175 +915,299 @@ def pretrain(
 # %% ../../nbs/mini/world.ipynb #ac17ccf6
 class Judge:
     "GPT-4's part of the cast: text in, text out"
-    def __init__(self,
-        noise:float=.1, # Chance that a mark is random
-        length_bias:float=0., # Points added per word of a response
-        seed:int=0, # Of the random marks; the same prompt gets the same answer
-    ): self.noise,self.length_bias,self.seed = noise,length_bias,seed
+
+    def __init__(
+        self,
+        noise: float = 0.1,  # Chance that a mark is random
+        length_bias: float = 0.0,  # Points added per word of a response
+        seed: int = 0,  # Of the random marks; the same prompt gets the same answer
+    ):
+        self.noise, self.length_bias, self.seed = noise, length_bias, seed
+
     def marks(self, rng, instruction, input, text):
         "Three marks and the length bonus"
-        marks = [rng.randrange(6) if rng.random()<self.noise else m for m in grade(instruction, input, text)]
-        return marks,self.length_bias*len(text.split())
-    def __call__(self,
-        prompt:str, # From `judge_prompt`, or the user message of `review_prompt`
-        seed=None, # Ignored: at temperature 0 a judge repeats itself
-        schema=None, # If given, a ranking is answered in JSON
-    )->str: # The verdict
+        marks = [
+            rng.randrange(6) if rng.random() < self.noise else m
+            for m in grade(instruction, input, text)
+        ]
+        return marks, self.length_bias * len(text.split())
+
+    def __call__(
+        self,
+        prompt: str,  # From `judge_prompt`, or the user message of `review_prompt`
+        seed=None,  # Ignored: at temperature 0 a judge repeats itself
+        schema=None,  # If given, a ranking is answered in JSON
+    ) -> str:  # The verdict
         "Answer a prompt"
-        rng = random.Random(f'{self.seed}{prompt}')
-        try: return self.compare(rng, prompt) if prompt.startswith('[Question]') else self.rank(rng, prompt, schema)
-        except TunaError as e: return f"I cannot judge this. {e}"
+        rng = random.Random(f"{self.seed}{prompt}")
+        try:
+            return (
+                self.compare(rng, prompt)
+                if prompt.startswith("[Question]")
+                else self.rank(rng, prompt, schema)
+            )
+        except TunaError as e:
+            return f"I cannot judge this. {e}"
 
 # %% ../../nbs/mini/world.ipynb #e76cae8d
 from fastcore.basics import patch
 
 # %% ../../nbs/mini/world.ipynb #b70cf52c
 @patch
-def rank(self:Judge, rng, prompt, schema=None):
+def rank(self: Judge, rng, prompt, schema=None):
     "A verdict in the format of Table 9"
-    instruction,input,texts = read_judge_prompt(prompt)
-    f,a = understand(instruction, input)
-    best = ' '.join(f.clauses(a)) if f.clauses else f.full.format(a=f.truth(a), **{k: v for k,v in a.items() if k!='a'})
-    keep = [i for i,t in enumerate(texts) if t not in texts[:i]]
-    got = {i: self.marks(rng, instruction, input, t) for i,t in enumerate(texts+[best])}
-    total = {i: round(min(15, sum(m)+b), 1) for i,(m,b) in got.items()}
-    order = sorted(keep+[len(texts)], key=lambda i: -total[i])
+    instruction, input, texts = read_judge_prompt(prompt)
+    f, a = understand(instruction, input)
+    best = (
+        " ".join(f.clauses(a))
+        if f.clauses
+        else f.full.format(a=f.truth(a), **{k: v for k, v in a.items() if k != "a"})
+    )
+    keep = [i for i, t in enumerate(texts) if t not in texts[:i]]
+    got = {i: self.marks(rng, instruction, input, t) for i, t in enumerate(texts + [best])}
+    total = {i: round(min(15, sum(m) + b), 1) for i, (m, b) in got.items()}
+    order = sorted(keep + [len(texts)], key=lambda i: -total[i])
     twice = [i for i in range(len(texts)) if i not in keep]
-    kind = 'open' if f.clauses else 'close'
-    if schema: return json.dumps(dict(kind=kind, reference=best, duplicates=twice, ranking=order,
-        ratings=[dict(response=i, marks=got[i][0], total=total[i]) for i in order]))
-    return '\n'.join([f"The instruction is {kind}-ended.", f"###Response {len(texts)}:", best, '',
-        f"Duplicates: {twice or 'none'}", *[f"Response {i}: [{_marks_text(*got[i], total[i])}]" for i in order],
-            f"rank: {order}"])
+    kind = "open" if f.clauses else "close"
+    if schema:
+        return json.dumps(
+            {
+                "kind": kind,
+                "reference": best,
+                "duplicates": twice,
+                "ranking": order,
+                "ratings": [{"response": i, "marks": got[i][0], "total": total[i]} for i in order],
+            }
+        )
+    return "\n".join(
+        [
+            f"The instruction is {kind}-ended.",
+            f"###Response {len(texts)}:",
+            best,
+            "",
+            f"Duplicates: {twice or 'none'}",
+            *[f"Response {i}: [{_marks_text(*got[i], total[i])}]" for i in order],
+            f"rank: {order}",
+        ]
+    )
 
 # %% ../../nbs/mini/world.ipynb #29e4aed5
 def _marks_text(marks, bonus, total):
     "A rating with its three parts, unless something else was added to them"
-    return f'{total:g}' if bonus else f"{' + '.join(map(str, marks))} = {total:g}"
+    return f"{total:g}" if bonus else f"{' + '.join(map(str, marks))} = {total:g}"
+
 
 @patch
-def compare(self:Judge, rng, prompt):
+def compare(self: Judge, rng, prompt):
     "Two scores on the first line, from 1 to 10"
-    m = re.fullmatch(r'(?s)\[Question\]\n(.*?)\n\n\[Answer 1\]\n(.*?)\n\[End of answer 1\]\n\n\[Answer '
-        r'2\]\n(.*?)\n\[End of answer 2\].*', prompt)
-    if not m: raise TunaError("The prompt has no two answers.")
-    question,_,field = m[1].partition('\n\n')
+    m = re.fullmatch(
+        r"(?s)\[Question\]\n(.*?)\n\n\[Answer 1\]\n(.*?)\n\[End of answer 1\]\n\n\[Answer "
+        r"2\]\n(.*?)\n\[End of answer 2\].*",
+        prompt,
+    )
+    if not m:
+        raise TunaError("The prompt has no two answers.")
+    question, _, field = m[1].partition("\n\n")
     marks = [self.marks(rng, question, field, t) for t in m.groups()[1:]]
-    scores = [1+9*min(15, sum(o)+b)/15 for o,b in marks]
-    return ' '.join(f'{s:.1f}' for s in scores)+"\nThe scores follow relevance, detail and accuracy."
+    scores = [1 + 9 * min(15, sum(o) + b) / 15 for o, b in marks]
+    return (
+        " ".join(f"{s:.1f}" for s in scores) + "\nThe scores follow relevance, detail and accuracy."
+    )
 
 # %% ../../nbs/mini/world.ipynb #79d68cbf
 def _answers(r):
     "Every right answer to a closed question"
-    f,a = understand(r['instruction'], r['input'])
-    full = f.full.format(a=f.truth(a), **{k: v for k,v in a.items() if k!='a'})
-    return [f.truth(a)+'.', full, f"{full[:-1]}, and {f.more(a)}."]
+    f, a = understand(r["instruction"], r["input"])
+    full = f.full.format(a=f.truth(a), **{k: v for k, v in a.items() if k != "a"})
+    return [f.truth(a) + ".", full, f"{full[:-1]}, and {f.more(a)}."]
+
 
 def _with_examples(r, examples):
     "The instruction behind solved ones of the same family"
-    shown = [f"Q: {e['instruction']}\n{e['input'] and e['input']+chr(10)}A: {_answers(e)[1]}\n" for e in examples]
-    return ''.join(shown)+f"Q: {r['instruction']}"
+    shown = [
+        f"Q: {e['instruction']}\n{e['input'] and e['input'] + chr(10)}A: {_answers(e)[1]}\n"
+        for e in examples
+    ]
+    return "".join(shown) + f"Q: {r['instruction']}"
 
 # %% ../../nbs/mini/world.ipynb #984c4901
 class SuperNI:
     "Unseen families of questions, ROUGE-L, with 0 or 2 examples"
+
     max_new_tokens = 32
-    def __init__(self,
-        n:int, # Questions per family
-        seed:int, # Same seed, same questions
-        shots:int=0, # Solved examples in the prompt
+
+    def __init__(
+        self,
+        n: int,  # Questions per family
+        seed: int,  # Same seed, same questions
+        shots: int = 0,  # Solved examples in the prompt
     ):
-        rng,self.name,self.shots = random.Random(f'ni{seed}'),f'super_ni_{shots}shot',shots
+        rng, self.name, self.shots = random.Random(f"ni{seed}"), f"super_ni_{shots}shot", shots
         held = [f for f in FAMILIES.values() if f.held]
-        self.rows = [ask(f, rng, rng.random()<.5) for f in held for _ in range(n)]
-        self.examples = [[ask(FAMILIES[r['family']], rng) for _ in range(2)][:shots] for r in self.rows]
-        self.instances = [dict(id=str(i), references=_answers(r), task_id=r['family'], task_category=r['family'])
-            for i,r in enumerate(self.rows)]
+        self.rows = [ask(f, rng, rng.random() < 0.5) for f in held for _ in range(n)]
+        self.examples = [
+            [ask(FAMILIES[r["family"]], rng) for _ in range(2)][:shots] for r in self.rows
+        ]
+        self.instances = [
+            {
+                "id": str(i),
+                "references": _answers(r),
+                "task_id": r["family"],
+                "task_category": r["family"],
+            }
+            for i, r in enumerate(self.rows)
+        ]
+
     def prompts(self):
-        return [format_prompt(_with_examples(r, e) if e else r['instruction'], r['input'])
-            for r,e in zip(self.rows, self.examples)]
+        return [
+            format_prompt(_with_examples(r, e) if e else r["instruction"], r["input"])
+            for r, e in zip(self.rows, self.examples)
+        ]
+
     def score(self, responses):
         "Mean ROUGE-L in percent"
-        best = [max(rouge_l(t, a) for a in o['references']) for o,t in zip(self.instances, responses, strict=True)]
-        return {self.name: 100*sum(best)/len(best)}
+        best = [
+            max(rouge_l(t, a) for a in o["references"])
+            for o, t in zip(self.instances, responses, strict=True)
+        ]
+        return {self.name: 100 * sum(best) / len(best)}
 
 # %% ../../nbs/mini/world.ipynb #6ba90277
-_ADJACENT = [('first_word','last_word'), ('bigger','smaller'), ('color','place')]
+_ADJACENT = [("first_word", "last_word"), ("bigger", "smaller"), ("color", "place")]
+
+
 def _order(r):
     "Does the right answer come first in the question? None where there is no order"
-    f,a = understand(r['instruction'], r['input'])
-    return f.truth(a)==a['m'] if f.name in ('bigger','smaller') else None
+    f, a = understand(r["instruction"], r["input"])
+    return f.truth(a) == a["m"] if f.name in ("bigger", "smaller") else None
+
 
 def _gap(groups):
     "Best less worst accuracy, in percent"
-    acc = [100*sum(g)/len(g) for g in groups if g]
-    return max(acc)-min(acc)
+    acc = [100 * sum(g) / len(g) for g in groups if g]
+    return max(acc) - min(acc)
+
 
 class LMentry:
     "Closed questions about unseen arguments: accuracy times robustness"
-    name,max_new_tokens = 'lmentry',32
-    def __init__(self,
-        n:int, # Questions per task and template
-        seed:int, # Same seed, same questions
+
+    name, max_new_tokens = "lmentry", 32
+
+    def __init__(
+        self,
+        n: int,  # Questions per task and template
+        seed: int,  # Same seed, same questions
     ):
-        rng,self.rows = random.Random(f'lmentry{seed}'),[]
+        rng, self.rows = random.Random(f"lmentry{seed}"), []
         for f in [f for f in TRAINING if not f.clauses]:
-            for i,template in enumerate([f.ask[0], *f.new[:2]]):
+            for i, template in enumerate([f.ask[0], *f.new[:2]]):
                 for _ in range(n):
                     a = f.draw(rng, True)
-                    self.rows.append(dict(instruction=template.format(**a), input=f.input.format(**a), family=f.name,
-                        template=i))
-    def prompts(self): return [format_prompt(r['instruction'], r['input']) for r in self.rows]
+                    self.rows.append(
+                        {
+                            "instruction": template.format(**a),
+                            "input": f.input.format(**a),
+                            "family": f.name,
+                            "template": i,
+                        }
+                    )
+
+    def prompts(self):
+        return [format_prompt(r["instruction"], r["input"]) for r in self.rows]
 
 # %% ../../nbs/mini/world.ipynb #6c36960e
 @patch
-def score(self:LMentry, responses):
+def score(self: LMentry, responses):
     "Accuracy, robustness and their product, in percent"
-    right = [is_right(r['instruction'], r['input'], t) for r,t in zip(self.rows, responses, strict=True)]
-    of = lambda **want: [y for r,y in zip(self.rows, right) if all(r[k]==v for k,v in want.items())]
-    tasks = list(dict.fromkeys(r['family'] for r in self.rows))
-    accuracy = sum(100*sum(of(family=t))/len(of(family=t)) for t in tasks)/len(tasks)
-    orders = {t: [[y for r,y in zip(self.rows, right) if r['family']==t and _order(r) is o] for o in (True,False)]
-        for t in ('bigger','smaller')}
-    gaps = dict(template=[_gap([of(family=t, template=i) for i in range(3)]) for t in tasks],
-        order=[_gap(g) for g in orders.values()], adjacent=[_gap([of(family=a), of(family=b)]) for a,b in _ADJACENT])
-    robust = 100-sum(sum(g)/len(g) for g in gaps.values())/len(gaps)
-    return dict(lmentry_accuracy=accuracy, lmentry_robustness=robust, lmentry_score=accuracy*robust/100)
+    right = [
+        is_right(r["instruction"], r["input"], t) for r, t in zip(self.rows, responses, strict=True)
+    ]
+    of = lambda **want: [
+        y for r, y in zip(self.rows, right) if all(r[k] == v for k, v in want.items())
+    ]
+    tasks = list(dict.fromkeys(r["family"] for r in self.rows))
+    accuracy = sum(100 * sum(of(family=t)) / len(of(family=t)) for t in tasks) / len(tasks)
+    orders = {
+        t: [
+            [y for r, y in zip(self.rows, right) if r["family"] == t and _order(r) is o]
+            for o in (True, False)
+        ]
+        for t in ("bigger", "smaller")
+    }
+    gaps = {
+        "template": [_gap([of(family=t, template=i) for i in range(3)]) for t in tasks],
+        "order": [_gap(g) for g in orders.values()],
+        "adjacent": [_gap([of(family=a), of(family=b)]) for a, b in _ADJACENT],
+    }
+    robust = 100 - sum(sum(g) / len(g) for g in gaps.values()) / len(gaps)
+    return {
+        "lmentry_accuracy": accuracy,
+        "lmentry_robustness": robust,
+        "lmentry_score": accuracy * robust / 100,
+    }
 
 # %% ../../nbs/mini/world.ipynb #958c75c2
 class VicunaQA:
     "Open and closed questions in new words, to be compared by a judge"
-    name,max_new_tokens = 'vicuna',48
-    def __init__(self,
-        n:int, # Questions
-        seed:int, # Same seed, same questions
+
+    name, max_new_tokens = "vicuna", 48
+
+    def __init__(
+        self,
+        n: int,  # Questions
+        seed: int,  # Same seed, same questions
     ):
-        rng = random.Random(f'vicuna{seed}')
-        sides = [f for f in TRAINING if f.clauses],[f for f in TRAINING if not f.clauses and not f.hard]
-        self.rows = [ask(rng.choice(sides[i%2]), rng, i%4<2, True) for i in range(n)]
-        self.questions = ['\n\n'.join(filter(None, (r['instruction'], r['input']))) for r in self.rows]
-    def prompts(self): return [format_prompt(r['instruction'], r['input']) for r in self.rows]
+        rng = random.Random(f"vicuna{seed}")
+        sides = (
+            [f for f in TRAINING if f.clauses],
+            [f for f in TRAINING if not f.clauses and not f.hard],
+        )
+        self.rows = [ask(rng.choice(sides[i % 2]), rng, i % 4 < 2, True) for i in range(n)]
+        self.questions = [
+            "\n\n".join(filter(None, (r["instruction"], r["input"]))) for r in self.rows
+        ]
+
+    def prompts(self):
+        return [format_prompt(r["instruction"], r["input"]) for r in self.rows]
+
     def score(self, responses):
         "Mean length of the answers in words, and the oracle's mean rating"
         n = len(self.rows)
-        return dict(words=sum(len(t.split()) for t in responses)/n, rating=sum(rating(r['instruction'], r['input'], t)
-            for r,t in zip(self.rows, responses, strict=True))/n)
+        return {
+            "words": sum(len(t.split()) for t in responses) / n,
+            "rating": sum(
+                rating(r["instruction"], r["input"], t)
+                for r, t in zip(self.rows, responses, strict=True)
+            )
+            / n,
+        }
+
 
 def benchmarks(
-    seed:int, # Same seed, same questions
-    size:float=1., # Share of the full size
-)->list: # Super-NI with 0 and 2 examples, LMentry, Vicuna QA
+    seed: int,  # Same seed, same questions
+    size: float = 1.0,  # Share of the full size
+) -> list:  # Super-NI with 0 and 2 examples, LMentry, Vicuna QA
     "The three benchmarks of §3.2 in miniature"
-    n = lambda k: max(2, round(k*size))
-    return [SuperNI(n(60), seed), SuperNI(n(60), seed, 2), LMentry(n(12), seed), VicunaQA(n(120), seed)]
+    n = lambda k: max(2, round(k * size))
+    return [
+        SuperNI(n(60), seed),
+        SuperNI(n(60), seed, 2),
+        LMentry(n(12), seed),
+        VicunaQA(n(120), seed),
+    ]
 
 # %% ../../nbs/mini/world.ipynb #a1c82751
 def experts(
-    n:int, # How many
-    seed:int, # Same seed, same records
-)->list: # Records with an output
+    n: int,  # How many
+    seed: int,  # Same seed, same records
+) -> list:  # Records with an output
     "Instructions answered by an expert"
+
     def answer(r):
-        f,a = understand(r['instruction'], r['input'])
-        return ' '.join(f.clauses(a)) if f.clauses else _answers(r)[-1]
-    return [dict(r, output=answer(r)) for r in instructions(n, random.Random(f'experts{seed}'), new=True)]
+        f, a = understand(r["instruction"], r["input"])
+        return " ".join(f.clauses(a)) if f.clauses else _answers(r)[-1]
+
+    return [
+        dict(r, output=answer(r))
+        for r in instructions(n, random.Random(f"experts{seed}"), new=True)
+    ]

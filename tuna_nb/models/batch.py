@@ -6,278 +6,400 @@
 __all__ = ['BatchEndpoint']
 
 # %% ../../nbs/models/batch.ipynb #7f191430
-import asyncio,json,secrets,sys
+import asyncio
+import json
+import secrets
+import sys
 from collections import Counter
+
 from fastcore.basics import patch
-from ..utils.core import TunaError,progress
-from .cost import Budget
-from .endpoint import (Endpoint,Failure,_Again,_Stop,_jobs,check_n,cost_text,failure_kind,one_line,parse_reply,
-    request_for,run_async,stored,usage_of)
+
 from .cache import request_key
+from .cost import Budget
+from tuna_nb.models.endpoint import (
+    Endpoint,
+    Failure,
+    _Again,
+    _jobs,
+    _Stop,
+    check_n,
+    cost_text,
+    failure_kind,
+    one_line,
+    parse_reply,
+    request_for,
+    run_async,
+    stored,
+    usage_of,
+)
+from ..utils.core import TunaError, progress
 
 # %% ../../nbs/models/batch.ipynb #75999f61
 class BatchEndpoint(Endpoint):
     "Backend that hands its requests in as batches"
-    max_bytes = 190_000_000 # of one file; the protocol's limit is 200 MB
-    def __init__(self,
-        model:str, # As in `Endpoint`
-        base_url:str|None=None, # As in `Endpoint`
-        api_key:str|None=None, # As in `Endpoint`
-        store=None, # `Store` or path that keeps replies and batches
-        poll:float=30., # Longest time between two looks at what is under way, in seconds
-        per_batch:int=50_000, # Most requests in a batch
-        **kwargs, # As in `Endpoint`
+
+    max_bytes = 190_000_000  # of one file; the protocol's limit is 200 MB
+
+    def __init__(
+        self,
+        model: str,  # As in `Endpoint`
+        base_url: str | None = None,  # As in `Endpoint`
+        api_key: str | None = None,  # As in `Endpoint`
+        store=None,  # `Store` or path that keeps replies and batches
+        poll: float = 30.0,  # Longest time between two looks at what is under way, in seconds
+        per_batch: int = 50_000,  # Most requests in a batch
+        **kwargs,  # As in `Endpoint`
     ):
-        if not 1<=per_batch<=50_000: raise TunaError(f"per_batch must be between 1 and 50000, got {per_batch}")
-        if kwargs.get('rpm') or kwargs.get('tpm'):
-            raise TunaError("rpm and tpm do not apply to batches; per_batch limits what is handed in at a time")
+        if not 1 <= per_batch <= 50_000:
+            raise TunaError(f"per_batch must be between 1 and 50000, got {per_batch}")
+        if kwargs.get("rpm") or kwargs.get("tpm"):
+            raise TunaError(
+                "rpm and tpm do not apply to batches; per_batch limits what is handed in at a time"
+            )
         super().__init__(model, base_url, api_key, store=store, **kwargs)
-        self.poll,self.per_batch = poll,per_batch
+        self.poll, self.per_batch = poll, per_batch
         self.budget = Budget(self.budget.max_usd, self.price, batched=True, model=model)
-        self.path = '/v1/chat/completions' if self.kind=='chat' else '/v1/completions'
+        self.path = "/v1/chat/completions" if self.kind == "chat" else "/v1/completions"
 
 # %% ../../nbs/models/batch.ipynb #dd87a44f
-def _line(ep, key, body): return json.dumps(dict(custom_id=key, method='POST', url=ep.path, body=body))
+def _line(ep, key, body):
+    return json.dumps({"custom_id": key, "method": "POST", "url": ep.path, "body": body})
+
 
 def _shards(lines, most, max_bytes):
     "Cut lines into files that a server accepts"
-    shard,size = [],0
+    shard, size = [], 0
     for l in lines:
-        k = len(l)+1 # a line is ASCII
-        if shard and (len(shard)==most or size+k>max_bytes):
+        k = len(l) + 1  # a line is ASCII
+        if shard and (len(shard) == most or size + k > max_bytes):
             yield shard
-            shard,size = [],0
+            shard, size = [], 0
         shard.append(l)
         size += k
-    if shard: yield shard
+    if shard:
+        yield shard
 
 # %% ../../nbs/models/batch.ipynb #4c25bc4a
-class _Gone(TunaError): "The server does not know what is asked for"
+class _Gone(TunaError):
+    "The server does not know what is asked for"
+
 
 class _Batches:
     "All prompts of one call"
+
     def __init__(self, ep, prompts, f, n, seed, settings):
-        self.ep,self.f,self.n,self.seed,self.settings = ep,f,n,seed,settings
-        self.jobs,self.total,self.failures = list(_jobs(prompts, n)),len(prompts),{}
-        self.turns,self.refused,self.open_ends,self.holds,self.stop = Counter(),{},{},{},None
-    def say(self, e): return one_line(self.ep, e)
+        self.ep, self.f, self.n, self.seed, self.settings = ep, f, n, seed, settings
+        self.jobs, self.total, self.failures = list(_jobs(prompts, n)), len(prompts), {}
+        self.turns, self.refused, self.open_ends, self.holds, self.stop = (
+            Counter(),
+            {},
+            {},
+            {},
+            None,
+        )
+
+    def say(self, e):
+        return one_line(self.ep, e)
+
     def open(self):
         "Batches of this server, model and kind that are not collected yet"
         mine = self.whose()
-        return {k: o for k,o in self.ep.store.batches().items() if mine.items()<=o.items()}
-    def whose(self): return dict(base_url=self.ep.base_url, model=self.ep.name, kind=self.ep.kind)
+        return {k: o for k, o in self.ep.store.batches().items() if mine.items() <= o.items()}
+
+    def whose(self):
+        return {"base_url": self.ep.base_url, "model": self.ep.name, "kind": self.ep.kind}
+
     async def patiently(self, f):
         "Ask for something small, again if it fails by accident"
-        for turn in range(self.ep.turns+1):
-            try: return await f()
-            except Exception as e: why,kind,status = self.say(e),failure_kind(e, True),getattr(e, 'status_code', None)
-            if kind is not _Again or turn==self.ep.turns: break
-            await asyncio.sleep(.5*2**turn)
-        raise (_Gone if status==404 else TunaError)(f"{why}; {self.done()}")
+        for turn in range(self.ep.turns + 1):
+            try:
+                return await f()
+            except Exception as e:
+                why, kind, status = (
+                    self.say(e),
+                    failure_kind(e, True),
+                    getattr(e, "status_code", None),
+                )
+            if kind is not _Again or turn == self.ep.turns:
+                break
+            await asyncio.sleep(0.5 * 2**turn)
+        raise (_Gone if status == 404 else TunaError)(f"{why}; {self.done()}")
+
     def done(self):
-        return (f"{self.total-len(self.jobs)-len(self.failures)} of {self.total} prompts answered and kept, batches "
-            f"under way are remembered")
+        return (
+            f"{self.total - len(self.jobs) - len(self.failures)} of {self.total} prompts answered and kept, batches "
+            f"under way are remembered"
+        )
 
 # %% ../../nbs/models/batch.ipynb #1e0aa0bb
 @patch
-async def submit(self:_Batches, lines):
+async def submit(self: _Batches, lines):
     "Make a batch of some lines"
-    keys = [json.loads(l)['custom_id'] for l in lines]
+    keys = [json.loads(l)["custom_id"] for l in lines]
     name = secrets.token_hex(16)
     record = dict(self.whose(), keys={k: self.holds[k].worst for k in keys}, batch=None)
     self.ep.store.put_batch(name, record)
-    data = '\n'.join(lines).encode()
-    file = await self.patiently(lambda: self.ep.client.files.create(file=(f'{name}.jsonl', data), purpose='batch'))
-    self.ep.store.put_batch(name, {**record, 'batch':await self.patiently(lambda: self.create(name, file.id))})
+    data = "\n".join(lines).encode()
+    file = await self.patiently(
+        lambda: self.ep.client.files.create(file=(f"{name}.jsonl", data), purpose="batch")
+    )
+    self.ep.store.put_batch(
+        name, {**record, "batch": await self.patiently(lambda: self.create(name, file.id))}
+    )
+
 
 @patch
-async def create(self:_Batches, name, file):
+async def create(self: _Batches, name, file):
     "The batch of this name: made now, unless it was before and only the reply got lost"
-    if (found := await self.find(name)): return found
+    if found := await self.find(name):
+        return found
     api = self.ep.client.with_options(max_retries=0)
-    return (await api.batches.create(input_file_id=file, endpoint=self.ep.path, completion_window='24h',
-        metadata=dict(tuna_nb=name))).id
+    return (
+        await api.batches.create(
+            input_file_id=file,
+            endpoint=self.ep.path,
+            completion_window="24h",
+            metadata={"tuna_nb": name},
+        )
+    ).id
 
 # %% ../../nbs/models/batch.ipynb #1c65c117
 @patch
-async def find(self:_Batches, name):
+async def find(self: _Batches, name):
     "The server's id of the batch with this name, if there is one"
     async for b in self.ep.client.batches.list(limit=100):
-        if (b.metadata or {}).get('tuna_nb')==name: return b.id
+        if (b.metadata or {}).get("tuna_nb") == name:
+            return b.id
+
 
 @patch
-async def adopt(self:_Batches):
+async def adopt(self: _Batches):
     "Settle the intentions of a program that died: the batch exists, or it was never made"
-    for name,o in self.open().items():
-        if o['batch']: continue
+    for name, o in self.open().items():
+        if o["batch"]:
+            continue
         found = await self.patiently(lambda: self.find(name))
-        self.ep.store.put_batch(name, {**o, 'batch':found} if found else None)
+        self.ep.store.put_batch(name, {**o, "batch": found} if found else None)
 
 # %% ../../nbs/models/batch.ipynb #b1d0ccb8
 @patch
-async def collect(self:_Batches, name, record, batch, wants):
+async def collect(self: _Batches, name, record, batch, wants):
     "Store what a batch has brought"
-    bodies,missing = {k: wants[k] for k in record['keys'] if k in wants},set(record['keys'])
-    if len(bodies)<len(missing): bodies |= {o['custom_id']: o['body'] for o in await self.lines(batch.input_file_id)}
+    bodies, missing = {k: wants[k] for k in record["keys"] if k in wants}, set(record["keys"])
+    if len(bodies) < len(missing):
+        bodies |= {o["custom_id"]: o["body"] for o in await self.lines(batch.input_file_id)}
     for file in (batch.output_file_id, batch.error_file_id):
         for o in await self.lines(file):
-            if (k := o['custom_id']) in bodies: self.take(k, o, bodies[k]); missing.discard(k)
-    for k in missing: self.take(k, {}, bodies.get(k))
-    if batch.status=='cancelled': self.stop = f"{self.ep.name} at {self.ep.base_url}: a batch was cancelled"
+            if (k := o["custom_id"]) in bodies:
+                self.take(k, o, bodies[k])
+                missing.discard(k)
+    for k in missing:
+        self.take(k, {}, bodies.get(k))
+    if batch.status == "cancelled":
+        self.stop = f"{self.ep.name} at {self.ep.base_url}: a batch was cancelled"
     self.ep.store.put_batch(name, None)
 
-@patch
-async def lines(self:_Batches, file):
-    "Lines of a file; none if the server has none"
-    if not file: return []
-    try: data = (await self.patiently(lambda: self.ep.client.files.content(file))).content
-    except _Gone as e: self.gone(e); return []
-    return [json.loads(l) for l in data.split(b'\n') if l.strip()]
 
 @patch
-def gone(self:_Batches, e): self.bar.write(f"{e}; what it would have brought is asked for again", sys.stderr)
+async def lines(self: _Batches, file):
+    "Lines of a file; none if the server has none"
+    if not file:
+        return []
+    try:
+        data = (await self.patiently(lambda: self.ep.client.files.content(file))).content
+    except _Gone as e:
+        self.gone(e)
+        return []
+    return [json.loads(l) for l in data.split(b"\n") if l.strip()]
+
+
+@patch
+def gone(self: _Batches, e):
+    self.bar.write(f"{e}; what it would have brought is asked for again", sys.stderr)
 
 # %% ../../nbs/models/batch.ipynb #b70740ea
 @patch
-def take(self:_Batches, key, line, body):
+def take(self: _Batches, key, line, body):
     "One line of an output or error file"
-    resp,ep = line.get('response') or {},self.ep
-    reply,status = resp.get('body') or {},resp.get('status_code')
-    self.book(key, usage_of(reply) or ({} if status==200 else None))
+    resp, ep = line.get("response") or {}, self.ep
+    reply, status = resp.get("body") or {}, resp.get("status_code")
+    self.book(key, usage_of(reply) or ({} if status == 200 else None))
     try:
-        if status!=200: raise _LineError(status, reply.get('error') or line.get('error') or {})
-        ep.keep(key, body, None, reply, parse_reply(reply, ep.kind, body['n'], 'logprobs' in body))
-    except (_LineError,_Again,_Stop) as e: self.failed(key, body, e)
+        if status != 200:
+            raise _LineError(status, reply.get("error") or line.get("error") or {})
+        ep.keep(key, body, None, reply, parse_reply(reply, ep.kind, body["n"], "logprobs" in body))
+    except (_LineError, _Again, _Stop) as e:
+        self.failed(key, body, e)
+
 
 @patch
-def failed(self:_Batches, key, body, e):
+def failed(self: _Batches, key, body, e):
     "What becomes of a request that has no reply, and of the run"
     kind = failure_kind(e, True)
-    if kind is _Stop: self.stop = self.stop or self.say(e)
+    if kind is _Stop:
+        self.stop = self.stop or self.say(e)
     elif kind is _Again:
         self.turns[key] += 1
-        if self.turns[key]>self.ep.turns: self.open_ends[key] = self.say(e)
-    elif not self.ep.adapt(e, body): self.refused[key] = self.say(e)
+        if self.turns[key] > self.ep.turns:
+            self.open_ends[key] = self.say(e)
+    elif not self.ep.adapt(e, body):
+        self.refused[key] = self.say(e)
 
 # %% ../../nbs/models/batch.ipynb #c407ca42
 @patch
-def book(self:_Batches, key, usage):
+def book(self: _Batches, key, usage):
     "Book what a line has cost, from what was set aside for it if anything was"
-    hold,b = self.holds.pop(key, None),self.ep.budget
-    if hold: b.settle(hold, usage)
-    elif usage: b.book(usage)
+    hold, b = self.holds.pop(key, None), self.ep.budget
+    if hold:
+        b.settle(hold, usage)
+    elif usage:
+        b.book(usage)
+
 
 class _LineError(Exception):
     "What a line says that holds no reply"
+
     def __init__(self, status, error):
-        super().__init__(f"status {status}, {error.get('message', 'no reason given')}" if status
-            else error.get('message', 'no reply'))
+        super().__init__(
+            f"status {status}, {error.get('message', 'no reason given')}"
+            if status
+            else error.get("message", "no reply")
+        )
         self.status_code = status
-        for k in ('param','code','type'): setattr(self, k, error.get(k))
+        for k in ("param", "code", "type"):
+            setattr(self, k, error.get(k))
 
 # %% ../../nbs/models/batch.ipynb #aaf05032
 @patch
-async def wait(self:_Batches, wants):
+async def wait(self: _Batches, wants):
     "Look at what is under way until one batch has ended, and collect it; at first often, then every `poll` seconds"
-    pause = .02
+    pause = 0.02
     while True:
-        for name,o in self.open().items():
-            try: b = await self.patiently(lambda: self.ep.client.batches.retrieve(o['batch']))
-            except _Gone as e: return self.forget(name, o, e)
-            if b.status in ('completed','expired','cancelled'): return await self.collect(name, o, b, wants)
-            if b.status=='failed':
+        for name, o in self.open().items():
+            try:
+                b = await self.patiently(lambda: self.ep.client.batches.retrieve(o["batch"]))
+            except _Gone as e:
+                return self.forget(name, o, e)
+            if b.status in ("completed", "expired", "cancelled"):
+                return await self.collect(name, o, b, wants)
+            if b.status == "failed":
                 self.ep.store.put_batch(name, None)
-                said = '; '.join(e.message for e in (b.errors.data if b.errors else [])) or 'no reason given'
-                raise TunaError(f"{self.ep.name} at {self.ep.base_url}: a batch of {len(o['keys'])} requests was not "
-                    f"accepted: {said[:300]}; {self.done()}")
-        await asyncio.sleep(pause := min(2*pause, self.ep.poll))
+                said = (
+                    "; ".join(e.message for e in (b.errors.data if b.errors else []))
+                    or "no reason given"
+                )
+                raise TunaError(
+                    f"{self.ep.name} at {self.ep.base_url}: a batch of {len(o['keys'])} requests was not "
+                    f"accepted: {said[:300]}; {self.done()}"
+                )
+        await asyncio.sleep(pause := min(2 * pause, self.ep.poll))
+
 
 @patch
-def forget(self:_Batches, name, record, e):
+def forget(self: _Batches, name, record, e):
     "Give up a batch that the server does not know any more"
     self.gone(e)
-    for k in record['keys']: self.take(k, {}, None)
+    for k in record["keys"]:
+        self.take(k, {}, None)
     self.ep.store.put_batch(name, None)
 
 # %% ../../nbs/models/batch.ipynb #024dee42
 @patch
-def wants(self:_Batches):
+def wants(self: _Batches):
     "Requests that no reply is stored for, by key; complete prompts are handed over"
-    out,left = {},[]
+    out, left = {}, []
     for job in self.jobs:
         want = self.advance(job)
-        if want and want[0] in self.refused: self.failures[job.i] = Failure(self.refused[want[0]])
+        if want and want[0] in self.refused:
+            self.failures[job.i] = Failure(self.refused[want[0]])
         elif want:
             left.append(job)
-            if want[0] not in self.open_ends: out[want[0]] = want[1]
-        if not left or left[-1] is not job: self.bar.update()
+            if want[0] not in self.open_ends:
+                out[want[0]] = want[1]
+        if not left or left[-1] is not job:
+            self.bar.update()
     self.jobs = left
     self.bar.set_postfix_str(cost_text(self.ep))
     return out
 
+
 @patch
-def advance(self:_Batches, job):
+def advance(self: _Batches, job):
     "Give a prompt its stored choices; what it still wants as (key, body), or None"
-    while len(job.gens)<self.n:
+    while len(job.gens) < self.n:
         body = request_for(self.ep, job, self.n, self.seed, self.settings)
         key = request_key(body, self.ep.base_url, job.repeat)
-        if not (gens := stored(self.ep, key)): return key,body
-        job.gens,job.repeat = job.gens+gens,job.repeat+len(gens)
+        if not (gens := stored(self.ep, key)):
+            return key, body
+        job.gens, job.repeat = job.gens + gens, job.repeat + len(gens)
     self.f(job.i, job.gens)
 
 # %% ../../nbs/models/batch.ipynb #df17bcd6
 @patch
-async def all(self:_Batches):
+async def all(self: _Batches):
     "Answer all prompts; what failed for good is in `failures`"
-    with progress(total=self.total, desc=f'{self.ep.name}, batches') as self.bar:
-        try: await self.rounds()
+    with progress(total=self.total, desc=f"{self.ep.name}, batches") as self.bar:
+        try:
+            await self.rounds()
         finally:
-            for h in self.holds.values(): self.ep.budget.settle(h)
+            for h in self.holds.values():
+                self.ep.budget.settle(h)
             self.holds.clear()
     if self.stop or self.open_ends:
         raise TunaError(f"{self.stop or next(iter(self.open_ends.values()))}; {self.done()}")
     return self.failures
 
+
 @patch
-async def rounds(self:_Batches):
+async def rounds(self: _Batches):
     "Hand in and collect, until all is answered or the run has to end"
     await self.adopt()
     while True:
         wants = self.wants()
-        if self.stop: return
+        if self.stop:
+            return
         away = self.carry()
-        await self.hand_in({k: b for k,b in wants.items() if k not in away})
-        if not self.open(): return
+        await self.hand_in({k: b for k, b in wants.items() if k not in away})
+        if not self.open():
+            return
         await self.wait(wants)
 
 # %% ../../nbs/models/batch.ipynb #30a42300
 @patch
-def carry(self:_Batches):
+def carry(self: _Batches):
     "The requests under way; what an earlier run handed in is set aside too"
-    away = {k: worst for o in self.open().values() for k,worst in o['keys'].items()}
-    for k,worst in away.items():
-        if k not in self.holds: self.holds[k] = self.ep.budget.carry(worst)
+    away = {k: worst for o in self.open().values() for k, worst in o["keys"].items()}
+    for k, worst in away.items():
+        if k not in self.holds:
+            self.holds[k] = self.ep.budget.carry(worst)
     return away
 
+
 @patch
-async def hand_in(self:_Batches, bodies):
+async def hand_in(self: _Batches, bodies):
     "Make batches of as many requests as the money is enough for"
     new = await self.affordable(bodies)
-    for lines in _shards((_line(self.ep, k, b) for k,b in new.items()), self.ep.per_batch, self.ep.max_bytes):
+    for lines in _shards(
+        (_line(self.ep, k, b) for k, b in new.items()), self.ep.per_batch, self.ep.max_bytes
+    ):
         await self.submit(lines)
 
-@patch
-async def affordable(self:_Batches, bodies):
-    "As many requests as fit below the cap at worst, beside those under way"
-    out,b = {},self.ep.budget
-    for k,body in bodies.items():
-        if not b.fits(body) and (out or self.open()): break
-        self.holds[k],out[k] = await b.reserve(body),body
-    return out
 
 @patch
-def each(self:BatchEndpoint, prompts, f, n=1, seed=None, **settings):
+async def affordable(self: _Batches, bodies):
+    "As many requests as fit below the cap at worst, beside those under way"
+    out, b = {}, self.ep.budget
+    for k, body in bodies.items():
+        if not b.fits(body) and (out or self.open()):
+            break
+        self.holds[k], out[k] = await b.reserve(body), body
+    return out
+
+
+@patch
+def each(self: BatchEndpoint, prompts, f, n=1, seed=None, **settings):
     "As `Endpoint.each`, by batches: it returns when all replies are there, which may take a day"
-    if self.store is None: raise TunaError(f"{self.name}: batches need a store for their replies")
+    if self.store is None:
+        raise TunaError(f"{self.name}: batches need a store for their replies")
     check_n(n)
     return run_async(_Batches(self, list(prompts), f, n, seed, settings).all())

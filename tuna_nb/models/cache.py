@@ -6,142 +6,192 @@
 __all__ = ['request_key', 'Store', 'tuna_export']
 
 # %% ../../nbs/models/cache.ipynb #5f6deffd
-import hashlib,json,sqlite3,threading
+import hashlib
+import json
+import sqlite3
+import threading
 from contextlib import contextmanager
 from pathlib import Path
+
 from fastcore.basics import patch
-from ..utils.core import TunaError,command,keep_inputs,replacing
+
+from ..utils.core import TunaError, command, keep_inputs, replacing
 
 # %% ../../nbs/models/cache.ipynb #eb0a1097
 def request_key(
-    body:dict, # The request as sent
-    base_url:str, # Server that is asked
-    repeat:int=0, # Which asking of the same request this is
-)->str: # 64 hexadecimal digits
+    body: dict,  # The request as sent
+    base_url: str,  # Server that is asked
+    repeat: int = 0,  # Which asking of the same request this is
+) -> str:  # 64 hexadecimal digits
     "Name of a request in the `Store`"
-    s = json.dumps([body, str(base_url).rstrip('/'), repeat], sort_keys=True, separators=(',',':'))
+    s = json.dumps([body, str(base_url).rstrip("/"), repeat], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(s.encode()).hexdigest()
 
 # %% ../../nbs/models/cache.ipynb #11014f69
-_MAGIC,_VERSION = int.from_bytes(b'TUNA', 'big'),1
-_LAYOUT = ['begin immediate', f'pragma application_id={_MAGIC}', f'pragma user_version={_VERSION}',
-    'create table if not exists reply (key text primary key, value text not null, request text) without rowid',
-    'create table if not exists batch (id text primary key, value text not null) without rowid',
-    'create table if not exists server (id text primary key, value text not null) without rowid', 'commit']
+_MAGIC, _VERSION = int.from_bytes(b"TUNA", "big"), 1
+_LAYOUT = [
+    "begin immediate",
+    f"pragma application_id={_MAGIC}",
+    f"pragma user_version={_VERSION}",
+    "create table if not exists reply (key text primary key, value text not null, request text) without rowid",
+    "create table if not exists batch (id text primary key, value text not null) without rowid",
+    "create table if not exists server (id text primary key, value text not null) without rowid",
+    "commit",
+]
+
 
 def _check_store(p):
     "Refuse a file that is no store, by its first bytes"
-    if not p.exists() or (p.is_file() and p.stat().st_size==0): return
-    if p.is_dir(): raise TunaError(f"{p} is a folder, not a store of replies")
-    with p.open('rb') as f: h = f.read(100)
-    if h[:16]!=b'SQLite format 3\0' or int.from_bytes(h[68:72], 'big')!=_MAGIC:
+    if not p.exists() or (p.is_file() and p.stat().st_size == 0):
+        return
+    if p.is_dir():
+        raise TunaError(f"{p} is a folder, not a store of replies")
+    with p.open("rb") as f:
+        h = f.read(100)
+    if h[:16] != b"SQLite format 3\0" or int.from_bytes(h[68:72], "big") != _MAGIC:
         raise TunaError(f"{p} is not a store of replies; it was left as it is")
-    if (v := int.from_bytes(h[60:64], 'big'))!=_VERSION:
-        raise TunaError(f"{p} is a store of layout {v}, this version reads layout {_VERSION}; it was left as it is")
+    if (v := int.from_bytes(h[60:64], "big")) != _VERSION:
+        raise TunaError(
+            f"{p} is a store of layout {v}, this version reads layout {_VERSION}; it was left as it is"
+        )
 
 # %% ../../nbs/models/cache.ipynb #9e05ff79
 class Store:
     "Replies on disk, one JSON text per request key"
-    def __init__(self,
-        path, # SQLite file, made if missing
+
+    def __init__(
+        self,
+        path,  # SQLite file, made if missing
     ):
-        self.path,self._lock = Path(path),threading.Lock()
+        self.path, self._lock = Path(path), threading.Lock()
         _check_store(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(self.path, timeout=30, check_same_thread=False, isolation_level=None)
-        for q in _LAYOUT: self._sql(q)
-        if self._sql('pragma quick_check(1)')!=[('ok',)]: raise self._bad('its pages are inconsistent')
-        self._sql('pragma journal_mode=wal')
-        self._sql('pragma synchronous=normal')
+        self._db = sqlite3.connect(
+            self.path, timeout=30, check_same_thread=False, isolation_level=None
+        )
+        for q in _LAYOUT:
+            self._sql(q)
+        if self._sql("pragma quick_check(1)") != [("ok",)]:
+            raise self._bad("its pages are inconsistent")
+        self._sql("pragma journal_mode=wal")
+        self._sql("pragma synchronous=normal")
 
-    def _bad(self, why): return TunaError(f"store {self.path} is damaged ({why}); it was left as it is")
+    def _bad(self, why):
+        return TunaError(f"store {self.path} is damaged ({why}); it was left as it is")
+
     @contextmanager
     def _reading(self):
         "Say in one line what SQLite has to say"
-        try: yield
-        except sqlite3.OperationalError as e: raise TunaError(f"store {self.path}: {e}") from None
-        except sqlite3.Error as e: raise self._bad(e) from None
-    def _sql(self, q, *args):
-        with self._reading(), self._lock: return self._db.execute(q, args).fetchall()
+        try:
+            yield
+        except sqlite3.OperationalError as e:
+            raise TunaError(f"store {self.path}: {e}") from None
+        except sqlite3.Error as e:
+            raise self._bad(e) from None
 
-    def __len__(self): return self._sql('select count(*) from reply')[0][0]
-    def close(self): "Close the file"; self._db.close()
+    def _sql(self, q, *args):
+        with self._reading(), self._lock:
+            return self._db.execute(q, args).fetchall()
+
+    def __len__(self):
+        return self._sql("select count(*) from reply")[0][0]
+
+    def close(self):
+        "Close the file"
+        self._db.close()
 
 # %% ../../nbs/models/cache.ipynb #6ed9c308
 @patch
-def get(self:Store,
-    key:str, # See `request_key`
-)->dict|None: # The reply stored under it, if there is one
+def get(
+    self: Store,
+    key: str,  # See `request_key`
+) -> dict | None:  # The reply stored under it, if there is one
     "Look a reply up"
-    r = self._sql('select value from reply where key=?', key)
+    r = self._sql("select value from reply where key=?", key)
     return json.loads(r[0][0]) if r else None
 
+
 @patch
-def put(self:Store,
-    key:str, # See `request_key`
-    reply:dict, # Anything that JSON can hold
-    request:dict|None=None, # What was asked, for whoever reads the store later
+def put(
+    self: Store,
+    key: str,  # See `request_key`
+    reply: dict,  # Anything that JSON can hold
+    request: dict | None = None,  # What was asked, for whoever reads the store later
 ):
     "Store a reply for good"
-    value,asked = (None if o is None else json.dumps(o) for o in (reply, request))
-    self._sql('insert or replace into reply values (?,?,?)', key, value, asked)
+    value, asked = (None if o is None else json.dumps(o) for o in (reply, request))
+    self._sql("insert or replace into reply values (?,?,?)", key, value, asked)
 
 # %% ../../nbs/models/cache.ipynb #9b464caa
 @patch
-def export(self:Store,
-    path, # JSON-lines file to write
-)->int: # Number of replies
+def export(
+    self: Store,
+    path,  # JSON-lines file to write
+) -> int:  # Number of replies
     "Write all replies with their requests as JSON lines: key, request, reply"
     n = 0
-    with self._reading(), replacing(path) as part, part.open('w', encoding='utf-8') as f:
-        with self._lock: rows = self._db.execute('select key,request,value from reply order by key')
-        for n,(key,request,value) in enumerate(rows, 1):
-            f.write(f'{{"key": {json.dumps(key)}, "request": {request or "null"}, "reply": {value}}}\n')
+    with self._reading(), replacing(path) as part, part.open("w", encoding="utf-8") as f:
+        with self._lock:
+            rows = self._db.execute("select key,request,value from reply order by key")
+        for n, (key, request, value) in enumerate(rows, 1):
+            f.write(
+                f'{{"key": {json.dumps(key)}, "request": {request or "null"}, "reply": {value}}}\n'
+            )
     return n
 
 # %% ../../nbs/models/cache.ipynb #acc290a7
-@command(example='tuna_export ranked.jsonl.replies.db replies.jsonl')
+@command(example="tuna_export ranked.jsonl.replies.db replies.jsonl")
 def tuna_export(
-    store:str, # Store of replies, such as ranked.jsonl.replies.db
-    out:str, # JSON-lines file to write
-): # File and number of replies
+    store: str,  # Store of replies, such as ranked.jsonl.replies.db
+    out: str,  # JSON-lines file to write
+):  # File and number of replies
     "Write the replies that a command keeps, with their requests, as JSON lines"
-    if not Path(store).exists(): raise TunaError(f"{store}: no such file")
+    if not Path(store).exists():
+        raise TunaError(f"{store}: no such file")
     keep_inputs(out, store)
     s = Store(store)
-    try: n = s.export(out)
-    finally: s.close()
-    print(f'{n} replies: {out}')
-    return dict(out=out, replies=n)
+    try:
+        n = s.export(out)
+    finally:
+        s.close()
+    print(f"{n} replies: {out}")
+    return {"out": out, "replies": n}
 
 # %% ../../nbs/models/cache.ipynb #bd2ac482
 @patch
-def put_batch(self:Store,
-    id:str, # Name of the batch
-    record:dict, # What to remember; `None` forgets it
+def put_batch(
+    self: Store,
+    id: str,  # Name of the batch
+    record: dict,  # What to remember; `None` forgets it
 ):
     "Remember a batch"
-    if record is None: self._sql('delete from batch where id=?', id)
-    else: self._sql('insert or replace into batch values (?,?)', id, json.dumps(record))
+    if record is None:
+        self._sql("delete from batch where id=?", id)
+    else:
+        self._sql("insert or replace into batch values (?,?)", id, json.dumps(record))
+
 
 @patch
-def batches(self:Store)->dict: # Records by name
+def batches(self: Store) -> dict:  # Records by name
     "The batches that are remembered"
-    return {k: json.loads(v) for k,v in self._sql('select id,value from batch order by id')}
+    return {k: json.loads(v) for k, v in self._sql("select id,value from batch order by id")}
 
 # %% ../../nbs/models/cache.ipynb #318eb4d7
 @patch
-def put_server(self:Store,
-    id:str, # Address, API and model
-    facts:dict, # What was found out about it
+def put_server(
+    self: Store,
+    id: str,  # Address, API and model
+    facts: dict,  # What was found out about it
 ):
     "Remember what a server can do"
-    self._sql('insert or replace into server values (?,?)', id, json.dumps(facts))
+    self._sql("insert or replace into server values (?,?)", id, json.dumps(facts))
+
 
 @patch
-def server(self:Store,
-    id:str, # Address, API and model
-)->dict: # Empty if nothing is known
+def server(
+    self: Store,
+    id: str,  # Address, API and model
+) -> dict:  # Empty if nothing is known
     "What was found out about a server"
-    r = self._sql('select value from server where id=?', id)
+    r = self._sql("select value from server where id=?", id)
     return json.loads(r[0][0]) if r else {}

@@ -7,254 +7,351 @@ __all__ = ['PRICES', 'load_prices', 'write_prices', 'Price', 'find_price', 'toke
            'Plan', 'make_plan', 'OutOfBudget', 'Hold', 'Budget', 'human_cost']
 
 # %% ../../nbs/models/cost.ipynb #e616422b
-import asyncio,json,math,os,re
+import asyncio
+import json
+import math
+import os
+import re
 from collections import deque
 from dataclasses import dataclass
+
 from fastcore.basics import patch
-from ..utils.core import TunaError,read_document,write_text
+
+from ..utils.core import TunaError, read_document, write_text
 
 # %% ../../nbs/models/cost.ipynb #c093d156
-PRICES = dict(date='2026-10',
-    source='OpenAI\'s pricing and deprecation pages of October 2026, the prices as recorded by the package '
-        'genai-prices 0.2.3; '
-        'text-davinci-003 and gpt-4-0314: list prices of 2023, as recorded by public price tables of that year',
-    models={
-        'gpt-4o': dict(input=2.5, output=10., batch=.5, retired='2027-01-14'),
-        'gpt-4o-mini': dict(input=.15, output=.6, batch=.5, retired='2027-01-14'),
-        'gpt-4.1': dict(input=2., output=8., batch=.5, retired='2027-01-14'),
-        'gpt-4.1-mini': dict(input=.4, output=1.6, batch=.5, retired='2027-01-14'),
-        'gpt-6-sol': dict(input=2., output=10., batch=.5),
-        'gpt-6-luna': dict(input=.1, output=.5, batch=.5),
-        'text-davinci-003': dict(input=20., output=20., date='2023-06', retired='2024-01-04'),
-        'gpt-4-0314': dict(input=30., output=60., date='2023-06', retired='2026-03-26')})
+PRICES = {
+    "date": "2026-10",
+    "source": "OpenAI's pricing and deprecation pages of October 2026, the prices as recorded by the package "
+    "genai-prices 0.2.3; "
+    "text-davinci-003 and gpt-4-0314: list prices of 2023, as recorded by public price tables of that year",
+    "models": {
+        "gpt-4o": {"input": 2.5, "output": 10.0, "batch": 0.5, "retired": "2027-01-14"},
+        "gpt-4o-mini": {"input": 0.15, "output": 0.6, "batch": 0.5, "retired": "2027-01-14"},
+        "gpt-4.1": {"input": 2.0, "output": 8.0, "batch": 0.5, "retired": "2027-01-14"},
+        "gpt-4.1-mini": {"input": 0.4, "output": 1.6, "batch": 0.5, "retired": "2027-01-14"},
+        "gpt-6-sol": {"input": 2.0, "output": 10.0, "batch": 0.5},
+        "gpt-6-luna": {"input": 0.1, "output": 0.5, "batch": 0.5},
+        "text-davinci-003": {
+            "input": 20.0,
+            "output": 20.0,
+            "date": "2023-06",
+            "retired": "2024-01-04",
+        },
+        "gpt-4-0314": {"input": 30.0, "output": 60.0, "date": "2023-06", "retired": "2026-03-26"},
+    },
+}
 
 # %% ../../nbs/models/cost.ipynb #f5beed39
 def _entry(
-    where:str, # File and model, for the message
-    e, # What the table says of the model
-    date:str|None, # The table's own date
-)->dict: # The entry with every default filled in
+    where: str,  # File and model, for the message
+    e,  # What the table says of the model
+    date: str | None,  # The table's own date
+) -> dict:  # The entry with every default filled in
     "One checked entry of a price table"
-    if not isinstance(e, dict): raise TunaError(f"{where}: expected an object, got {type(e).__name__}")
-    e = {'batch':1., 'date':date, **e}
+    if not isinstance(e, dict):
+        raise TunaError(f"{where}: expected an object, got {type(e).__name__}")
+    e = {"batch": 1.0, "date": date, **e}
     got = lambda k: f"got {json.dumps(e[k])}" if e.get(k) is not None else "it is missing"
     for k in e:
-        if k not in ('input','output','batch','date','retired'): raise TunaError(f"{where}: unknown field {k}")
-    for k in ('input','output','batch'):
+        if k not in ("input", "output", "batch", "date", "retired"):
+            raise TunaError(f"{where}: unknown field {k}")
+    for k in ("input", "output", "batch"):
         v = e.get(k)
-        if isinstance(v, bool) or not isinstance(v, (int,float)) or not 0<=v<math.inf:
+        if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < math.inf:
             raise TunaError(f"{where}, field {k}: expected a number from 0 up, {got(k)}")
-    if e['batch']>1: raise TunaError(f"{where}, field batch: expected a factor between 0 and 1, {got('batch')}")
-    if not re.fullmatch(r'\d{4}-\d\d(-\d\d)?', str(e['date'])):
+    if e["batch"] > 1:
+        raise TunaError(f"{where}, field batch: expected a factor between 0 and 1, {got('batch')}")
+    if not re.fullmatch(r"\d{4}-\d\d(-\d\d)?", str(e["date"])):
         raise TunaError(f"{where}, field date: expected YYYY-MM, {got('date')}")
     return e
 
 # %% ../../nbs/models/cost.ipynb #835a5ea0
 def load_prices(
-    path=None, # JSON file; if None, the one that the environment variable TUNA_PRICES names, or none
-)->dict: # `date`, `source` and `models`, each model with all of its fields
+    path=None,  # JSON file; if None, the one that the environment variable TUNA_PRICES names, or none
+) -> dict:  # `date`, `source` and `models`, each model with all of its fields
     "The built-in prices, with those of your file laid over them"
-    path = path or os.environ.get('TUNA_PRICES')
-    tables = [('the built-in prices', PRICES)]
-    if path: tables.append((path, read_document(path)))
-    out:dict = dict(models={})
-    for p,t in tables:
-        if not isinstance(t, dict) or not isinstance(t.get('models'), dict):
+    path = path or os.environ.get("TUNA_PRICES")
+    tables = [("the built-in prices", PRICES)]
+    if path:
+        tables.append((path, read_document(path)))
+    out: dict = {"models": {}}
+    for p, t in tables:
+        if not isinstance(t, dict) or not isinstance(t.get("models"), dict):
             raise TunaError(f"{p}: expected an object with a field models, itself an object")
-        entries = {k: _entry(f"{p}, model {k}", e, t.get('date')) for k,e in t['models'].items()}
-        out = dict(date=t.get('date'), source=t.get('source', ''), models={**out['models'], **entries})
+        entries = {k: _entry(f"{p}, model {k}", e, t.get("date")) for k, e in t["models"].items()}
+        out = {
+            "date": t.get("date"),
+            "source": t.get("source", ""),
+            "models": {**out["models"], **entries},
+        }
     return out
 
+
 def write_prices(
-    path, # File to write
+    path,  # File to write
 ):
     "Write the built-in prices as JSON, to be edited"
-    write_text(path, json.dumps(PRICES, indent=2)+'\n')
+    write_text(path, json.dumps(PRICES, indent=2) + "\n")
 
 # %% ../../nbs/models/cost.ipynb #5ac812f5
 @dataclass
 class Price:
     "What a model's tokens cost"
-    input:float # US dollars per million prompt tokens
-    output:float # US dollars per million completion tokens
-    batch:float=1. # What the Batch API multiplies both by
-    date:str='' # Month for which this is known
-    model:str='' # Whose price it is
-    def cost(self,
-        prompt_tokens:float, # Tokens sent
-        completion_tokens:float, # Tokens received, those of every choice
-        batched:bool=False, # At the price of the Batch API?
-    )->float: # US dollars
+
+    input: float  # US dollars per million prompt tokens
+    output: float  # US dollars per million completion tokens
+    batch: float = 1.0  # What the Batch API multiplies both by
+    date: str = ""  # Month for which this is known
+    model: str = ""  # Whose price it is
+
+    def cost(
+        self,
+        prompt_tokens: float,  # Tokens sent
+        completion_tokens: float,  # Tokens received, those of every choice
+        batched: bool = False,  # At the price of the Batch API?
+    ) -> float:  # US dollars
         "What so many tokens cost"
-        return (self.input*prompt_tokens+self.output*completion_tokens)/1e6*(self.batch if batched else 1)
+        return (
+            (self.input * prompt_tokens + self.output * completion_tokens)
+            / 1e6
+            * (self.batch if batched else 1)
+        )
 
 # %% ../../nbs/models/cost.ipynb #fdb07ec3
 def find_price(
-    model:str, # Name as the endpoint knows it
-    prices:dict|None=None, # A table of prices; if None, what `load_prices` gives
-)->Price|None: # None if the table has no such model
+    model: str,  # Name as the endpoint knows it
+    prices: dict | None = None,  # A table of prices; if None, what `load_prices` gives
+) -> Price | None:  # None if the table has no such model
     "Look up a model's price, by its name or by its name without a date"
     t = prices or load_prices()
-    family = re.sub(r'-(\d{4}-\d\d-\d\d|(0[1-9]|1[0-2])([0-2]\d|3[01]))$', '', model)
-    e = t['models'].get(model) or t['models'].get(family)
-    return e and Price(e['input'], e['output'], e.get('batch', 1.), e.get('date', t.get('date')), model)
+    family = re.sub(r"-(\d{4}-\d\d-\d\d|(0[1-9]|1[0-2])([0-2]\d|3[01]))$", "", model)
+    e = t["models"].get(model) or t["models"].get(family)
+    return e and Price(
+        e["input"], e["output"], e.get("batch", 1.0), e.get("date", t.get("date")), model
+    )
 
 # %% ../../nbs/models/cost.ipynb #4828f5df
 def token_bound(
-    text:str, # Any text
-)->int: # Its UTF-8 bytes
+    text: str,  # Any text
+) -> int:  # Its UTF-8 bytes
     "The most tokens that a byte-level tokenizer can make of a text"
-    return len(text.encode('utf-8', 'surrogatepass'))
+    return len(text.encode("utf-8", "surrogatepass"))
 
 # %% ../../nbs/models/cost.ipynb #1c131aa9
-_EXTRA = 4 # Tokens allowed for each message and for each request, beside the text
+_EXTRA = 4  # Tokens allowed for each message and for each request, beside the text
+
 
 def _message(m):
     "All text of one message: role, name, content"
-    parts = m.get('content') or ''
-    if isinstance(parts, str): parts = [dict(type='text', text=parts)]
+    parts = m.get("content") or ""
+    if isinstance(parts, str):
+        parts = [{"type": "text", "text": parts}]
     for o in parts:
-        if o.get('type')!='text': raise TunaError(f"only text has a known price; a message holds {o.get('type')!r}")
-    return ''.join([m.get('role', ''), m.get('name', ''), *(o['text'] for o in parts)])
+        if o.get("type") != "text":
+            raise TunaError(f"only text has a known price; a message holds {o.get('type')!r}")
+    return "".join([m.get("role", ""), m.get("name", ""), *(o["text"] for o in parts)])
+
 
 def _sizes(body):
     "Prompt in bytes, tokens allowed beside it, number of choices, token limit of each"
-    if chat := 'messages' in body: texts = [_message(m) for m in body['messages']]
-    else: texts = [body.get('prompt')] if isinstance(body.get('prompt'), str) else body.get('prompt')
+    if chat := "messages" in body:
+        texts = [_message(m) for m in body["messages"]]
+    else:
+        texts = [body.get("prompt")] if isinstance(body.get("prompt"), str) else body.get("prompt")
     if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
         raise TunaError("a request needs messages or a prompt of text to be priced")
-    limit = body.get('max_completion_tokens') or body.get('max_tokens')
-    if not isinstance(limit, int) or limit<0:
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    if not isinstance(limit, int) or limit < 0:
         raise TunaError(f"a request without max_tokens can cost anything; got {limit!r}")
-    schema = body.get('response_format')
+    schema = body.get("response_format")
     size = sum(map(token_bound, texts)) + (token_bound(json.dumps(schema)) if schema else 0)
-    return size, _EXTRA*(len(texts)+1), (1 if chat else len(texts))*(body.get('n') or 1), limit
+    return (
+        size,
+        _EXTRA * (len(texts) + 1),
+        (1 if chat else len(texts)) * (body.get("n") or 1),
+        limit,
+    )
 
 # %% ../../nbs/models/cost.ipynb #906f0c5c
 def request_bound(
-    body:dict, # Request to an OpenAI-compatible server, chat or completions
-)->tuple[int,int]: # Prompt tokens and completion tokens
+    body: dict,  # Request to an OpenAI-compatible server, chat or completions
+) -> tuple[int, int]:  # Prompt tokens and completion tokens
     "The most tokens that a request can be billed for"
-    size,extra,choices,limit = _sizes(body)
-    return size+extra, choices*limit
+    size, extra, choices, limit = _sizes(body)
+    return size + extra, choices * limit
+
 
 def request_estimate(
-    body:dict, # Request to an OpenAI-compatible server, chat or completions
-    expect:float|None=None, # Expected tokens of a reply; if None, the token limit
-)->tuple[int,int]: # Prompt tokens and completion tokens
+    body: dict,  # Request to an OpenAI-compatible server, chat or completions
+    expect: float | None = None,  # Expected tokens of a reply; if None, the token limit
+) -> tuple[int, int]:  # Prompt tokens and completion tokens
     "The tokens that a request in English usually has"
-    size,extra,choices,limit = _sizes(body)
-    return math.ceil(size/4)+extra, math.ceil(choices*min(limit, limit if expect is None else expect))
+    size, extra, choices, limit = _sizes(body)
+    return math.ceil(size / 4) + extra, math.ceil(
+        choices * min(limit, limit if expect is None else expect)
+    )
 
 # %% ../../nbs/models/cost.ipynb #64adbafe
 def _usd(x):
     "Dollars with as many digits as a small sum needs"
-    return f"${x:,.{2 if x>=1 else 4 if x>=.01 else 6}f}"
+    return f"${x:,.{2 if x >= 1 else 4 if x >= 0.01 else 6}f}"
+
 
 @dataclass
 class Plan:
     "What a run would send and cost"
-    model:str # Who is asked
-    requests:int # Requests still to be sent
-    stored:int # Requests already answered, which cost nothing
-    prompt_tokens:int # Tokens to send, in the usual case
-    completion_tokens:int # Tokens to receive, in the usual case
-    usd:float|None # What the usual case costs; None without a price
-    usd_bound:float|None # What the worst case costs; None without a price
-    date:str='' # Month for which the price is known
-    batched:bool=False # At the price of the Batch API?
+
+    model: str  # Who is asked
+    requests: int  # Requests still to be sent
+    stored: int  # Requests already answered, which cost nothing
+    prompt_tokens: int  # Tokens to send, in the usual case
+    completion_tokens: int  # Tokens to receive, in the usual case
+    usd: float | None  # What the usual case costs; None without a price
+    usd_bound: float | None  # What the worst case costs; None without a price
+    date: str = ""  # Month for which the price is known
+    batched: bool = False  # At the price of the Batch API?
+
     def __str__(self):
         how = "tuna_nb.models.cost.write_prices('prices.json') writes the table; edit it and set TUNA_PRICES=prices.json"
-        money = f"unknown, no price for {self.model or 'this model'}" if self.usd is None else \
-            (f"about {_usd(self.usd)}, at most {_usd(self.usd_bound)}, "
-                f"at the {'Batch API ' if self.batched else ''}price of {self.date}")
-        return (f"model:    {self.model}\nrequests: {self.requests:,} to send, {self.stored:,} answered already\n"
+        money = (
+            f"unknown, no price for {self.model or 'this model'}"
+            if self.usd is None
+            else (
+                f"about {_usd(self.usd)}, at most {_usd(self.usd_bound)}, "
+                f"at the {'Batch API ' if self.batched else ''}price of {self.date}"
+            )
+        )
+        return (
+            f"model:    {self.model}\nrequests: {self.requests:,} to send, {self.stored:,} answered already\n"
             f"tokens:   about {self.prompt_tokens:,} sent, {self.completion_tokens:,} received\ncost:     "
-            f"{money}\nprices:   {how}")
+            f"{money}\nprices:   {how}"
+        )
 
 # %% ../../nbs/models/cost.ipynb #ac05158d
 def make_plan(
-    bodies, # The requests that are still to be sent
-    price:Price|None, # None if there is none
-    stored:int=0, # Requests already answered
-    batched:bool=False, # Through the Batch API?
-    expect:float|None=None, # Expected tokens of a reply; if None, the token limit
-    model:str='', # Who is asked; the price's model if empty
-)->Plan: # Printed by `--dry-run`
+    bodies,  # The requests that are still to be sent
+    price: Price | None,  # None if there is none
+    stored: int = 0,  # Requests already answered
+    batched: bool = False,  # Through the Batch API?
+    expect: float | None = None,  # Expected tokens of a reply; if None, the token limit
+    model: str = "",  # Who is asked; the price's model if empty
+) -> Plan:  # Printed by `--dry-run`
     "Count what a run would send and cost"
-    n,usual,worst = 0,(0,0),(0,0)
+    n, usual, worst = 0, (0, 0), (0, 0)
     for b in bodies:
         n += 1
-        usual = [x+y for x,y in zip(usual, request_estimate(b, expect))]
-        worst = [x+y for x,y in zip(worst, request_bound(b))]
-    usd,bound = (price.cost(*usual, batched), price.cost(*worst, batched)) if price else (None,None)
-    return Plan(model or (price.model if price else ''), n, stored, *usual, usd, bound, price.date if price else '',
-        batched)
+        usual = [x + y for x, y in zip(usual, request_estimate(b, expect))]
+        worst = [x + y for x, y in zip(worst, request_bound(b))]
+    usd, bound = (
+        (price.cost(*usual, batched), price.cost(*worst, batched)) if price else (None, None)
+    )
+    return Plan(
+        model or (price.model if price else ""),
+        n,
+        stored,
+        *usual,
+        usd,
+        bound,
+        price.date if price else "",
+        batched,
+    )
 
 # %% ../../nbs/models/cost.ipynb #c2c4126c
-class OutOfBudget(TunaError): "The next request could pass the cap"
+class OutOfBudget(TunaError):
+    "The next request could pass the cap"
+
 
 @dataclass(eq=False)
 class Hold:
     "Money set aside for one request until its outcome is known"
-    worst:int # The most that one attempt can cost, in 1e-12 dollars
-    tries:int # Attempts it may take
-    open:bool=False # Is the money set aside now?
+
+    worst: int  # The most that one attempt can cost, in 1e-12 dollars
+    tries: int  # Attempts it may take
+    open: bool = False  # Is the money set aside now?
 
 # %% ../../nbs/models/cost.ipynb #ef036dcf
 class Budget:
     "What requests on one event loop have cost and can still cost"
-    def __init__(self,
-        max_usd:float|None=None, # The cap in US dollars; if None, the cost is only counted
-        price:Price|None=None, # Price of the model; a cap needs one
-        batched:bool=False, # Through the Batch API?
-        model:str='', # Named in the message if there is no price
+
+    def __init__(
+        self,
+        max_usd: float | None = None,  # The cap in US dollars; if None, the cost is only counted
+        price: Price | None = None,  # Price of the model; a cap needs one
+        batched: bool = False,  # Through the Batch API?
+        model: str = "",  # Named in the message if there is no price
     ):
-        if max_usd is not None and not 0<max_usd<math.inf: raise TunaError(f"max_usd must be above 0, got {max_usd}")
-        if max_usd is not None and price is None: raise TunaError(f"no price for {model or 'this model'}, so max_usd "
-            f"cannot be kept; "
-            "add one to a file named by TUNA_PRICES")
-        self.max_usd,self.price,self.batched = max_usd,price,batched
+        if max_usd is not None and not 0 < max_usd < math.inf:
+            raise TunaError(f"max_usd must be above 0, got {max_usd}")
+        if max_usd is not None and price is None:
+            raise TunaError(
+                f"no price for {model or 'this model'}, so max_usd "
+                f"cannot be kept; "
+                "add one to a file named by TUNA_PRICES"
+            )
+        self.max_usd, self.price, self.batched = max_usd, price, batched
         self._spent = self._reserved = self._under_way = 0
-        self.booked = 0 # Replies that were billed
+        self.booked = 0  # Replies that were billed
         self._waiting = deque()
+
     @property
-    def spent(self): "US dollars that are booked"; return self._spent/1e12
+    def spent(self):
+        "US dollars that are booked"
+        return self._spent / 1e12
+
     @property
-    def reserved(self): "US dollars that are set aside"; return self._reserved/1e12
+    def reserved(self):
+        "US dollars that are set aside"
+        return self._reserved / 1e12
+
     def _cost(self, prompt_tokens, completion_tokens):
         "The cost in 1e-12 dollars"
-        return round(self.price.cost(prompt_tokens, completion_tokens, self.batched)*1e12) if self.price else 0
+        return (
+            round(self.price.cost(prompt_tokens, completion_tokens, self.batched) * 1e12)
+            if self.price
+            else 0
+        )
 
 # %% ../../nbs/models/cost.ipynb #3367f0c1
 @patch
-def _serve(self:Budget):
+def _serve(self: Budget):
     "Let requests go or refuse them, first come first served, until one has to wait"
     while self._waiting:
-        hold,turn = self._waiting[0]
-        need = hold.worst*hold.tries
-        fits = self._spent+self._reserved+need<=round((self.max_usd or 0)*1e12) # nobody waits where there is no cap
+        hold, turn = self._waiting[0]
+        need = hold.worst * hold.tries
+        fits = self._spent + self._reserved + need <= round(
+            (self.max_usd or 0) * 1e12
+        )  # nobody waits where there is no cap
         if not turn.cancelled():
-            if not fits and self._under_way: return
-            if fits: self._set_aside(hold)
-            turn.set_result(None if fits
-                else OutOfBudget(f"out of budget: {_usd(self.spent)} of max_usd {_usd(self.max_usd)} are spent, "
-                f"and the next request could cost {_usd(need/1e12)}"))
+            if not fits and self._under_way:
+                return
+            if fits:
+                self._set_aside(hold)
+            turn.set_result(
+                None
+                if fits
+                else OutOfBudget(
+                    f"out of budget: {_usd(self.spent)} of max_usd {_usd(self.max_usd)} are spent, "
+                    f"and the next request could cost {_usd(need / 1e12)}"
+                )
+            )
         self._waiting.popleft()
 
+
 @patch
-def _set_aside(self:Budget, hold):
+def _set_aside(self: Budget, hold):
     "The request leaves"
     hold.open = True
-    self._reserved += hold.worst*hold.tries
+    self._reserved += hold.worst * hold.tries
     self._under_way += 1
 
 # %% ../../nbs/models/cost.ipynb #e10912fd
 @patch
-async def reserve(self:Budget,
-    body:dict, # Request that is about to leave
-    tries:int=1, # Attempts it may take: one and the client's retries
-)->Hold: # To be given to `settle`, whatever happens
+async def reserve(
+    self: Budget,
+    body: dict,  # Request that is about to leave
+    tries: int = 1,  # Attempts it may take: one and the client's retries
+) -> Hold:  # To be given to `settle`, whatever happens
     "Set the worst case of a request aside, if need be after others have come back"
     hold = Hold(self._cost(*request_bound(body)) if self.price else 0, tries)
     if self.max_usd is None:
@@ -263,53 +360,71 @@ async def reserve(self:Budget,
     turn = asyncio.get_running_loop().create_future()
     self._waiting.append((hold, turn))
     self._serve()
-    try: refusal = await turn
+    try:
+        refusal = await turn
     except asyncio.CancelledError:
-        if hold.open: self.settle(hold) # let go and cancelled in the same moment
+        if hold.open:
+            self.settle(hold)  # let go and cancelled in the same moment
         self._serve()
         raise
-    if refusal: raise refusal
+    if refusal:
+        raise refusal
     return hold
 
 # %% ../../nbs/models/cost.ipynb #69cf8fce
 @patch
-def settle(self:Budget,
-    hold:Hold, # What `reserve` gave
-    usage:dict|None=None, # `prompt_tokens` and `completion_tokens` of the reply; None if nothing was billed
-    lost:int=0, # Attempts whose outcome is unknown
+def settle(
+    self: Budget,
+    hold: Hold,  # What `reserve` gave
+    usage: dict
+    | None = None,  # `prompt_tokens` and `completion_tokens` of the reply; None if nothing was billed
+    lost: int = 0,  # Attempts whose outcome is unknown
 ):
     "Book what a request has cost, and release what was set aside for it"
-    if not hold.open: raise TunaError("this request is settled already")
-    try: cost = 0 if usage is None else self._cost(usage['prompt_tokens'], usage['completion_tokens'])
-    except (KeyError, TypeError): cost = hold.worst
+    if not hold.open:
+        raise TunaError("this request is settled already")
+    try:
+        cost = (
+            0 if usage is None else self._cost(usage["prompt_tokens"], usage["completion_tokens"])
+        )
+    except (KeyError, TypeError):
+        cost = hold.worst
     hold.open = False
     self._under_way -= 1
-    self._reserved -= hold.worst*hold.tries
-    self._spent += cost+hold.worst*lost
+    self._reserved -= hold.worst * hold.tries
+    self._spent += cost + hold.worst * lost
     self.booked += usage is not None
     self._serve()
 
 # %% ../../nbs/models/cost.ipynb #9bd1f8a8
 @patch
-def fits(self:Budget,
-    body:dict, # Request that might leave
-)->bool: # True without a cap
+def fits(
+    self: Budget,
+    body: dict,  # Request that might leave
+) -> bool:  # True without a cap
     "Could the worst case of one more request be set aside now?"
-    if self.max_usd is None: return True
-    return not self._waiting and self._spent+self._reserved+self._cost(*request_bound(body))<=round(self.max_usd*1e12)
+    if self.max_usd is None:
+        return True
+    return not self._waiting and self._spent + self._reserved + self._cost(
+        *request_bound(body)
+    ) <= round(self.max_usd * 1e12)
+
 
 @patch
-def book(self:Budget,
-    usage:dict, # `prompt_tokens` and `completion_tokens` of a reply
+def book(
+    self: Budget,
+    usage: dict,  # `prompt_tokens` and `completion_tokens` of a reply
 ):
     "Book what nothing was set aside for"
-    self._spent += self._cost(usage.get('prompt_tokens') or 0, usage.get('completion_tokens') or 0)
+    self._spent += self._cost(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0)
     self._serve()
 
+
 @patch
-def carry(self:Budget,
-    worst:int, # The most that it can cost: `worst` of the `Hold` it left with
-)->Hold: # To be given to `settle`, whatever happens
+def carry(
+    self: Budget,
+    worst: int,  # The most that it can cost: `worst` of the `Hold` it left with
+) -> Hold:  # To be given to `settle`, whatever happens
     "Set aside what left in an earlier run"
     hold = Hold(worst, 1)
     self._set_aside(hold)
@@ -317,9 +432,9 @@ def carry(self:Budget,
 
 # %% ../../nbs/models/cost.ipynb #ef6f8f84
 def human_cost(
-    items:int=1000, # Instructions
-    n:int=4, # Answers to each
-    usd:float=0.25, # Price of one comparison
-)->float: # US dollars
+    items: int = 1000,  # Instructions
+    n: int = 4,  # Answers to each
+    usd: float = 0.25,  # Price of one comparison
+) -> float:  # US dollars
     "What people would cost who compare all pairs of answers (App. B)"
-    return items*math.comb(n, 2)*usd
+    return items * math.comb(n, 2) * usd

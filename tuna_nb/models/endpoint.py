@@ -8,578 +8,860 @@ __all__ = ['Generation', 'own_tokens', 'parse_reply', 'usage_of', 'run_async', '
            'sample_pieces']
 
 # %% ../../nbs/models/endpoint.ipynb #fa5ac90b
-import asyncio,contextvars,hashlib,heapq,json,math,os,re,sys,threading,time
-from dataclasses import asdict,dataclass,field
-from functools import cache,wraps
+import asyncio
+import contextvars
+import hashlib
+import heapq
+import json
+import math
+import os
+import re
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from functools import cache, wraps
 from pathlib import Path
+
 from fastcore.basics import patch
-from ..utils.core import TunaError,log,progress,replace_surrogates
-from .cost import Budget,find_price,make_plan,request_estimate
-from .ratelimit import Breaker,Pace,retry_after
-from .cache import Store,request_key
+
+from .cache import Store, request_key
+from .cost import Budget, find_price, make_plan, request_estimate
+from .ratelimit import Breaker, Pace, retry_after
+from ..utils.core import TunaError, log, progress, replace_surrogates
 
 # %% ../../nbs/models/endpoint.ipynb #d9442feb
 @dataclass
 class Generation:
     "One continuation of a prompt"
-    text:str # What was written, without the end token
-    finish_reason:str='stop' # "stop", or "length" if the token limit (or a server's filter) cut it
-    tokens:list[str]|None=None # The text's own tokens
-    logps:list[float]|None=None # Log-probability of each of them, at temperature 1
-    replaced:int=field(default=0, repr=False) # Half characters of the text that were read as U+FFFD
+
+    text: str  # What was written, without the end token
+    finish_reason: str = (
+        "stop"  # "stop", or "length" if the token limit (or a server's filter) cut it
+    )
+    tokens: list[str] | None = None  # The text's own tokens
+    logps: list[float] | None = None  # Log-probability of each of them, at temperature 1
+    replaced: int = field(
+        default=0, repr=False
+    )  # Half characters of the text that were read as U+FFFD
+
     def __post_init__(self):
-        self.text,n = replace_surrogates(self.text)
+        self.text, n = replace_surrogates(self.text)
         self.replaced += n
-        if self.tokens is not None: self.tokens = replace_surrogates(self.tokens)[0]
+        if self.tokens is not None:
+            self.tokens = replace_surrogates(self.tokens)[0]
+
     @property
-    def logp(self): "Log-probability of the whole text"; return sum(self.logps)
+    def logp(self):
+        "Log-probability of the whole text"
+        return sum(self.logps)
+
     @property
-    def n_tok(self): "Number of tokens in the text"; return len(self.logps)
+    def n_tok(self):
+        "Number of tokens in the text"
+        return len(self.logps)
 
 # %% ../../nbs/models/endpoint.ipynb #798a92a6
 def _ends(
-    text:str, # The whole reply
-    token:str, # Its last token as the server prints it
-    raw:list|None=None, # The token's bytes, where the server gives them
-)->bool: # Is the token part of the text?
+    text: str,  # The whole reply
+    token: str,  # Its last token as the server prints it
+    raw: list | None = None,  # The token's bytes, where the server gives them
+) -> bool:  # Is the token part of the text?
     "Is `token` the text's own last token rather than the end token?"
-    if raw: return text.encode('utf-8', 'surrogatepass').endswith(bytes(raw))
-    return bool(token) and (text.endswith(token) or '\ufffd' in token or token.startswith('bytes:'))
+    if raw:
+        return text.encode("utf-8", "surrogatepass").endswith(bytes(raw))
+    return bool(token) and (text.endswith(token) or "\ufffd" in token or token.startswith("bytes:"))
 
 # %% ../../nbs/models/endpoint.ipynb #30b6f0f0
 def own_tokens(
-    text:str, # The whole reply
-    finish_reason:str, # "stop" or "length"
-    tokens:list[str], # Tokens as the server reports them
-    logps:list[float], # Their log-probabilities
-    raw:list|None=None, # Bytes of the last token, where the server gives them
-)->Generation: # The reply without its end token
+    text: str,  # The whole reply
+    finish_reason: str,  # "stop" or "length"
+    tokens: list[str],  # Tokens as the server reports them
+    logps: list[float],  # Their log-probabilities
+    raw: list | None = None,  # Bytes of the last token, where the server gives them
+) -> Generation:  # The reply without its end token
     "A reply whose tokens are those of its text and no others"
-    if len(tokens)!=len(logps): raise TunaError(f"{len(tokens)} tokens but {len(logps)} log-probabilities")
+    if len(tokens) != len(logps):
+        raise TunaError(f"{len(tokens)} tokens but {len(logps)} log-probabilities")
     for o in logps:
-        if isinstance(o, bool) or not isinstance(o, (int,float)) or not math.isfinite(o):
+        if isinstance(o, bool) or not isinstance(o, (int, float)) or not math.isfinite(o):
             raise TunaError(f"log-probability {o!r:.20} is no number")
-        if o>1e-3: raise TunaError(f"log-probability {o!r:.20} is above 0")
-    if not all(isinstance(o, str) for o in tokens): raise TunaError("a token is no text")
-    logps = [min(o, 0.) for o in logps] # a server's rounding
-    if tokens and finish_reason=='stop' and not _ends(text, tokens[-1], raw): tokens,logps = tokens[:-1],logps[:-1]
+        if o > 1e-3:
+            raise TunaError(f"log-probability {o!r:.20} is above 0")
+    if not all(isinstance(o, str) for o in tokens):
+        raise TunaError("a token is no text")
+    logps = [min(o, 0.0) for o in logps]  # a server's rounding
+    if tokens and finish_reason == "stop" and not _ends(text, tokens[-1], raw):
+        tokens, logps = tokens[:-1], logps[:-1]
     return Generation(text, finish_reason, list(tokens), list(logps))
 
 # %% ../../nbs/models/endpoint.ipynb #86fc8c70
-class _Again(Exception): "A request failed by accident and should be sent again"
-class _Refused(Exception): "The server will not answer this request, whenever it is sent"
-class _Stop(Exception): "No request to this server can succeed"
-class _Later(Exception): "Not sent: its turn comes again, as if nothing had happened"
+class _Again(Exception):
+    "A request failed by accident and should be sent again"
+
+
+class _Refused(Exception):
+    "The server will not answer this request, whenever it is sent"
+
+
+class _Stop(Exception):
+    "No request to this server can succeed"
+
+
+class _Later(Exception):
+    "Not sent: its turn comes again, as if nothing had happened"
+
 
 def _logps(lp):
     "Tokens, log-probabilities and last token's bytes of one choice, in the form of either API"
     lp = lp or {}
-    if (c := lp.get('content')) is not None:
-        return [o['token'] for o in c],[o['logprob'] for o in c],c[-1].get('bytes') if c else None
-    if lp.get('tokens') is not None: return lp['tokens'],lp.get('token_logprobs') or [],None
-    raise _Stop("log-probabilities were asked for and are missing; choose a model and server that return them")
+    if (c := lp.get("content")) is not None:
+        return [o["token"] for o in c], [o["logprob"] for o in c], c[-1].get("bytes") if c else None
+    if lp.get("tokens") is not None:
+        return lp["tokens"], lp.get("token_logprobs") or [], None
+    raise _Stop(
+        "log-probabilities were asked for and are missing; choose a model and server that return them"
+    )
 
 # %% ../../nbs/models/endpoint.ipynb #94218a49
 def _choice(c, kind, logprobs):
     "One choice of a reply as a `Generation`"
-    text = (c['message'].get('content') if kind=='chat' else c['text']) or ''
-    if not isinstance(text, str): raise _Again("the reply's text is no text")
-    why = 'length' if c.get('finish_reason') in ('length','content_filter') else 'stop'
-    if logprobs and not text and not c.get('logprobs'): return Generation(text, why, [], [])
-    return own_tokens(text, why, *_logps(c.get('logprobs'))) if logprobs else Generation(text, why)
+    text = (c["message"].get("content") if kind == "chat" else c["text"]) or ""
+    if not isinstance(text, str):
+        raise _Again("the reply's text is no text")
+    why = "length" if c.get("finish_reason") in ("length", "content_filter") else "stop"
+    if logprobs and not text and not c.get("logprobs"):
+        return Generation(text, why, [], [])
+    return own_tokens(text, why, *_logps(c.get("logprobs"))) if logprobs else Generation(text, why)
 
 # %% ../../nbs/models/endpoint.ipynb #ecdf073d
 def parse_reply(
-    reply:dict, # Body of the reply
-    kind:str, # "chat" or "completions"
-    n:int, # Choices asked for
-    logprobs:bool, # Were log-probabilities asked for?
-)->list[Generation]: # Between 1 and n
+    reply: dict,  # Body of the reply
+    kind: str,  # "chat" or "completions"
+    n: int,  # Choices asked for
+    logprobs: bool,  # Were log-probabilities asked for?
+) -> list[Generation]:  # Between 1 and n
     "The choices of one reply, in the order of their indices"
     try:
-        cs = sorted(reply['choices'], key=lambda c: c.get('index') or 0)
-        if len({c.get('index') for c in cs})<len(cs): raise _Again("two choices of the reply have one index")
+        cs = sorted(reply["choices"], key=lambda c: c.get("index") or 0)
+        if len({c.get("index") for c in cs}) < len(cs):
+            raise _Again("two choices of the reply have one index")
         out = [_choice(c, kind, logprobs) for c in cs[:n]]
-    except TunaError as e: raise _Again(str(e)) from None
+    except TunaError as e:
+        raise _Again(str(e)) from None
     except (KeyError, TypeError, AttributeError, ValueError):
         raise _Again("the reply does not have the expected fields") from None
-    if not out: raise _Again("the reply has no choices")
+    if not out:
+        raise _Again("the reply has no choices")
     return out
 
+
 def usage_of(
-    reply:dict, # Body of the reply
-)->dict|None: # None if it does not say, or nothing that can be counted
+    reply: dict,  # Body of the reply
+) -> dict | None:  # None if it does not say, or nothing that can be counted
     "What a reply says it cost"
-    u = reply.get('usage')
-    return u if isinstance(u, dict) and all(type(u.get(k)) is int and u[k]>=0
-        for k in ('prompt_tokens','completion_tokens')) else None
+    u = reply.get("usage")
+    return (
+        u
+        if isinstance(u, dict)
+        and all(type(u.get(k)) is int and u[k] >= 0 for k in ("prompt_tokens", "completion_tokens"))
+        else None
+    )
 
 # %% ../../nbs/models/endpoint.ipynb #4f96e20a
 _first = threading.RLock()
 
+
 def _once(f):
     "A function that is called at most once, however many threads come first"
     f = cache(f)
+
     @wraps(f)
     def g():
-        with _first: return f()
+        with _first:
+            return f()
+
     return g
+
 
 @_once
 def _loop():
     "The event loop that all requests share"
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, daemon=True, name='tuna_nb.models.endpoint').start()
+    threading.Thread(target=loop.run_forever, daemon=True, name="tuna_nb.models.endpoint").start()
     return loop
 
 # %% ../../nbs/models/endpoint.ipynb #f043e79d
 def _in_loop():
     "Is this the thread that all requests run in?"
-    try: return asyncio.get_running_loop() is _loop()
-    except RuntimeError: return False
+    try:
+        return asyncio.get_running_loop() is _loop()
+    except RuntimeError:
+        return False
+
 
 def run_async(
-    coro, # Coroutine to run to its end
-    interrupt=None, # Called in the loop at the first Ctrl-C, to let the coroutine end early; without it Ctrl-C cancels
-): # What the coroutine returns
+    coro,  # Coroutine to run to its end
+    interrupt=None,  # Called in the loop at the first Ctrl-C, to let the coroutine end early; without it Ctrl-C cancels
+):  # What the coroutine returns
     "Run a coroutine from plain code, whether or not a loop is running here"
     if _in_loop():
         coro.close()
         raise TunaError("no request can be waited for in the function that takes the replies")
     over = threading.Event()
+
     async def run():
-        try: return await coro
-        finally: over.set()
+        try:
+            return await coro
+        finally:
+            over.set()
+
     fut = asyncio.run_coroutine_threadsafe(run(), _loop())
-    try: return fut.result()
+    try:
+        return fut.result()
     except KeyboardInterrupt:
         if interrupt:
             _loop().call_soon_threadsafe(interrupt)
-            while not over.wait(.1): pass # a second Ctrl-C ends this
+            while not over.wait(0.1):
+                pass  # a second Ctrl-C ends this
         raise
     finally:
         fut.cancel()
         over.wait(5)
 
 # %% ../../nbs/models/endpoint.ipynb #c01eb9b7
-_call = contextvars.ContextVar('call', default=None) # the request that this task has under way
+_call = contextvars.ContextVar("call", default=None)  # the request that this task has under way
+
 
 @_once
 def _connections():
     "The connections that all endpoints share: only the loop may close a socket that it waits for"
     import openai
+
     class Client(openai.DefaultAsyncHttpxClient):
         async def send(self, request, **kwargs):
-            call,send = _call.get(),super().send
-            return await (call.attempt(lambda: send(request, **kwargs)) if call else send(request, **kwargs))
+            call, send = _call.get(), super().send
+            return await (
+                call.attempt(lambda: send(request, **kwargs)) if call else send(request, **kwargs)
+            )
+
     return Client()
+
 
 @_once
 def _http():
     "The HTTP library that this version of the client is built on"
-    return sys.modules[type(_connections()).__mro__[2].__module__.split('.')[0]]
+    return sys.modules[type(_connections()).__mro__[2].__module__.split(".")[0]]
 
 # %% ../../nbs/models/endpoint.ipynb #f039fb43
 class _Call:
     "One request over all of its attempts"
-    def __init__(self, ep, tokens, stopped): self.ep,self.tokens,self.stopped,self.lost = ep,tokens,stopped,0
+
+    def __init__(self, ep, tokens, stopped):
+        self.ep, self.tokens, self.stopped, self.lost = ep, tokens, stopped, 0
+
     async def attempt(self, send):
         "Send once, when a place is free and the limits allow, unless the circuit has opened meanwhile"
         breaker = self.ep.breaker
         async with self.ep.places:
             await self.ep.pace.wait(self.tokens, self.stopped)
-            if self.stopped() or (breaker.open and breaker.probe is not self): raise _Later
+            if self.stopped() or (breaker.open and breaker.probe is not self):
+                raise _Later
             self.ep.flying += 1
-            try: return await self.fly(send)
-            finally: self.ep.flying -= 1
+            try:
+                return await self.fly(send)
+            finally:
+                self.ep.flying -= 1
+
     async def fly(self, send):
-        self.lost += 1 # until it is known what it cost
+        self.lost += 1  # until it is known what it cost
         try:
-            async with asyncio.timeout(self.ep.timeout): r = await send()
+            async with asyncio.timeout(self.ep.timeout):
+                r = await send()
         except Exception as e:
-            self.lost -= type(e).__name__ in ('ConnectError','ConnectTimeout') # never reached
+            self.lost -= type(e).__name__ in ("ConnectError", "ConnectTimeout")  # never reached
             self.ep.breaker.failed(self)
-            if isinstance(e, TimeoutError): raise _http().ReadTimeout('no reply in time') from None
+            if isinstance(e, TimeoutError):
+                raise _http().ReadTimeout("no reply in time") from None
             raise
-        self.lost -= r.status_code>=400
+        self.lost -= r.status_code >= 400
         self.see(r)
         return r
+
     def see(self, r):
         "What a status says about the server; the client is told not to insist where that is useless"
-        if r.status_code in (408,409,429) or r.status_code>=500:
+        if r.status_code in (408, 409, 429) or r.status_code >= 500:
             self.ep.pace.hold(pause := min(retry_after(r.headers), 3600))
             self.ep.breaker.failed(self)
-            if self.ep.breaker.open or pause>2 or any(o.encode() in r.content for o in _SPENT):
-                r.headers['x-should-retry'] = 'false'
+            if self.ep.breaker.open or pause > 2 or any(o.encode() in r.content for o in _SPENT):
+                r.headers["x-should-retry"] = "false"
 
 # %% ../../nbs/models/endpoint.ipynb #637b5512
 def _why(e, timeout):
     "What went wrong, in a few words"
     import openai
-    if isinstance(e, openai.APITimeoutError): return f"no reply within {timeout:g} s"
-    if isinstance(e, openai.APIConnectionError): return f"the server cannot be reached ({e.__cause__ or e})"
+
+    if isinstance(e, openai.APITimeoutError):
+        return f"no reply within {timeout:g} s"
+    if isinstance(e, openai.APIConnectionError):
+        return f"the server cannot be reached ({e.__cause__ or e})"
     if isinstance(e, openai.APIStatusError):
         b = e.body if isinstance(e.body, dict) else {}
         return f"status {e.status_code}, {b.get('message') or e.response.text or e.response.reason_phrase}"
-    if isinstance(e, json.JSONDecodeError): return "the reply is not JSON"
+    if isinstance(e, json.JSONDecodeError):
+        return "the reply is not JSON"
     return str(e)
 
-_SPENT = {'insufficient_quota','billing_hard_limit_reached','billing_not_active'} # codes that no waiting helps
+
+_SPENT = {
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+}  # codes that no waiting helps
+
 
 def failure_kind(e, worked):
     "Which of the three kinds of failure an exception is; `worked`: has this server answered before?"
     import openai
-    if isinstance(e, (_Again,_Refused,_Stop)): return type(e)
-    status,codes = getattr(e, 'status_code', None),{str(getattr(e, k, '')) for k in ('code','type')}
-    if status in (401,402,403,404) or codes & _SPENT: return _Stop
-    if status and status<500 and status not in (408,409,429): return _Refused
-    gone = isinstance(e, openai.APIConnectionError) and type(e.__cause__).__name__=='ConnectError'
+
+    if isinstance(e, (_Again, _Refused, _Stop)):
+        return type(e)
+    status, codes = (
+        getattr(e, "status_code", None),
+        {str(getattr(e, k, "")) for k in ("code", "type")},
+    )
+    if status in (401, 402, 403, 404) or codes & _SPENT:
+        return _Stop
+    if status and status < 500 and status not in (408, 409, 429):
+        return _Refused
+    gone = isinstance(e, openai.APIConnectionError) and type(e.__cause__).__name__ == "ConnectError"
     return _Stop if gone and not worked else _Again
 
 # %% ../../nbs/models/endpoint.ipynb #3268ca8b
 def one_line(ep, e):
     "Whatever went wrong, as one line with model and server, and never the key"
-    if isinstance(e, TunaError): return str(e)
-    why,key = ' '.join(_why(e, ep.timeout).split()),ep.client.api_key
-    if len(key)>7: why = why.replace(key, '***')
+    if isinstance(e, TunaError):
+        return str(e)
+    why, key = " ".join(_why(e, ep.timeout).split()), ep.client.api_key
+    if len(key) > 7:
+        why = why.replace(key, "***")
     return f"{ep.name} at {ep.base_url}: {why[:300]}"
 
 # %% ../../nbs/models/endpoint.ipynb #dc5db3ec
 def _check_count(name, v, least):
     "Refuse what is no whole number, or too small"
-    if not isinstance(v, int) or v<least:
-        raise TunaError(f"{name} must be {f'at least {least}' if isinstance(v, int) else 'a whole number'}, got {v!r}")
+    if not isinstance(v, int) or v < least:
+        raise TunaError(
+            f"{name} must be {f'at least {least}' if isinstance(v, int) else 'a whole number'}, got {v!r}"
+        )
 
-_OURS = set('model messages prompt n best_of max_tokens max_completion_tokens temperature seed logprobs top_logprobs '
-    'response_format'
-    ' stream stream_options tools tool_choice functions function_call echo'.split())
+
+_OURS = {
+    "model",
+    "messages",
+    "prompt",
+    "n",
+    "best_of",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "seed",
+    "logprobs",
+    "top_logprobs",
+    "response_format",
+    "stream",
+    "stream_options",
+    "tools",
+    "tool_choice",
+    "functions",
+    "function_call",
+    "echo",
+}
+
 
 def _check_extra(extra):
     "Refuse fields that keys, costs and replies depend on"
-    for k,v in extra.items():
-        if k in _OURS and not (v is None and k in ('temperature','seed')):
-            raise TunaError(f"extra cannot set {k}; only temperature and seed can be left out, with None")
+    for k, v in extra.items():
+        if k in _OURS and not (v is None and k in ("temperature", "seed")):
+            raise TunaError(
+                f"extra cannot set {k}; only temperature and seed can be left out, with None"
+            )
 
 # %% ../../nbs/models/endpoint.ipynb #51e145b1
 class Endpoint:
     "Backend over any OpenAI-compatible server"
-    takes_schema = True # `sample` can ask for JSON
-    def __init__(self,
-        model:str, # Model name as the server knows it
-        base_url:str|None=None, # Server's address, up to /v1; the client's default if None
-        api_key:str|None=None, # Key; if None, from the environment variable OPENAI_API_KEY, or none at all for a server of your own
-        kind:str='chat', # "chat": each prompt is one user message; "completions": each prompt is sent raw
-        concurrency:int=16, # Requests under way at a time
-        timeout:float=60., # Seconds to wait for one reply
-        max_retries:int=2, # Tries after the first, by the client, on 408, 409, 429, 5xx and lost connections
-        turns:int=6, # Further turns of a request whose tries all failed, after 0.5, 1, 2, … 16 seconds
-        store=None, # `Store` or path that keeps the replies
-        rpm:float|None=None, # Limit of requests per minute
-        tpm:float|None=None, # Limit of tokens per minute: the prompt's and all that the reply may have
-        max_usd:float|None=None, # Never spend more than this, over the life of this object
-        prices:dict|None=None, # Price table, as from `load_prices`
-        max_n:int|None=None, # Most choices that one request may ask for; found out by itself where a server refuses more than one
-        extra:dict|None=None, # Further fields of each request's body; `dict(temperature=None)` leaves one out, likewise the seed
+
+    takes_schema = True  # `sample` can ask for JSON
+
+    def __init__(
+        self,
+        model: str,  # Model name as the server knows it
+        base_url: str | None = None,  # Server's address, up to /v1; the client's default if None
+        api_key: str
+        | None = None,  # Key; if None, from the environment variable OPENAI_API_KEY, or none at all for a server of your own
+        kind: str = "chat",  # "chat": each prompt is one user message; "completions": each prompt is sent raw
+        concurrency: int = 16,  # Requests under way at a time
+        timeout: float = 60.0,  # Seconds to wait for one reply
+        max_retries: int = 2,  # Tries after the first, by the client, on 408, 409, 429, 5xx and lost connections
+        turns: int = 6,  # Further turns of a request whose tries all failed, after 0.5, 1, 2, … 16 seconds
+        store=None,  # `Store` or path that keeps the replies
+        rpm: float | None = None,  # Limit of requests per minute
+        tpm: float
+        | None = None,  # Limit of tokens per minute: the prompt's and all that the reply may have
+        max_usd: float | None = None,  # Never spend more than this, over the life of this object
+        prices: dict | None = None,  # Price table, as from `load_prices`
+        max_n: int
+        | None = None,  # Most choices that one request may ask for; found out by itself where a server refuses more than one
+        extra: dict
+        | None = None,  # Further fields of each request's body; `dict(temperature=None)` leaves one out, likewise the seed
     ):
-        if kind not in ('chat','completions'): raise TunaError(f'kind must be "chat" or "completions", got {kind!r}')
-        for k,v,least in (('concurrency',concurrency,1), ('max_retries',max_retries,0), ('turns',turns,0),
-                ('max_n',1 if max_n is None else max_n,1)):
+        if kind not in ("chat", "completions"):
+            raise TunaError(f'kind must be "chat" or "completions", got {kind!r}')
+        for k, v, least in (
+            ("concurrency", concurrency, 1),
+            ("max_retries", max_retries, 0),
+            ("turns", turns, 0),
+            ("max_n", 1 if max_n is None else max_n, 1),
+        ):
             _check_count(k, v, least)
-        if not 0<timeout<math.inf: raise TunaError(f"timeout must be above 0, got {timeout}")
+        if not 0 < timeout < math.inf:
+            raise TunaError(f"timeout must be above 0, got {timeout}")
         _check_extra(extra or {})
-        self.name,self.kind,self.concurrency,self.timeout = model,kind,concurrency,timeout
-        self.turns,self.max_n,self.extra = turns,max_n,extra or {}
-        self.client,self.limit_field = _client(model, base_url, api_key, timeout, max_retries),'max_tokens'
-        self.base_url,self.tries = str(self.client.base_url).rstrip('/'),1+max_retries
+        self.name, self.kind, self.concurrency, self.timeout = model, kind, concurrency, timeout
+        self.turns, self.max_n, self.extra = turns, max_n, extra or {}
+        self.client, self.limit_field = (
+            _client(model, base_url, api_key, timeout, max_retries),
+            "max_tokens",
+        )
+        self.base_url, self.tries = str(self.client.base_url).rstrip("/"), 1 + max_retries
         self.price = find_price(model, prices)
-        self.pace,self.breaker,self.budget = Pace(rpm, tpm),Breaker(),Budget(max_usd, self.price, model=model)
-        self.places,self.flying = asyncio.Semaphore(concurrency),0
+        self.pace, self.breaker, self.budget = (
+            Pace(rpm, tpm),
+            Breaker(),
+            Budget(max_usd, self.price, model=model),
+        )
+        self.places, self.flying = asyncio.Semaphore(concurrency), 0
         self.store = store
 
-    def __repr__(self): return f'Endpoint({self.name!r}, kind={self.kind!r})'
+    def __repr__(self):
+        return f"Endpoint({self.name!r}, kind={self.kind!r})"
 
 # %% ../../nbs/models/endpoint.ipynb #6b847852
 @patch(as_prop=True)
-def id(self:Endpoint): "Address, API and model"; return f'{self.base_url} {self.kind} {self.name}'
+def id(self: Endpoint):
+    "Address, API and model"
+    return f"{self.base_url} {self.kind} {self.name}"
+
 
 @patch
-def identity(self:Endpoint)->dict: # For JSON
+def identity(self: Endpoint) -> dict:  # For JSON
     "What shapes the replies besides the request: the server, its API and fields of every request"
-    return dict(server=self.base_url, kind=self.kind, name=self.name, extra=self.extra)
+    return {"server": self.base_url, "kind": self.kind, "name": self.name, "extra": self.extra}
 
-def _get_store(self): return self._store
+
+def _get_store(self):
+    return self._store
+
+
 def _set_store(self, store):
     "Take a store, and from it what was found out about the server"
-    self._store = Store(store) if isinstance(store, (str,Path)) else store
+    self._store = Store(store) if isinstance(store, (str, Path)) else store
     facts = {} if store is None else self._store.server(self.id)
-    self.limit_field = facts.get('limit_field', self.limit_field)
-    if facts.get('max_n'): self.max_n = min(self.max_n or math.inf, facts['max_n'])
+    self.limit_field = facts.get("limit_field", self.limit_field)
+    if facts.get("max_n"):
+        self.max_n = min(self.max_n or math.inf, facts["max_n"])
+
+
 Endpoint.store = property(_get_store, _set_store, doc="`Store` that keeps the replies")
 
 # %% ../../nbs/models/endpoint.ipynb #d86717ee
 def _client(model, base_url, api_key, timeout, max_retries):
     "The openai client of an endpoint"
     import openai
-    api_key = (api_key or os.environ.get('OPENAI_API_KEY') or '').strip() or ('none' if base_url else '')
-    if not api_key: raise TunaError(f"{model}: no API key; set OPENAI_API_KEY")
+
+    api_key = (api_key or os.environ.get("OPENAI_API_KEY") or "").strip() or (
+        "none" if base_url else ""
+    )
+    if not api_key:
+        raise TunaError(f"{model}: no API key; set OPENAI_API_KEY")
     if not (api_key.isascii() and api_key.isprintable()):
         raise TunaError(f"{model}: the API key holds a character that no key has")
-    client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=max_retries,
-        http_client=_connections())
+    client = openai.AsyncOpenAI(
+        api_key=api_key,
+        base_url=base_url,
+        timeout=timeout,
+        max_retries=max_retries,
+        http_client=_connections(),
+    )
     if client.base_url.userinfo:
-        raise TunaError(f"{model}: base_url holds a name or password, which would be kept with the replies; give a "
-            f"key instead")
+        raise TunaError(
+            f"{model}: base_url holds a name or password, which would be kept with the replies; give a "
+            f"key instead"
+        )
     return client
 
 # %% ../../nbs/models/endpoint.ipynb #3cef46d2
 def prompt_seed(
-    seed:int, # Of the whole call
-    prompt:str, # One of its prompts
-)->int: # Between 0 and 2³¹; what is asked later for the same prompt counts on from here
+    seed: int,  # Of the whole call
+    prompt: str,  # One of its prompts
+) -> int:  # Between 0 and 2³¹; what is asked later for the same prompt counts on from here
     "The seed that is sent with a prompt"
-    return int(hashlib.sha256(f'{seed}/{prompt}'.encode('utf-8', 'surrogatepass')).hexdigest()[:8], 16)>>1
+    return (
+        int(hashlib.sha256(f"{seed}/{prompt}".encode("utf-8", "surrogatepass")).hexdigest()[:8], 16)
+        >> 1
+    )
+
 
 def prompt_seeds(
-    prompts:list[str], # Prompts of one call
-    n:int, # Generations for each
-    seed, # Of the whole call; None, or a list with one for each prompt, stays as it is
-): # A list of seeds, or None
+    prompts: list[str],  # Prompts of one call
+    n: int,  # Generations for each
+    seed,  # Of the whole call; None, or a list with one for each prompt, stays as it is
+):  # A list of seeds, or None
     "The seeds of all prompts; one that occurs twice goes on counting"
-    if seed is None or isinstance(seed, list): return seed
-    return [prompt_seed(seed, job.prompt)+job.repeat for job in _jobs(prompts, n)]
+    if seed is None or isinstance(seed, list):
+        return seed
+    return [prompt_seed(seed, job.prompt) + job.repeat for job in _jobs(prompts, n)]
 
 # %% ../../nbs/models/endpoint.ipynb #e64e256d
 @patch
-def body(self:Endpoint,
-    prompt:str, # Text to continue or answer
-    n:int=1, # Generations
-    temperature:float=0., # 0 takes the most likely token
-    max_new_tokens:int=256, # Length limit
-    seed:int|None=None, # Sent with the request; servers differ in what they make of it
-    logprobs:bool=False, # Ask for each token's log-probability
-    schema:dict|None=None, # JSON schema that the reply has to follow, for servers that can
-)->dict: # As it is sent
+def body(
+    self: Endpoint,
+    prompt: str,  # Text to continue or answer
+    n: int = 1,  # Generations
+    temperature: float = 0.0,  # 0 takes the most likely token
+    max_new_tokens: int = 256,  # Length limit
+    seed: int | None = None,  # Sent with the request; servers differ in what they make of it
+    logprobs: bool = False,  # Ask for each token's log-probability
+    schema: dict | None = None,  # JSON schema that the reply has to follow, for servers that can
+) -> dict:  # As it is sent
     "One request"
-    b = {'model':self.name, 'n':n, 'temperature':temperature, 'seed':seed, self.limit_field:max_new_tokens,
-        **self.extra}
-    b |= dict(messages=[dict(role='user', content=prompt)]) if self.kind=='chat' else dict(prompt=prompt)
-    if logprobs: b['logprobs'] = True if self.kind=='chat' else 1
+    b = {
+        "model": self.name,
+        "n": n,
+        "temperature": temperature,
+        "seed": seed,
+        self.limit_field: max_new_tokens,
+        **self.extra,
+    }
+    b |= (
+        {"messages": [{"role": "user", "content": prompt}]}
+        if self.kind == "chat"
+        else {"prompt": prompt}
+    )
+    if logprobs:
+        b["logprobs"] = True if self.kind == "chat" else 1
     if schema is not None:
-        b['response_format'] = dict(type='json_schema', json_schema=dict(name='reply', strict=True, schema=schema))
-    return {k: v for k,v in b.items() if v is not None}
+        b["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "reply", "strict": True, "schema": schema},
+        }
+    return {k: v for k, v in b.items() if v is not None}
 
 # %% ../../nbs/models/endpoint.ipynb #1312c32c
 def _allowed_n(e, n):
     "How many choices a request may ask for, by a refusal of `n`; None if the refusal is about something else"
     message = str(e)
-    about_n = getattr(e, 'param', None) == 'n' or 'n>1' in message.replace(' ', '') or re.search(r'\bn\b', message)
+    about_n = (
+        getattr(e, "param", None) == "n"
+        or "n>1" in message.replace(" ", "")
+        or re.search(r"\bn\b", message)
+    )
     if n == 1 or not about_n:
         return None
-    bound = re.search(r'(?:<=|≤|at most|maximum(?: of| is)?|up to) *(\d+)', message)
+    bound = re.search(r"(?:<=|≤|at most|maximum(?: of| is)?|up to) *(\d+)", message)
     return int(bound[1]) if bound and 1 <= int(bound[1]) < n else 1
 
+
 @patch
-def adapt(self:Endpoint, e, body):
+def adapt(self: Endpoint, e, body):
     "Learn from a refusal of `body`; returns whether the same request can be sent in another form"
-    if getattr(e, 'status_code', None)!=400: return False
-    if allowed := _allowed_n(e, body['n']): self.max_n = allowed
-    elif 'max_tokens' in body and 'max_completion_tokens' in str(e): self.limit_field = 'max_completion_tokens'
-    else: return False
-    if self.store is not None: self.store.put_server(self.id, dict(max_n=self.max_n, limit_field=self.limit_field))
+    if getattr(e, "status_code", None) != 400:
+        return False
+    if allowed := _allowed_n(e, body["n"]):
+        self.max_n = allowed
+    elif "max_tokens" in body and "max_completion_tokens" in str(e):
+        self.limit_field = "max_completion_tokens"
+    else:
+        return False
+    if self.store is not None:
+        self.store.put_server(self.id, {"max_n": self.max_n, "limit_field": self.limit_field})
     return True
 
 # %% ../../nbs/models/endpoint.ipynb #bb448a10
 @patch
-async def post(self:Endpoint, body, call):
+async def post(self: Endpoint, body, call):
     "Send a request; its reply as a dict, without the client's checks of every field, which `parse_reply` does not need"
     _call.set(call)
     try:
-        raw = await self.client.post('/chat/completions' if self.kind=='chat' else '/completions',
-            cast_to=_http().Response, body=body)
-    except UnicodeEncodeError: raise _Refused("the prompt holds half a character and cannot be sent") from None
-    try: reply = json.loads(raw.content)
-    except ValueError: raise _Again("the reply is not JSON") from None
-    if not isinstance(reply, dict): raise _Again("the reply does not have the expected fields")
+        raw = await self.client.post(
+            "/chat/completions" if self.kind == "chat" else "/completions",
+            cast_to=_http().Response,
+            body=body,
+        )
+    except UnicodeEncodeError:
+        raise _Refused("the prompt holds half a character and cannot be sent") from None
+    try:
+        reply = json.loads(raw.content)
+    except ValueError:
+        raise _Again("the reply is not JSON") from None
+    if not isinstance(reply, dict):
+        raise _Again("the reply does not have the expected fields")
     return reply
 
+
 @patch
-def keep(self:Endpoint, key, body, repeat, reply, gens):
+def keep(self: Endpoint, key, body, repeat, reply, gens):
     "Put a reply into the store"
-    if self.store is None: return
-    kept = {k: reply.get(k) for k in ('model','created','system_fingerprint')}
-    self.store.put(key, dict(kept, usage=usage_of(reply), choices=[asdict(g) for g in gens]),
-        dict(body=body, base_url=self.base_url, repeat=repeat))
+    if self.store is None:
+        return
+    kept = {k: reply.get(k) for k in ("model", "created", "system_fingerprint")}
+    self.store.put(
+        key,
+        dict(kept, usage=usage_of(reply), choices=[asdict(g) for g in gens]),
+        {"body": body, "base_url": self.base_url, "repeat": repeat},
+    )
+
 
 def stored(ep, key):
     "A reply from the store, or None"
     r = ep.store.get(key) if ep.store is not None else None
-    return r and [Generation(**o) for o in r['choices']]
+    return r and [Generation(**o) for o in r["choices"]]
 
 # %% ../../nbs/models/endpoint.ipynb #e182b3be
 @patch
-async def ask(self:Endpoint, body, repeat=0, stopped=lambda: False):
+async def ask(self: Endpoint, body, repeat=0, stopped=lambda: False):
     "The usable choices of one request"
-    key,usage = request_key(body, self.base_url, repeat),None
-    if gens := stored(self, key): return gens
+    key, usage = request_key(body, self.base_url, repeat), None
+    if gens := stored(self, key):
+        return gens
     call = _Call(self, sum(request_estimate(body)), stopped)
     amount = await self.budget.reserve(body, self.tries)
     try:
         await self.breaker.enter(call, stopped)
-        if stopped(): raise _Later
-        if self.breaker.given_up: raise _Stop(f"{self.breaker.run} failures in a row")
+        if stopped():
+            raise _Later
+        if self.breaker.given_up:
+            raise _Stop(f"{self.breaker.run} failures in a row")
         reply = await self.post(body, call)
-        if usage := usage_of(reply): call.lost -= 1
-        gens = parse_reply(reply, self.kind, body['n'], 'logprobs' in body)
+        if usage := usage_of(reply):
+            call.lost -= 1
+        gens = parse_reply(reply, self.kind, body["n"], "logprobs" in body)
         self.breaker.ok()
-    except Exception as e: self.note(e, call); raise
-    finally: self.settle(amount, usage, call)
+    except Exception as e:
+        self.note(e, call)
+        raise
+    finally:
+        self.settle(amount, usage, call)
     self.keep(key, body, repeat, reply, gens)
     return gens
 
 # %% ../../nbs/models/endpoint.ipynb #8e0df520
 @patch
-def note(self:Endpoint, e, call):
+def note(self: Endpoint, e, call):
     "What an exception says about the server"
-    if isinstance(e, _Again): self.breaker.failed(call)
-    elif 400<=getattr(e, 'status_code', 0)<500 and failure_kind(e, True) is _Refused: self.breaker.ok()
+    if isinstance(e, _Again):
+        self.breaker.failed(call)
+    elif 400 <= getattr(e, "status_code", 0) < 500 and failure_kind(e, True) is _Refused:
+        self.breaker.ok()
+
 
 @patch
-def settle(self:Endpoint, amount, usage, call):
+def settle(self: Endpoint, amount, usage, call):
     "Book what a request cost, and give back what it did not use of the limits"
     self.budget.settle(amount, usage, call.lost)
-    if self.breaker.probe is call: self.breaker.failed(call)
-    if usage: self.pace.give_back(max(0, call.tokens-usage['prompt_tokens']-usage['completion_tokens']))
+    if self.breaker.probe is call:
+        self.breaker.failed(call)
+    if usage:
+        self.pace.give_back(
+            max(0, call.tokens - usage["prompt_tokens"] - usage["completion_tokens"])
+        )
 
 # %% ../../nbs/models/endpoint.ipynb #203be48f
 @dataclass(order=True)
 class _Job:
     "A prompt that waits for its turn"
-    when:float # Not before this time
-    i:int # Which prompt
-    prompt:str = field(compare=False)
-    repeat:int = field(compare=False) # Which asking of the same prompt comes next
-    gens:list = field(compare=False, default_factory=list) # What it has so far
-    turns:int = field(compare=False, default=0) # Turns that failed
-    body:dict|None = field(compare=False, default=None) # What was sent last
+
+    when: float  # Not before this time
+    i: int  # Which prompt
+    prompt: str = field(compare=False)
+    repeat: int = field(compare=False)  # Which asking of the same prompt comes next
+    gens: list = field(compare=False, default_factory=list)  # What it has so far
+    turns: int = field(compare=False, default=0)  # Turns that failed
+    body: dict | None = field(compare=False, default=None)  # What was sent last
+
 
 def _jobs(prompts, n):
     "All jobs; a prompt that occurs twice is asked twice"
     seen = {}
-    for i,p in enumerate(prompts):
-        seen[p] = seen.get(p, -n)+n
-        yield _Job(0., i, p, seen[p])
+    for i, p in enumerate(prompts):
+        seen[p] = seen.get(p, -n) + n
+        yield _Job(0.0, i, p, seen[p])
 
 # %% ../../nbs/models/endpoint.ipynb #2bc40125
 def request_for(ep, job, n, seed, settings):
     "The body that asks for what a prompt still lacks"
-    seed = None if seed is None else prompt_seed(seed, job.prompt)+job.repeat
-    return ep.body(job.prompt, min(n-len(job.gens), ep.max_n or n), seed=seed, **settings)
+    seed = None if seed is None else prompt_seed(seed, job.prompt) + job.repeat
+    return ep.body(job.prompt, min(n - len(job.gens), ep.max_n or n), seed=seed, **settings)
+
 
 class _Run:
     "All prompts of one call"
+
     def __init__(self, ep, prompts, f, n, seed, settings):
-        self.ep,self.f,self.n,self.seed,self.settings = ep,f,n,seed,settings
-        self.jobs,self.total,self.waiting,self.active,self.done,self.refused = _jobs(prompts, n),len(prompts),[],0,0,0
-        self.failures,self.open,self.stop,self.error = {},[],None,None
+        self.ep, self.f, self.n, self.seed, self.settings = ep, f, n, seed, settings
+        self.jobs, self.total, self.waiting, self.active, self.done, self.refused = (
+            _jobs(prompts, n),
+            len(prompts),
+            [],
+            0,
+            0,
+            0,
+        )
+        self.failures, self.open, self.stop, self.error = {}, [], None, None
+
     async def next(self):
         "The job whose turn it is; None when there is none left"
         while not self.stop:
-            if self.waiting and self.waiting[0].when<=time.monotonic(): return heapq.heappop(self.waiting)
-            if (job := next(self.jobs, None)): return job
-            if not self.waiting and not self.active: return None
-            left = min(.25, self.waiting[0].when-time.monotonic()) if self.waiting else .25
-            try: await asyncio.wait_for(self.wake.wait(), max(left, 0))
-            except TimeoutError: pass
+            if self.waiting and self.waiting[0].when <= time.monotonic():
+                return heapq.heappop(self.waiting)
+            if job := next(self.jobs, None):
+                return job
+            if not self.waiting and not self.active:
+                return None
+            left = min(0.25, self.waiting[0].when - time.monotonic()) if self.waiting else 0.25
+            try:
+                await asyncio.wait_for(self.wake.wait(), max(left, 0))
+            except TimeoutError:
+                pass
             self.wake.clear()
+
     async def work(self):
         import openai
-        while (job := await self.next()):
+
+        while job := await self.next():
             self.active += 1
-            try: await self.answer(job)
-            except _Later: heapq.heappush(self.waiting, job)
-            except (TunaError, openai.OpenAIError, _Again, _Refused, _Stop) as e: self.failed(job, e)
-            except Exception as e: self.error,self.stop = e,'error' # not the server's fault
-            finally: self.active -= 1; self.wake.set()
+            try:
+                await self.answer(job)
+            except _Later:
+                heapq.heappush(self.waiting, job)
+            except (TunaError, openai.OpenAIError, _Again, _Refused, _Stop) as e:
+                self.failed(job, e)
+            except Exception as e:
+                self.error, self.stop = e, "error"  # not the server's fault
+            finally:
+                self.active -= 1
+                self.wake.set()
 
 # %% ../../nbs/models/endpoint.ipynb #c656200d
 @patch
-async def answer(self:_Run, job):
+async def answer(self: _Run, job):
     "Ask until the prompt has n choices, and hand them over"
     ep = self.ep
-    while len(job.gens)<self.n:
+    while len(job.gens) < self.n:
         job.body = request_for(ep, job, self.n, self.seed, self.settings)
         gens = await ep.ask(job.body, job.repeat, lambda: self.stop)
-        job.gens,job.repeat = job.gens+gens,job.repeat+len(gens)
+        job.gens, job.repeat = job.gens + gens, job.repeat + len(gens)
     self.f(job.i, job.gens)
     self.done += 1
     self.tick()
 
+
 @patch
-def failed(self:_Run, job, e):
+def failed(self: _Run, job, e):
     "What becomes of a prompt whose request failed, and of the others"
-    ep,kind = self.ep,failure_kind(e, self.ep.breaker.worked) if not isinstance(e, TunaError) else _Stop
-    if kind is _Refused and ep.adapt(e, job.body): return heapq.heappush(self.waiting, job)
-    why,job.turns = one_line(ep, e),job.turns+1
-    self.refused += kind is _Refused
-    if kind is _Stop or (self.refused>=Breaker.limit and not self.done): self.stop = self.stop or why
-    elif kind is _Again and job.turns<=ep.turns:
-        job.when = time.monotonic()+.5*2**(job.turns-1)
+    ep, kind = (
+        self.ep,
+        failure_kind(e, self.ep.breaker.worked) if not isinstance(e, TunaError) else _Stop,
+    )
+    if kind is _Refused and ep.adapt(e, job.body):
         return heapq.heappush(self.waiting, job)
-    elif kind is _Again: self.open.append(why)
-    else: self.failures[job.i] = Failure(why)
+    why, job.turns = one_line(ep, e), job.turns + 1
+    self.refused += kind is _Refused
+    if kind is _Stop or (self.refused >= Breaker.limit and not self.done):
+        self.stop = self.stop or why
+    elif kind is _Again and job.turns <= ep.turns:
+        job.when = time.monotonic() + 0.5 * 2 ** (job.turns - 1)
+        return heapq.heappush(self.waiting, job)
+    elif kind is _Again:
+        self.open.append(why)
+    else:
+        self.failures[job.i] = Failure(why)
     self.tick()
 
 # %% ../../nbs/models/endpoint.ipynb #c6f130ad
-def cost_text(ep, left=0)->str:
+def cost_text(ep, left=0) -> str:
     "What an endpoint has spent and will have when `left` more prompts are answered; nothing without a price"
     b = ep.budget
-    ahead = f', about ${b.spent*(1+left/b.booked):.2f} in the end' if left and b.booked else ''
-    return f'${b.spent:.2f}'+(f' of ${b.max_usd:g}' if b.max_usd else '')+ahead if ep.price else ''
+    ahead = (
+        f", about ${b.spent * (1 + left / b.booked):.2f} in the end" if left and b.booked else ""
+    )
+    return (
+        f"${b.spent:.2f}" + (f" of ${b.max_usd:g}" if b.max_usd else "") + ahead if ep.price else ""
+    )
+
 
 @patch
-def tick(self:_Run):
+def tick(self: _Run):
     "Move the progress bar"
-    self.bar.set_postfix_str(cost_text(self.ep, self.total-self.bar.n-1), refresh=False)
+    self.bar.set_postfix_str(cost_text(self.ep, self.total - self.bar.n - 1), refresh=False)
     self.bar.update()
 
 # %% ../../nbs/models/endpoint.ipynb #4fb51730
 @patch
-def interrupt(self:_Run):
+def interrupt(self: _Run):
     "Let what is under way end, and start nothing"
-    self.bar.write(f"{self.ep.name}: waiting for {self.ep.flying} requests under way; Ctrl-C again to drop them",
-        sys.stderr)
-    self.stop = 'interrupted'
+    self.bar.write(
+        f"{self.ep.name}: waiting for {self.ep.flying} requests under way; Ctrl-C again to drop them",
+        sys.stderr,
+    )
+    self.stop = "interrupted"
+
 
 @patch
-async def all(self:_Run):
+async def all(self: _Run):
     "Answer all prompts; returns those that the server refused"
-    if self.ep.breaker.given_up: self.ep.breaker.reset()
-    self.wake,self.bar = asyncio.Event(),progress(total=self.total, desc=self.ep.name)
-    with self.bar: await asyncio.gather(*[self.work() for _ in range(min(2*self.ep.concurrency, self.total))])
-    if self.error: raise self.error
+    if self.ep.breaker.given_up:
+        self.ep.breaker.reset()
+    self.wake, self.bar = asyncio.Event(), progress(total=self.total, desc=self.ep.name)
+    with self.bar:
+        await asyncio.gather(
+            *[self.work() for _ in range(min(2 * self.ep.concurrency, self.total))]
+        )
+    if self.error:
+        raise self.error
     if self.stop or self.open:
-        raise TunaError(f"{self.stop or self.open[0]}; {self.done} of {self.total} prompts answered{self.kept()}")
+        raise TunaError(
+            f"{self.stop or self.open[0]}; {self.done} of {self.total} prompts answered{self.kept()}"
+        )
     return self.failures
 
+
 @patch
-def kept(self:_Run): return ' and kept' if self.ep.store is not None else ''
+def kept(self: _Run):
+    return " and kept" if self.ep.store is not None else ""
 
 # %% ../../nbs/models/endpoint.ipynb #06ea929b
-def check_n(n): "Refuse a number of generations that is none"; _check_count('n', n, 1)
+def check_n(n):
+    "Refuse a number of generations that is none"
+    _check_count("n", n, 1)
+
 
 @dataclass
 class Failure:
     "In place of generations: why a prompt has none"
-    reason:str # One line
+
+    reason: str  # One line
+
 
 @patch
-def each(self:Endpoint,
-    prompts:list[str], # Texts to continue or answer
-    f, # Called with the number of a prompt and its n generations, in the order in which they come
-    n:int=1, # Generations for each prompt
-    seed:int|None=None, # As in `sample`
-    **settings, # temperature, max_new_tokens, logprobs, schema: as in `sample`
-)->dict: # `Failure` by number, for prompts that the server refused
+def each(
+    self: Endpoint,
+    prompts: list[str],  # Texts to continue or answer
+    f,  # Called with the number of a prompt and its n generations, in the order in which they come
+    n: int = 1,  # Generations for each prompt
+    seed: int | None = None,  # As in `sample`
+    **settings,  # temperature, max_new_tokens, logprobs, schema: as in `sample`
+) -> dict:  # `Failure` by number, for prompts that the server refused
     "Ask for all prompts and hand over what comes"
     check_n(n)
     run = _Run(self, list(prompts), f, n, seed, settings)
@@ -587,82 +869,114 @@ def each(self:Endpoint,
 
 # %% ../../nbs/models/endpoint.ipynb #4e6b7502
 @patch
-def sample(self:Endpoint,
-    prompts:list[str], # Texts to continue or answer
-    n:int=1, # Generations for each prompt
-    temperature:float=0., # 0 takes the most likely token
-    max_new_tokens:int=256, # Length limit of each generation
-    seed:int|None=None, # Each prompt's own seed comes of it, see `prompt_seed`; servers differ in what they make of one
-    logprobs:bool=False, # Ask for each token's log-probability
-    schema:dict|None=None, # JSON schema that replies have to follow, for servers that can
-)->list[list[Generation]]: # n generations for each prompt
+def sample(
+    self: Endpoint,
+    prompts: list[str],  # Texts to continue or answer
+    n: int = 1,  # Generations for each prompt
+    temperature: float = 0.0,  # 0 takes the most likely token
+    max_new_tokens: int = 256,  # Length limit of each generation
+    seed: int
+    | None = None,  # Each prompt's own seed comes of it, see `prompt_seed`; servers differ in what they make of one
+    logprobs: bool = False,  # Ask for each token's log-probability
+    schema: dict | None = None,  # JSON schema that replies have to follow, for servers that can
+) -> list[list[Generation]]:  # n generations for each prompt
     "Ask for all prompts at once"
     prompts = list(prompts)
-    out:list = [None]*len(prompts)
-    bad = self.each(prompts, out.__setitem__, n, seed, temperature=temperature, max_new_tokens=max_new_tokens,
-        logprobs=logprobs, schema=schema)
-    if not bad: return out
-    kept = ' and kept' if self.store is not None else ''
-    raise TunaError(f"{bad[min(bad)].reason}; {len(out)-len(bad)} of {len(out)} prompts answered{kept}")
+    out: list = [None] * len(prompts)
+    bad = self.each(
+        prompts,
+        out.__setitem__,
+        n,
+        seed,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        logprobs=logprobs,
+        schema=schema,
+    )
+    if not bad:
+        return out
+    kept = " and kept" if self.store is not None else ""
+    raise TunaError(
+        f"{bad[min(bad)].reason}; {len(out) - len(bad)} of {len(out)} prompts answered{kept}"
+    )
 
 # %% ../../nbs/models/endpoint.ipynb #565bbfb2
 def sample_each(
-    backend, # Anything with `sample`
-    prompts:list[str], # Texts to continue or answer
-    f, # Called with the number of a prompt and its generations
-    piece:int=512, # Prompts at a time of a backend without `each`
-    **settings, # As in `sample`
-)->dict: # `Failure` by number of the prompt
+    backend,  # Anything with `sample`
+    prompts: list[str],  # Texts to continue or answer
+    f,  # Called with the number of a prompt and its generations
+    piece: int = 512,  # Prompts at a time of a backend without `each`
+    **settings,  # As in `sample`
+) -> dict:  # `Failure` by number of the prompt
     "Sample from any backend and hand over what comes; replies with half characters are counted in the log"
     replaced = 0
+
     def take(i, gens):
         nonlocal replaced
         replaced += sum(g.replaced > 0 for g in gens)
         f(i, gens)
-    if hasattr(backend, 'each'): bad = backend.each(prompts, take, **settings)
-    else: bad = sample_pieces(backend, prompts, take, piece, **settings)
+
+    if hasattr(backend, "each"):
+        bad = backend.each(prompts, take, **settings)
+    else:
+        bad = sample_pieces(backend, prompts, take, piece, **settings)
     if replaced:
-        log.warning("%s: %d replies held half a character (a lone surrogate), which is written as \ufffd",
-            backend.name, replaced)
+        log.warning(
+            "%s: %d replies held half a character (a lone surrogate), which is written as \ufffd",
+            backend.name,
+            replaced,
+        )
     return bad
 
 # %% ../../nbs/models/endpoint.ipynb #41f11797
 def sample_pieces(
-    backend, # Anything with `sample`
-    prompts:list[str], # Texts to continue or answer
-    f, # Called with the number of a prompt and its generations
-    piece:int=512, # Prompts at a time
-    **settings, # As in `sample`
-)->dict: # `Failure` by number of the prompt
+    backend,  # Anything with `sample`
+    prompts: list[str],  # Texts to continue or answer
+    f,  # Called with the number of a prompt and its generations
+    piece: int = 512,  # Prompts at a time
+    **settings,  # As in `sample`
+) -> dict:  # `Failure` by number of the prompt
     "Sample from a backend without `each`, some prompts at a time"
-    seeds,bad = prompt_seeds(prompts, settings.get('n', 1), settings.pop('seed', None)),{}
-    def ask(i, j): return backend.sample(prompts[i:j], seed=seeds and seeds[i:j], **settings)
+    seeds, bad = prompt_seeds(prompts, settings.get("n", 1), settings.pop("seed", None)), {}
+
+    def ask(i, j):
+        return backend.sample(prompts[i:j], seed=seeds and seeds[i:j], **settings)
+
     for i in range(0, len(prompts), piece):
-        ends = range(i, min(i+piece, len(prompts)))
-        try: out = ask(i, i+piece)
-        except TunaError: out = [_one(ask, k, bad) for k in ends] # one prompt may be to blame
-        for k,gens in zip(ends, out):
-            if k not in bad: f(k, gens)
+        ends = range(i, min(i + piece, len(prompts)))
+        try:
+            out = ask(i, i + piece)
+        except TunaError:
+            out = [_one(ask, k, bad) for k in ends]  # one prompt may be to blame
+        for k, gens in zip(ends, out):
+            if k not in bad:
+                f(k, gens)
     return bad
+
 
 def _one(ask, k, bad):
     "The generations of one prompt; if there are none, why goes to `bad`"
-    try: return ask(k, k+1)[0]
-    except TunaError as e: bad[k] = Failure(str(e))
+    try:
+        return ask(k, k + 1)[0]
+    except TunaError as e:
+        bad[k] = Failure(str(e))
 
 # %% ../../nbs/models/endpoint.ipynb #44d189cf
 @patch
-def plan(self:Endpoint,
-    prompts:list[str], # Texts to continue or answer
-    n:int=1, # Generations for each prompt
-    seed:int|None=None, # As in `sample`
-    expect:int|None=None, # Tokens that a reply usually has; its limit if None
-    **settings, # As in `sample`
-): # A `Plan`: requests, tokens and dollars; print it
+def plan(
+    self: Endpoint,
+    prompts: list[str],  # Texts to continue or answer
+    n: int = 1,  # Generations for each prompt
+    seed: int | None = None,  # As in `sample`
+    expect: int | None = None,  # Tokens that a reply usually has; its limit if None
+    **settings,  # As in `sample`
+):  # A `Plan`: requests, tokens and dollars; print it
     "What asking for these prompts would cost"
-    todo,have = [],0
+    todo, have = [], 0
     for job in _jobs(prompts, n):
         body = request_for(self, job, n, seed, settings)
-        if stored(self, request_key(body, self.base_url, job.repeat)): have += 1
-        else: todo.append(body)
+        if stored(self, request_key(body, self.base_url, job.repeat)):
+            have += 1
+        else:
+            todo.append(body)
     return make_plan(todo, self.price, have, self.budget.batched, expect, self.name)

@@ -12,88 +12,130 @@ import random
 from collections import deque
 from typing import Any
 
-import torch,torch.nn.functional as F
+import torch
+import torch.nn.functional as F
 from fastcore.basics import patch
-from tokenizers import Tokenizer,decoders,models,pre_tokenizers,processors,trainers
-from transformers import (AutoModelForCausalLM,AutoModelForSeq2SeqLM,LlamaConfig,LlamaForCausalLM,
-    PreTrainedTokenizerFast)
-from transformers.cache_utils import DynamicLayer,DynamicSlidingWindowLayer
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from ..utils.core import TunaError,evaluating,progress,takes
-from .endpoint import Generation,prompt_seeds
-from ..utils.pretrained import load_config,load_model,load_tokenizer,tokenizer_digest,weights_digest
+from .endpoint import Generation, prompt_seeds
+from ..utils.core import TunaError, evaluating, progress, takes
+from tuna_nb.utils.pretrained import (
+    load_config,
+    load_model,
+    load_tokenizer,
+    tokenizer_digest,
+    weights_digest,
+)
 
 # %% ../../nbs/models/local.ipynb #edf454fe
 def tiny_tokenizer(
-    texts, # Strings to learn the merges from
-    vocab_size:int=512, # Entries, of which 256 are single bytes and 3 are special
-)->PreTrainedTokenizerFast: # Puts <s> before a text; knows </s> and <pad>
+    texts,  # Strings to learn the merges from
+    vocab_size: int = 512,  # Entries, of which 256 are single bytes and 3 are special
+) -> PreTrainedTokenizerFast:  # Puts <s> before a text; knows </s> and <pad>
     "Byte-level BPE: any text can be encoded and comes back unchanged"
     tok = Tokenizer(models.BPE())
-    tok.pre_tokenizer,tok.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False),decoders.ByteLevel()
-    special = ['<pad>','<s>','</s>']
-    tok.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=special,
-        show_progress=False,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
-    tok.post_processor = processors.TemplateProcessing(single='<s> $A', special_tokens=[('<s>',1)])
-    return PreTrainedTokenizerFast(tokenizer_object=tok, pad_token='<pad>', bos_token='<s>', eos_token='</s>',
-        clean_up_tokenization_spaces=False)
+    tok.pre_tokenizer, tok.decoder = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+        decoders.ByteLevel(),
+    )
+    special = ["<pad>", "<s>", "</s>"]
+    tok.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=special,
+            show_progress=False,
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        ),
+    )
+    tok.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tok,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        clean_up_tokenization_spaces=False,
+    )
 
 # %% ../../nbs/models/local.ipynb #570aa2ff
 def tiny_lm(
-    texts=None, # Strings to train a tokenizer on; not needed with `tokenizer`
-    vocab_size:int=512, # Size of that tokenizer's vocabulary
-    hidden:int=32, # Width of the model
-    layers:int=2, # Number of transformer blocks
-    seed:int=0, # Of the random weights
-    heads:int=2, # Attention heads
-    context:int=256, # Longest sequence, in tokens
-    tokenizer=None, # An existing tokenizer, shared with another model
-    **config, # Further fields of LlamaConfig
-)->tuple: # (LlamaForCausalLM in float32, tokenizer)
+    texts=None,  # Strings to train a tokenizer on; not needed with `tokenizer`
+    vocab_size: int = 512,  # Size of that tokenizer's vocabulary
+    hidden: int = 32,  # Width of the model
+    layers: int = 2,  # Number of transformer blocks
+    seed: int = 0,  # Of the random weights
+    heads: int = 2,  # Attention heads
+    context: int = 256,  # Longest sequence, in tokens
+    tokenizer=None,  # An existing tokenizer, shared with another model
+    **config,  # Further fields of LlamaConfig
+) -> tuple:  # (LlamaForCausalLM in float32, tokenizer)
     "A randomly initialised Llama with a tokenizer of its own"
-    if tokenizer is None: tokenizer = tiny_tokenizer(texts, vocab_size)
-    args = dict(vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=4*hidden, num_hidden_layers=layers,
-        num_attention_heads=heads, max_position_embeddings=context, tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id)
+    if tokenizer is None:
+        tokenizer = tiny_tokenizer(texts, vocab_size)
+    args = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": hidden,
+        "intermediate_size": 4 * hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "max_position_embeddings": context,
+        "tie_word_embeddings": True,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return LlamaForCausalLM(LlamaConfig(**{**args, **config})).float().eval(),tokenizer
+        return LlamaForCausalLM(LlamaConfig(**{**args, **config})).float().eval(), tokenizer
 
 # %% ../../nbs/models/local.ipynb #f1ae936d
 def pick_tokens(
-    logits:torch.Tensor, # Next-token logits in float32, (rows, vocab)
-    temperature:float=0., # 0 takes the likeliest token
-    u:torch.Tensor|None=None, # One uniform number per row, (rows,)
-)->torch.Tensor: # Token ids, (rows,)
+    logits: torch.Tensor,  # Next-token logits in float32, (rows, vocab)
+    temperature: float = 0.0,  # 0 takes the likeliest token
+    u: torch.Tensor | None = None,  # One uniform number per row, (rows,)
+) -> torch.Tensor:  # Token ids, (rows,)
     "Greedy choice, or a sample by inverting the cumulative distribution at u"
-    if not temperature: return logits.argmax(-1)
-    if u is None: raise TunaError("a sample needs a uniform number for each row")
-    cum = (logits/temperature).softmax(-1).cumsum(-1)
-    return torch.searchsorted(cum, u[:,None]*cum[:,-1:], right=True).squeeze(-1)
+    if not temperature:
+        return logits.argmax(-1)
+    if u is None:
+        raise TunaError("a sample needs a uniform number for each row")
+    cum = (logits / temperature).softmax(-1).cumsum(-1)
+    return torch.searchsorted(cum, u[:, None] * cum[:, -1:], right=True).squeeze(-1)
 
 # %% ../../nbs/models/local.ipynb #d40cfafa
 def streams(
-    prompts:list, # Prompts of one call
-    n:int, # Answers per prompt
-    seed=None, # One number for the call, a list with one for each prompt, or None for a fresh one from the operating system
-)->list: # One list of n random generators per prompt
+    prompts: list,  # Prompts of one call
+    n: int,  # Answers per prompt
+    seed=None,  # One number for the call, a list with one for each prompt, or None for a fresh one from the operating system
+) -> list:  # One list of n random generators per prompt
     "Random streams keyed by seed, prompt and sample number"
-    if seed is None: seed = random.SystemRandom().getrandbits(64)
-    return [[random.Random(f'{s}/{i}/{p}') for i in range(n)] for s,p in zip(prompt_seeds(prompts, n, seed), prompts,
-        strict=True)]
+    if seed is None:
+        seed = random.SystemRandom().getrandbits(64)
+    return [
+        [random.Random(f"{s}/{i}/{p}") for i in range(n)]
+        for s, p in zip(prompt_seeds(prompts, n, seed), prompts, strict=True)
+    ]
 
 # %% ../../nbs/models/local.ipynb #e92eed1d
 def left_pad(
-    rows:list, # Lists of token ids
-    pad:int, # Id to fill with
-    device=None, # Where the tensors go
-)->tuple: # (ids, mask), both (rows, longest)
+    rows: list,  # Lists of token ids
+    pad: int,  # Id to fill with
+    device=None,  # Where the tensors go
+) -> tuple:  # (ids, mask), both (rows, longest)
     "Pad on the left, with a mask that is 1 on real tokens"
     t = max(map(len, rows))
-    ids = torch.tensor([[pad]*(t-len(r))+r for r in rows], device=device)
-    mask = torch.tensor([[0]*(t-len(r))+[1]*len(r) for r in rows], device=device)
-    return ids,mask
+    ids = torch.tensor([[pad] * (t - len(r)) + r for r in rows], device=device)
+    mask = torch.tensor([[0] * (t - len(r)) + [1] * len(r) for r in rows], device=device)
+    return ids, mask
+
 
 def right_pad(rows, pad, device=None):
     "The same on the right"
@@ -102,233 +144,337 @@ def right_pad(rows, pad, device=None):
 # %% ../../nbs/models/local.ipynb #8b9844c3
 def _cache_name(model):
     "What transformers calls the cache, before and since 5.24"
-    return 'cache' if takes(model, 'cache') else 'past_key_values'
+    return "cache" if takes(model, "cache") else "past_key_values"
+
 
 def _rows(idx, device):
     "Row numbers as a tensor, sent without waiting for the device"
     return torch.tensor(idx, dtype=torch.long).to(device, non_blocking=True)
 
+
 class CausalState:
     "A batch of left-padded prompts under a decoder-only model"
-    cache:Any # Of the kind that the model makes
+
+    cache: Any  # Of the kind that the model makes
+
     def __init__(self, model, rows, pad):
-        self.model,self.key,self.cache,self.sizes = model,_cache_name(model),None,[len(r) for r in rows]
-        self.ids,self.mask = left_pad(rows, pad, model.device)
-        self.args = dict(logits_to_keep=1) if takes(model, 'logits_to_keep') else {}
-    def step(self, ids=None): # ids: the tokens chosen last, (rows,); None reads the prompts
-        if ids is None: ids = self.ids
+        self.model, self.key, self.cache, self.sizes = (
+            model,
+            _cache_name(model),
+            None,
+            [len(r) for r in rows],
+        )
+        self.ids, self.mask = left_pad(rows, pad, model.device)
+        self.args = {"logits_to_keep": 1} if takes(model, "logits_to_keep") else {}
+
+    def step(self, ids=None):  # ids: the tokens chosen last, (rows,); None reads the prompts
+        if ids is None:
+            ids = self.ids
         else:
-            ids,self.mask = ids[:,None],torch.cat([self.mask, self.mask.new_ones(len(ids),1)], 1)
-            self.sizes = [o+1 for o in self.sizes]
-        pos = (self.mask.cumsum(-1)-1).clamp(min=0)[:,-ids.shape[1]:]
-        if takes(self.model, 'position_ids'): self.args['position_ids'] = pos
-        out = self.model(input_ids=ids, attention_mask=self.mask, use_cache=True, **{self.key:self.cache}, **self.args)
+            ids, self.mask = (
+                ids[:, None],
+                torch.cat([self.mask, self.mask.new_ones(len(ids), 1)], 1),
+            )
+            self.sizes = [o + 1 for o in self.sizes]
+        pos = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        if takes(self.model, "position_ids"):
+            self.args["position_ids"] = pos
+        out = self.model(
+            input_ids=ids,
+            attention_mask=self.mask,
+            use_cache=True,
+            **{self.key: self.cache},
+            **self.args,
+        )
         self.cache = out[self.key]
-        return out.logits[:,-1].float()
+        return out.logits[:, -1].float()
 
 # %% ../../nbs/models/local.ipynb #4be48ae8
 def _columns(layer, width):
     "How many of a batch's columns the layer holds"
-    return min(width, layer.sliding_window-1) if layer.is_sliding else width
+    return min(width, layer.sliding_window - 1) if layer.is_sliding else width
 
-def _left(x, columns): "Fill up with empty columns on the left"; return F.pad(x, (0,0,columns-x.shape[2],0))
+
+def _left(x, columns):
+    "Fill up with empty columns on the left"
+    return F.pad(x, (0, 0, columns - x.shape[2], 0))
+
 
 def _set(layer, keys, values, width):
-    layer.keys,layer.values = keys,values
-    if layer.is_sliding: layer.cumulative_length = width
+    layer.keys, layer.values = keys, values
+    if layer.is_sliding:
+        layer.cumulative_length = width
+
 
 @patch(as_prop=True)
-def joins(self:CausalState):
+def joins(self: CausalState):
     "Can rows be added to the cache?"
-    return all(type(o) in (DynamicLayer,DynamicSlidingWindowLayer) for o in self.cache.layers)
+    return all(type(o) in (DynamicLayer, DynamicSlidingWindowLayer) for o in self.cache.layers)
 
 # %% ../../nbs/models/local.ipynb #edd655ca
 @patch
-def select(self:CausalState, idx): # idx: numbers of the rows to go on with
+def select(self: CausalState, idx):  # idx: numbers of the rows to go on with
     "Keep, repeat or reorder rows; columns that none of them uses go"
-    i,self.sizes = _rows(idx, self.mask.device),[self.sizes[o] for o in idx]
-    cut = self.mask.shape[1]-max(self.sizes) if self.joins else 0
-    self.mask = self.mask[i,cut:]
-    if not cut: return self.cache.reorder_cache(i)
+    i, self.sizes = _rows(idx, self.mask.device), [self.sizes[o] for o in idx]
+    cut = self.mask.shape[1] - max(self.sizes) if self.joins else 0
+    self.mask = self.mask[i, cut:]
+    if not cut:
+        return self.cache.reorder_cache(i)
     width = self.mask.shape[1]
     for o in self.cache.layers:
-        if o.keys is None: continue # it uses another layer's
+        if o.keys is None:
+            continue  # it uses another layer's
         k = _columns(o, width)
-        _set(o, o.keys[:,:,o.keys.shape[2]-k:][i], o.values[:,:,o.values.shape[2]-k:][i], width)
+        _set(
+            o,
+            o.keys[:, :, o.keys.shape[2] - k :][i],
+            o.values[:, :, o.values.shape[2] - k :][i],
+            width,
+        )
+
 
 @patch
-def join(self:CausalState, new): # new: a state of the same model
+def join(self: CausalState, new):  # new: a state of the same model
     "Take the rows of another batch in"
     width = max(self.mask.shape[1], new.mask.shape[1])
-    self.sizes,self.mask = self.sizes+new.sizes,torch.cat([F.pad(o.mask, (width-o.mask.shape[1],0))
-        for o in (self, new)])
-    for a,b in zip(self.cache.layers, new.cache.layers):
-        if a.keys is None: continue
+    self.sizes, self.mask = (
+        self.sizes + new.sizes,
+        torch.cat([F.pad(o.mask, (width - o.mask.shape[1], 0)) for o in (self, new)]),
+    )
+    for a, b in zip(self.cache.layers, new.cache.layers):
+        if a.keys is None:
+            continue
         k = _columns(a, width)
-        _set(a, *(torch.cat([_left(x, k), _left(y, k)]) for x,y in ((a.keys, b.keys), (a.values, b.values))), width)
+        _set(
+            a,
+            *(
+                torch.cat([_left(x, k), _left(y, k)])
+                for x, y in ((a.keys, b.keys), (a.values, b.values))
+            ),
+            width,
+        )
 
 # %% ../../nbs/models/local.ipynb #859c60dc
 class Seq2SeqState:
     "A batch of prompts in the encoder, and what the decoder has said so far"
-    cache:Any # Of the kind that the model makes
-    joins = False # the decoder counts its columns from the left, so all rows start together
+
+    cache: Any  # Of the kind that the model makes
+    joins = False  # the decoder counts its columns from the left, so all rows start together
+
     def __init__(self, model, rows, pad):
-        self.model,self.key,self.cache = model,_cache_name(model),None
-        ids,self.mask = right_pad(rows, pad, model.device) # absolute positions count from the first token
+        self.model, self.key, self.cache = model, _cache_name(model), None
+        ids, self.mask = right_pad(
+            rows, pad, model.device
+        )  # absolute positions count from the first token
         self.encoded = model.get_encoder()(input_ids=ids, attention_mask=self.mask)
         self.first = ids.new_full((len(rows),), start_token(model))
-    def step(self, ids=None): # ids: the tokens chosen last, (rows,); None starts the decoder
+
+    def step(self, ids=None):  # ids: the tokens chosen last, (rows,); None starts the decoder
         ids = self.first if ids is None else ids
-        out = self.model(encoder_outputs=self.encoded, attention_mask=self.mask, decoder_input_ids=ids[:,None],
-            use_cache=True, **{self.key:self.cache})
+        out = self.model(
+            encoder_outputs=self.encoded,
+            attention_mask=self.mask,
+            decoder_input_ids=ids[:, None],
+            use_cache=True,
+            **{self.key: self.cache},
+        )
         self.cache = out[self.key]
-        return out.logits[:,-1].float()
-    def select(self, idx): # idx: numbers of the rows to go on with
+        return out.logits[:, -1].float()
+
+    def select(self, idx):  # idx: numbers of the rows to go on with
         idx = _rows(idx, self.mask.device)
         self.mask = self.mask[idx]
         self.encoded.last_hidden_state = self.encoded.last_hidden_state[idx]
         self.cache.reorder_cache(idx)
 
+
 def start_token(model):
     "The id an encoder-decoder's decoder starts from"
-    g,c = model.generation_config,model.config
-    ids = [getattr(o, k, None) for k in ('decoder_start_token_id','bos_token_id','pad_token_id') for o in (g,c)]
+    g, c = model.generation_config, model.config
+    ids = [
+        getattr(o, k, None)
+        for k in ("decoder_start_token_id", "bos_token_id", "pad_token_id")
+        for o in (g, c)
+    ]
     return next((o for o in ids if o is not None), 0)
 
 # %% ../../nbs/models/local.ipynb #68080d42
 class Decoded:
     "One answer as it grows"
-    def __init__(self, rng, limit): self.rng,self.limit,self.ids,self.logps,self.reason = rng,limit,[],[],None
+
+    def __init__(self, rng, limit):
+        self.rng, self.limit, self.ids, self.logps, self.reason = rng, limit, [], [], None
+
     def add(self, token, logp, ends):
-        if token in ends: self.reason = 'stop'; return
+        if token in ends:
+            self.reason = "stop"
+            return
         self.ids.append(token)
         self.logps.append(logp)
-        if len(self.ids)>=self.limit: self.reason = 'length'
+        if len(self.ids) >= self.limit:
+            self.reason = "length"
 
 # %% ../../nbs/models/local.ipynb #4a5eaeca
 def next_tokens(
-    rows:list, # A `Decoded` for each row of the batch; those that are over stay as they are
-    logits:torch.Tensor, # Next-token logits in float32, (rows, vocab)
-    temperature:float, # 0 takes the likeliest token
-    ends, # Ids of end tokens
-)->torch.Tensor: # Token ids, (rows,)
+    rows: list,  # A `Decoded` for each row of the batch; those that are over stay as they are
+    logits: torch.Tensor,  # Next-token logits in float32, (rows, vocab)
+    temperature: float,  # 0 takes the likeliest token
+    ends,  # Ids of end tokens
+) -> torch.Tensor:  # Token ids, (rows,)
     "Pick the next token of every answer"
-    u = torch.tensor([min(o.rng.random(), 1-2**-24) for o in rows]).to(logits.device,
-        non_blocking=True) if temperature else None
+    u = (
+        torch.tensor([min(o.rng.random(), 1 - 2**-24) for o in rows]).to(
+            logits.device, non_blocking=True
+        )
+        if temperature
+        else None
+    )
     tokens = pick_tokens(logits, temperature, u)
-    logps = logits.log_softmax(-1).gather(1, tokens[:,None])
-    got = torch.cat([tokens[:,None].float(), logps], 1) # float32 holds ids up to 2^24
-    for o,(t,l) in zip(rows, got.tolist()):
-        if not o.reason: o.add(int(t), l, ends)
+    logps = logits.log_softmax(-1).gather(1, tokens[:, None])
+    got = torch.cat([tokens[:, None].float(), logps], 1)  # float32 holds ids up to 2^24
+    for o, (t, l) in zip(rows, got.tolist()):
+        if not o.reason:
+            o.add(int(t), l, ends)
     return tokens
 
 # %% ../../nbs/models/local.ipynb #602c7d0a
 def _admit(start, batch, temperature, ends):
     "Read prompts, once each, and pick the first token of each of their answers"
-    n,state = len(batch[0][1]),start([ids for ids,_ in batch])
-    rows = [o for _,os in batch for o in os]
+    n, state = len(batch[0][1]), start([ids for ids, _ in batch])
+    rows = [o for _, os in batch for o in os]
     tokens = next_tokens(rows, state.step().repeat_interleave(n, 0), temperature, ends)
-    if n>1: state.select([i//n for i in range(len(rows))])
-    return rows,state,tokens
+    if n > 1:
+        state.select([i // n for i in range(len(rows))])
+    return rows, state, tokens
 
 # %% ../../nbs/models/local.ipynb #037cd907
 def decode(
-    start, # Makes a state of a list of prompts, each a list of token ids
-    jobs:list, # Prompts in the order of admission, each with its `Decoded`s, of which all have equally many
-    size:int, # Answers decoded at once; the first prompt of a batch gets in whatever its number of answers
-    temperature:float, # 0 takes the likeliest token
-    ends, # Ids of end tokens
-): # Yields each `Decoded` that is over
+    start,  # Makes a state of a list of prompts, each a list of token ids
+    jobs: list,  # Prompts in the order of admission, each with its `Decoded`s, of which all have equally many
+    size: int,  # Answers decoded at once; the first prompt of a batch gets in whatever its number of answers
+    temperature: float,  # 0 takes the likeliest token
+    ends,  # Ids of end tokens
+):  # Yields each `Decoded` that is over
     "Fill all answers, a token at a time"
-    todo,rows,n = deque(jobs),[],len(jobs[0][1]) if jobs else 1
+    todo, rows, n = deque(jobs), [], len(jobs[0][1]) if jobs else 1
     while todo or rows:
-        live = [i for i,o in enumerate(rows) if not o.reason]
-        free = size-len(live)
-        more = todo and (not live or state.joins and free>=max(size//8, n))
-        if len(live)<=7/8*len(rows) or more and len(live)<len(rows):
+        live = [i for i, o in enumerate(rows) if not o.reason]
+        free = size - len(live)
+        more = todo and (not live or state.joins and free >= max(size // 8, n))
+        if len(live) <= 7 / 8 * len(rows) or more and len(live) < len(rows):
             yield from (o for o in rows if o.reason)
             rows = [rows[i] for i in live]
-            if live: tokens = tokens[_rows(live, tokens.device)]; state.select(live)
+            if live:
+                tokens = tokens[_rows(live, tokens.device)]
+                state.select(live)
         if more:
-            batch = [todo.popleft() for _ in range(min(len(todo), max(1, free//n)))]
+            batch = [todo.popleft() for _ in range(min(len(todo), max(1, free // n)))]
             new = _admit(start, batch, temperature, ends)
-            if rows: state.join(new[1]); rows,tokens = rows+new[0],torch.cat([tokens, new[2]])
-            else: rows,state,tokens = new
-        elif rows: tokens = next_tokens(rows, state.step(tokens), temperature, ends)
+            if rows:
+                state.join(new[1])
+                rows, tokens = rows + new[0], torch.cat([tokens, new[2]])
+            else:
+                rows, state, tokens = new
+        elif rows:
+            tokens = next_tokens(rows, state.step(tokens), temperature, ends)
 
 # %% ../../nbs/models/local.ipynb #d5e03b74
 def _load(model, device, dtype=None, revision=None, **args):
     "Model and tokenizer from a folder or Hub id"
-    hub = dict(revision=revision) if revision else {}
+    hub = {"revision": revision} if revision else {}
     seq2seq = load_config(model, **hub).is_encoder_decoder
     cls = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
-    if dtype is None: # many CPUs emulate half precision, twenty times slower
-        dtype = torch.float32 if torch.device(device).type == 'cpu' else 'auto'
+    if dtype is None:  # many CPUs emulate half precision, twenty times slower
+        dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     return load_model(cls, model, dtype, **hub, **args), load_tokenizer(model, **hub)
+
 
 def _ends(model, tok):
     "All ids that end an answer"
     ids = {tok.eos_token_id}
     for o in (model.generation_config, model.config):
-        e = getattr(o, 'eos_token_id', None)
-        ids |= {*(e if isinstance(e, (list,tuple)) else [e])}
-    return ids-{None}
+        e = getattr(o, "eos_token_id", None)
+        ids |= {*(e if isinstance(e, (list, tuple)) else [e])}
+    return ids - {None}
 
 # %% ../../nbs/models/local.ipynb #174f4196
 class LocalModel:
     "A transformers model, causal or seq2seq, as a backend"
-    def __init__(self,
-        model, # Folder, Hub id, or a loaded model
-        tokenizer=None, # Tokenizer; by default the one saved with the model
-        batch_size:int=32, # Answers decoded at once
-        device=None, # Default: where a loaded model is, else the first GPU if there is one
-        name:str|None=None, # How results are labelled; default the folder or Hub id
-        context:int|None=None, # Longest prompt and answer together; default from the model's configuration
-        chat:bool=False, # Send each prompt as a user message in the tokenizer's chat template
-        **load_args, # For from_pretrained: revision, dtype (default: float32 on a CPU, elsewhere the checkpoint's own), ...
+
+    def __init__(
+        self,
+        model,  # Folder, Hub id, or a loaded model
+        tokenizer=None,  # Tokenizer; by default the one saved with the model
+        batch_size: int = 32,  # Answers decoded at once
+        device=None,  # Default: where a loaded model is, else the first GPU if there is one
+        name: str | None = None,  # How results are labelled; default the folder or Hub id
+        context: int
+        | None = None,  # Longest prompt and answer together; default from the model's configuration
+        chat: bool = False,  # Send each prompt as a user message in the tokenizer's chat template
+        **load_args,  # For from_pretrained: revision, dtype (default: float32 on a CPU, elsewhere the checkpoint's own), ...
     ):
-        loaded = not isinstance(model, str) and hasattr(model, 'forward')
-        self.name = name or (getattr(model.config, '_name_or_path', '') or type(model).__name__ if loaded
-            else str(model))
+        loaded = not isinstance(model, str) and hasattr(model, "forward")
+        self.name = name or (
+            getattr(model.config, "_name_or_path", "") or type(model).__name__
+            if loaded
+            else str(model)
+        )
         if not loaded:
-            device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-            model,saved = _load(str(model), device, **load_args)
+            device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+            model, saved = _load(str(model), device, **load_args)
             tokenizer = tokenizer or saved
-        if tokenizer is None: raise TunaError(f"model {self.name} was given without a tokenizer")
-        if chat: _as_chat(tokenizer, [], self.name)
-        self.model,self.tokenizer = model.to(device) if device else model,tokenizer
-        self.batch_size,self.chat = batch_size,chat
-        self.seq2seq,self.ends = model.config.is_encoder_decoder,_ends(model, tokenizer)
-        self.pad = next((o for o in (tokenizer.pad_token_id, tokenizer.eos_token_id) if o is not None), 0)
-        self.context = context or getattr(model.config.get_text_config(), 'max_position_embeddings', None)
-        self._pieces,self._known = {},(None,'') # texts of single tokens; state of the weights, and their digest
+        if tokenizer is None:
+            raise TunaError(f"model {self.name} was given without a tokenizer")
+        if chat:
+            _as_chat(tokenizer, [], self.name)
+        self.model, self.tokenizer = model.to(device) if device else model, tokenizer
+        self.batch_size, self.chat = batch_size, chat
+        self.seq2seq, self.ends = model.config.is_encoder_decoder, _ends(model, tokenizer)
+        self.pad = next(
+            (o for o in (tokenizer.pad_token_id, tokenizer.eos_token_id) if o is not None), 0
+        )
+        self.context = context or getattr(
+            model.config.get_text_config(), "max_position_embeddings", None
+        )
+        self._pieces, self._known = (
+            {},
+            (None, ""),
+        )  # texts of single tokens; state of the weights, and their digest
 
 # %% ../../nbs/models/local.ipynb #95169a78
 @patch
-def identity(self: LocalModel) -> dict: # For JSON
+def identity(self: LocalModel) -> dict:  # For JSON
     "What shapes the replies besides the request: weights, tokenizer, chat template or not, context"
     counts = [(t.data_ptr(), t._version) for t in self.model.state_dict(keep_vars=True).values()]
     if self._known[0] != counts:
         self._known = counts, weights_digest(self.model)
-    return dict(
-        weights=self._known[1],
-        tokenizer=tokenizer_digest(self.tokenizer),
-        chat=self.chat,
-        context=self.context,
-        ends=sorted(self.ends),
-    )
+    return {
+        "weights": self._known[1],
+        "tokenizer": tokenizer_digest(self.tokenizer),
+        "chat": self.chat,
+        "context": self.context,
+        "ends": sorted(self.ends),
+    }
 
 # %% ../../nbs/models/local.ipynb #c84f88a9
 def _as_chat(tokenizer, prompts, name):
     "Each prompt as one user message, up to where the reply begins"
-    if not getattr(tokenizer, 'chat_template', True): # vLLM's own tokenizers for Mistral have no such attribute
+    if not getattr(
+        tokenizer, "chat_template", True
+    ):  # vLLM's own tokenizers for Mistral have no such attribute
         raise TunaError(f"the tokenizer of {name} has no chat template; leave out chat")
-    return [tokenizer.apply_chat_template([dict(role='user', content=p)], tokenize=False, add_generation_prompt=True)
-        for p in prompts]
+    return [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": p}], tokenize=False, add_generation_prompt=True
+        )
+        for p in prompts
+    ]
+
 
 def _drop_end(ids, ends):
     "Some tokenizers close every text with an end token; a text that goes on must not have it"
     return ids[:-1] if ids and ids[-1] in ends else ids
+
 
 def _encode(tokenizer, texts, chat=False, ends=()):
     "Token ids of texts"
@@ -337,36 +483,50 @@ def _encode(tokenizer, texts, chat=False, ends=()):
 
 # %% ../../nbs/models/local.ipynb #5187bbe0
 def prompt_ids(
-    tokenizer, # Of the model that is asked
-    prompts:list, # Texts to go on from, or with `chat` to reply to
-    name:str, # Of the model, for errors
-    context:int|None=None, # Tokens of prompt and answer together; None for any number
-    chat:bool=False, # Write each prompt as a user message in the chat template
-    ends=(), # Ids of end tokens, which a prompt must not close with
-    room:int=1, # Tokens to be left for the answer
-)->list: # Token ids of each prompt
+    tokenizer,  # Of the model that is asked
+    prompts: list,  # Texts to go on from, or with `chat` to reply to
+    name: str,  # Of the model, for errors
+    context: int | None = None,  # Tokens of prompt and answer together; None for any number
+    chat: bool = False,  # Write each prompt as a user message in the chat template
+    ends=(),  # Ids of end tokens, which a prompt must not close with
+    room: int = 1,  # Tokens to be left for the answer
+) -> list:  # Token ids of each prompt
     "Tokenise prompts; one that is empty or too long is refused by its number"
-    rows = _encode(tokenizer, _as_chat(tokenizer, prompts, name) if chat else list(prompts), chat, ends)
-    for i,o in enumerate(rows):
-        if not o: raise TunaError(f"prompt {i} is empty and {name} has no start token")
-        if context and len(o)+room>context:
-            raise TunaError(f"prompt {i} ({prompts[i][:24]!r}…) has {len(o)} tokens, too long for {name}: its context "
-                f"is {context} tokens")
+    rows = _encode(
+        tokenizer, _as_chat(tokenizer, prompts, name) if chat else list(prompts), chat, ends
+    )
+    for i, o in enumerate(rows):
+        if not o:
+            raise TunaError(f"prompt {i} is empty and {name} has no start token")
+        if context and len(o) + room > context:
+            raise TunaError(
+                f"prompt {i} ({prompts[i][:24]!r}…) has {len(o)} tokens, too long for {name}: its context "
+                f"is {context} tokens"
+            )
     return rows
 
 # %% ../../nbs/models/local.ipynb #d87fe1e2
 @patch
-def _encode_all(self:LocalModel, prompts):
+def _encode_all(self: LocalModel, prompts):
     "Token ids of every prompt"
-    return prompt_ids(self.tokenizer, prompts, self.name, self.context, self.chat, () if self.seq2seq else self.ends,
-        not self.seq2seq)
+    return prompt_ids(
+        self.tokenizer,
+        prompts,
+        self.name,
+        self.context,
+        self.chat,
+        () if self.seq2seq else self.ends,
+        not self.seq2seq,
+    )
 
 # %% ../../nbs/models/local.ipynb #77f56bdd
 @patch
-def _generation(self:LocalModel, ids, logps, reason, logprobs=True):
+def _generation(self: LocalModel, ids, logps, reason, logprobs=True):
     "What was decoded, as a `Generation`; its ids are kept in `.ids`"
-    dec = lambda o: self.tokenizer.decode(o, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    for o in {*ids}-self._pieces.keys():
+    dec = lambda o: self.tokenizer.decode(
+        o, skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    for o in {*ids} - self._pieces.keys():
         self._pieces[o] = self.tokenizer.decode([o], clean_up_tokenization_spaces=False)
     g = Generation(dec(ids), reason, [self._pieces[o] for o in ids], logps if logprobs else None)
     g.ids = ids
@@ -374,107 +534,137 @@ def _generation(self:LocalModel, ids, logps, reason, logprobs=True):
 
 # %% ../../nbs/models/local.ipynb #cc261776
 @patch
-def _limit(self:LocalModel, ids, max_new_tokens):
+def _limit(self: LocalModel, ids, max_new_tokens):
     "Tokens that the answer to a prompt may have"
-    return min(max_new_tokens, self.context-(1 if self.seq2seq else len(ids))) if self.context else max_new_tokens
+    return (
+        min(max_new_tokens, self.context - (1 if self.seq2seq else len(ids)))
+        if self.context
+        else max_new_tokens
+    )
 
 # %% ../../nbs/models/local.ipynb #2f6b38fb
 def check_sampling(
-    n, # Answers per prompt
-    max_new_tokens, # Longest answer
-    temperature, # 0 is greedy
+    n,  # Answers per prompt
+    max_new_tokens,  # Longest answer
+    temperature,  # 0 is greedy
 ):
     "Refuse settings that no backend can follow"
-    if n<1 or max_new_tokens<1 or temperature<0:
-        raise TunaError(f"n and max_new_tokens must be at least 1 and temperature at least 0, got {n}, "
-            f"{max_new_tokens}, {temperature}")
+    if n < 1 or max_new_tokens < 1 or temperature < 0:
+        raise TunaError(
+            f"n and max_new_tokens must be at least 1 and temperature at least 0, got {n}, "
+            f"{max_new_tokens}, {temperature}"
+        )
 
 # %% ../../nbs/models/local.ipynb #07f2ef17
 @patch
-def sample(self:LocalModel,
-    prompts:list, # Sent as they are, or with `chat` as user messages
-    n:int=1, # Answers per prompt
-    temperature:float=0., # 0 is greedy
-    max_new_tokens:int=256, # Clipped to the context left
-    seed=None, # One number, or a list with one for each prompt; None: different every time
-    logprobs:bool=False, # Also return the log-probability of every token
-)->list: # One list of n `Generation`s per prompt
+def sample(
+    self: LocalModel,
+    prompts: list,  # Sent as they are, or with `chat` as user messages
+    n: int = 1,  # Answers per prompt
+    temperature: float = 0.0,  # 0 is greedy
+    max_new_tokens: int = 256,  # Clipped to the context left
+    seed=None,  # One number, or a list with one for each prompt; None: different every time
+    logprobs: bool = False,  # Also return the log-probability of every token
+) -> list:  # One list of n `Generation`s per prompt
     "Continue every prompt n times"
     check_sampling(n, max_new_tokens, temperature)
-    rows,k = self._encode_all(prompts),n if temperature else 1
-    rngs = streams(prompts, k, seed) if temperature else [[None]]*len(rows)
-    jobs = [(r, [Decoded(o, self._limit(r, max_new_tokens)) for o in rs]) for r,rs in zip(rows, rngs)]
-    def start(rows): return (Seq2SeqState if self.seq2seq else CausalState)(self.model, rows, self.pad)
+    rows, k = self._encode_all(prompts), n if temperature else 1
+    rngs = streams(prompts, k, seed) if temperature else [[None]] * len(rows)
+    jobs = [
+        (r, [Decoded(o, self._limit(r, max_new_tokens)) for o in rs]) for r, rs in zip(rows, rngs)
+    ]
+
+    def start(rows):
+        return (Seq2SeqState if self.seq2seq else CausalState)(self.model, rows, self.pad)
+
     with evaluating(self.model):
         # late answers to short prompts leave a batch narrower than those to long ones
         todo = sorted(jobs, key=lambda o: len(o[0]))
         over = decode(start, todo, self.batch_size, temperature, self.ends)
-        for _ in progress(over, total=k*len(rows), desc=f'sampling {self.name}'): pass
-    return [[self._generation(o.ids, o.logps, o.reason, logprobs) for o in os]*(n//k) for _,os in jobs]
+        for _ in progress(over, total=k * len(rows), desc=f"sampling {self.name}"):
+            pass
+    return [
+        [self._generation(o.ids, o.logps, o.reason, logprobs) for o in os] * (n // k)
+        for _, os in jobs
+    ]
 
 # %% ../../nbs/models/local.ipynb #b972b47f
 def _select_logps(logits, ids):
-    return (-F.cross_entropy(logits.float().transpose(1,2), ids, reduction='none')).tolist()
+    return (-F.cross_entropy(logits.float().transpose(1, 2), ids, reduction="none")).tolist()
+
 
 def causal_logps(
-    model, # Decoder-only model
-    pairs:list, # (prompt ids, answer ids), each with at least one id
-    pad:int, # Id to fill with
-)->list: # Log-probability of every answer token, one list per pair
+    model,  # Decoder-only model
+    pairs: list,  # (prompt ids, answer ids), each with at least one id
+    pad: int,  # Id to fill with
+) -> list:  # Log-probability of every answer token, one list per pair
     "Teacher-forced log-probabilities under a decoder-only model"
-    k,args = max(len(a) for _,a in pairs),{}
-    ids,mask = left_pad([p+a for p,a in pairs], pad, model.device)
-    if takes(model, 'position_ids'): args['position_ids'] = (mask.cumsum(-1)-1).clamp(min=0)
-    if takes(model, 'logits_to_keep'): args['logits_to_keep'] = k+1
-    logits = model(input_ids=ids, attention_mask=mask, **args).logits[:,-k-1:-1]
-    return [l[k-len(a):] for l,(_,a) in zip(_select_logps(logits, ids[:,-k:]), pairs)]
+    k, args = max(len(a) for _, a in pairs), {}
+    ids, mask = left_pad([p + a for p, a in pairs], pad, model.device)
+    if takes(model, "position_ids"):
+        args["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+    if takes(model, "logits_to_keep"):
+        args["logits_to_keep"] = k + 1
+    logits = model(input_ids=ids, attention_mask=mask, **args).logits[:, -k - 1 : -1]
+    return [l[k - len(a) :] for l, (_, a) in zip(_select_logps(logits, ids[:, -k:]), pairs)]
 
 # %% ../../nbs/models/local.ipynb #a4f94f1c
 def seq2seq_logps(model, pairs, pad):
     "The same under an encoder-decoder, which reads the prompt in its encoder"
-    s = Seq2SeqState(model, [p for p,_ in pairs], pad)
-    ids,_ = right_pad([a for _,a in pairs], pad, model.device)
-    start = torch.cat([s.first[:,None], ids[:,:-1]], 1)
+    s = Seq2SeqState(model, [p for p, _ in pairs], pad)
+    ids, _ = right_pad([a for _, a in pairs], pad, model.device)
+    start = torch.cat([s.first[:, None], ids[:, :-1]], 1)
     logits = model(encoder_outputs=s.encoded, attention_mask=s.mask, decoder_input_ids=start).logits
-    return [l[:len(a)] for l,(_,a) in zip(_select_logps(logits, ids), pairs)]
+    return [l[: len(a)] for l, (_, a) in zip(_select_logps(logits, ids), pairs)]
 
 # %% ../../nbs/models/local.ipynb #42fd363f
 @patch
-def _split(self:LocalModel, ids, prompt, text):
+def _split(self: LocalModel, ids, prompt, text):
     "Token ids before and in the answer"
-    if hasattr(text, 'ids'): return ids,text.ids
-    text = getattr(text, 'text', text)
-    if self.seq2seq: return ids,_drop_end(self.tokenizer(text_target=text).input_ids, self.ends)
-    full, = _encode(self.tokenizer, [prompt+text], self.chat, self.ends)
-    return full[:len(ids)],full[len(ids):]
+    if hasattr(text, "ids"):
+        return ids, text.ids
+    text = getattr(text, "text", text)
+    if self.seq2seq:
+        return ids, _drop_end(self.tokenizer(text_target=text).input_ids, self.ends)
+    (full,) = _encode(self.tokenizer, [prompt + text], self.chat, self.ends)
+    return full[: len(ids)], full[len(ids) :]
+
 
 @patch
-def _pairs(self:LocalModel, prompts, texts):
+def _pairs(self: LocalModel, prompts, texts):
     "Token ids of all prompts with each of their answers, checked against the context"
-    if len(prompts)!=len(texts): raise TunaError(f"{len(prompts)} prompts but {len(texts)} lists of texts")
-    shown,res = _as_chat(self.tokenizer, prompts, self.name) if self.chat else prompts,[]
-    for i,(ids,p,ts) in enumerate(zip(self._encode_all(prompts), shown, texts)):
-        for j,t in enumerate(ts):
-            pre,ans = self._split(ids, p, t)
-            n = len(ans)+(0 if self.seq2seq else len(pre))
-            if self.context and n>self.context: raise TunaError(f"prompt {i} with text {j} has {n} tokens, "
-                f"too long for {self.name}: its context is {self.context} tokens")
+    if len(prompts) != len(texts):
+        raise TunaError(f"{len(prompts)} prompts but {len(texts)} lists of texts")
+    shown, res = _as_chat(self.tokenizer, prompts, self.name) if self.chat else prompts, []
+    for i, (ids, p, ts) in enumerate(zip(self._encode_all(prompts), shown, texts)):
+        for j, t in enumerate(ts):
+            pre, ans = self._split(ids, p, t)
+            n = len(ans) + (0 if self.seq2seq else len(pre))
+            if self.context and n > self.context:
+                raise TunaError(
+                    f"prompt {i} with text {j} has {n} tokens, "
+                    f"too long for {self.name}: its context is {self.context} tokens"
+                )
             res.append((pre, ans))
     return res
 
 # %% ../../nbs/models/local.ipynb #7b4d46bd
 @patch
-def score(self:LocalModel,
-    prompts:list, # Prompts
-    texts:list, # For each prompt a list of answers: strings or `Generation`s
-)->list: # One list of `Generation`s per prompt, with log-probabilities
+def score(
+    self: LocalModel,
+    prompts: list,  # Prompts
+    texts: list,  # For each prompt a list of answers: strings or `Generation`s
+) -> list:  # One list of `Generation`s per prompt, with log-probabilities
     "Log-probabilities of given answers, without the end token"
     pairs = self._pairs(prompts, texts)
-    logps,f = [[] for _ in pairs],seq2seq_logps if self.seq2seq else causal_logps
-    order = sorted((i for i,(_,a) in enumerate(pairs) if a), key=lambda i: -len(pairs[i][0]+pairs[i][1]))
+    logps, f = [[] for _ in pairs], seq2seq_logps if self.seq2seq else causal_logps
+    order = sorted(
+        (i for i, (_, a) in enumerate(pairs) if a), key=lambda i: -len(pairs[i][0] + pairs[i][1])
+    )
     with evaluating(self.model):
-        for i in progress(range(0, len(order), self.batch_size), desc=f'scoring {self.name}'):
-            idx = order[i:i+self.batch_size]
-            for j,l in zip(idx, f(self.model, [pairs[j] for j in idx], self.pad)): logps[j] = l
-    gens = iter([self._generation(a, l, 'stop') for (_,a),l in zip(pairs, logps)])
+        for i in progress(range(0, len(order), self.batch_size), desc=f"scoring {self.name}"):
+            idx = order[i : i + self.batch_size]
+            for j, l in zip(idx, f(self.model, [pairs[j] for j in idx], self.pad)):
+                logps[j] = l
+    gens = iter([self._generation(a, l, "stop") for (_, a), l in zip(pairs, logps)])
     return [[next(gens) for _ in ts] for ts in texts]

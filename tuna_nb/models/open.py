@@ -6,140 +6,185 @@
 __all__ = ['identity_of', 'KeptHere', 'with_store', 'open_backend', 'replies_of', 'plan_of', 'show_asked', 'result_of']
 
 # %% ../../nbs/models/open.ipynb #7dd36989
-import copy,json
+import copy
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
 from .batch import BatchEndpoint
-from ..utils.core import TunaError
+from .cache import Store, request_key
 from .cost import load_prices
-from .endpoint import Endpoint,Generation,prompt_seeds,sample_pieces
-from .cache import Store,request_key
+from .endpoint import Endpoint, Generation, prompt_seeds, sample_pieces
+from ..utils.core import TunaError
 
 # %% ../../nbs/models/open.ipynb #909291fe
 def identity_of(
-    backend, # Anything with `sample`
-)->dict: # For JSON
+    backend,  # Anything with `sample`
+) -> dict:  # For JSON
     "What shapes a backend's replies besides the request; a backend without `identity` is known by its name"
-    if hasattr(backend, 'identity'):
+    if hasattr(backend, "identity"):
         return backend.identity()
-    return dict(name=backend.name, type=type(backend).__name__)
+    return {"name": backend.name, "type": type(backend).__name__}
 
 
 class KeptHere:
     "A backend that runs here, with a store for its replies"
-    def __init__(self,
-        backend, # Anything with `sample`
-        store:Store, # Where replies are kept
-    ): self.backend,self.store,self.name = backend,store,backend.name
-    def identity(self): return identity_of(self.backend)
+
+    def __init__(
+        self,
+        backend,  # Anything with `sample`
+        store: Store,  # Where replies are kept
+    ):
+        self.backend, self.store, self.name = backend, store, backend.name
+
+    def identity(self):
+        return identity_of(self.backend)
+
     def each(self, prompts, f, n=1, seed=None, piece=128, **settings):
         "As `sample_each`; what is stored is not computed again"
-        seeds = prompt_seeds(prompts, n, seed) or [None]*len(prompts)
+        seeds = prompt_seeds(prompts, n, seed) or [None] * len(prompts)
         who = self.identity()
-        bodies = [dict(settings, model=who, prompt=p, n=n, seed=s) for p,s in zip(prompts, seeds)]
-        keys,todo = [request_key(b, 'here') for b in bodies],[]
-        for i,k in enumerate(keys):
-            if r := self.store.get(k): f(i, [Generation(**g) for g in r['choices']])
-            else: todo.append(i)
+        bodies = [dict(settings, model=who, prompt=p, n=n, seed=s) for p, s in zip(prompts, seeds)]
+        keys, todo = [request_key(b, "here") for b in bodies], []
+        for i, k in enumerate(keys):
+            if r := self.store.get(k):
+                f(i, [Generation(**g) for g in r["choices"]])
+            else:
+                todo.append(i)
+
         def take(j, gens):
-            self.store.put(keys[todo[j]], dict(choices=[asdict(g) for g in gens]), dict(body=bodies[todo[j]]))
+            self.store.put(
+                keys[todo[j]], {"choices": [asdict(g) for g in gens]}, {"body": bodies[todo[j]]}
+            )
             f(todo[j], gens)
+
         own = None if seed is None else [seeds[i] for i in todo]
-        bad = sample_pieces(self.backend, [prompts[i] for i in todo], take, piece, n=n, seed=own, **settings)
-        return {todo[j]: e for j,e in bad.items()}
+        bad = sample_pieces(
+            self.backend, [prompts[i] for i in todo], take, piece, n=n, seed=own, **settings
+        )
+        return {todo[j]: e for j, e in bad.items()}
 
 # %% ../../nbs/models/open.ipynb #09ea5238
 def with_store(
-    backend, # Any backend
-    store, # `Store` or path; None for none
-)->Any: # The backend itself, or a copy that keeps its replies there
+    backend,  # Any backend
+    store,  # `Store` or path; None for none
+) -> Any:  # The backend itself, or a copy that keeps its replies there
     "A backend with a store for its replies"
-    if store is None: return backend
-    store = Store(store) if isinstance(store, (str,Path)) else store
-    if not hasattr(backend, 'store'): return KeptHere(backend, store)
+    if store is None:
+        return backend
+    store = Store(store) if isinstance(store, (str, Path)) else store
+    if not hasattr(backend, "store"):
+        return KeptHere(backend, store)
     backend = copy.copy(backend)
     backend.store = store
     return backend
 
 # %% ../../nbs/models/open.ipynb #f47b742e
 def open_backend(
-    model:str, # Folder or Hub name of a model that runs here, or with --base_url its name at that endpoint
-    base_url:str='', # Address of an OpenAI-compatible endpoint, up to /v1; its key is read from OPENAI_API_KEY
-    kind:str='chat', # API of the endpoint: chat or completions
-    concurrency:int=16, # Requests under way at a time
-    timeout:float=60., # Seconds to wait for one reply
-    rpm:float|None=None, # Limit of requests per minute
-    tpm:float|None=None, # Limit of tokens per minute, counted as the provider does: the prompt's and all that a reply may have
-    max_usd:float|None=None, # Stop before more than this is spent
-    prices:str='', # JSON file with prices, beside the built-in ones
-    extra:str='', # Further fields of each request as a JSON object, such as {"reasoning_effort":"none"}
-    batch:bool=False, # Hand requests in as batches: cheaper, and done within a day
-    vllm:bool=False, # Run the model here, with vLLM
-    chat:bool=False, # For a model that runs here: each prompt is a user's message in its chat template
-    batch_size:int=32, # For a model that runs here: answers at a time
-    store=None, # Where replies are kept
-): # An `Endpoint` or `BatchEndpoint`, a `LocalModel` or `VLLMModel`, the latter with a store around them if there is one
+    model: str,  # Folder or Hub name of a model that runs here, or with --base_url its name at that endpoint
+    base_url: str = "",  # Address of an OpenAI-compatible endpoint, up to /v1; its key is read from OPENAI_API_KEY
+    kind: str = "chat",  # API of the endpoint: chat or completions
+    concurrency: int = 16,  # Requests under way at a time
+    timeout: float = 60.0,  # Seconds to wait for one reply
+    rpm: float | None = None,  # Limit of requests per minute
+    tpm: float
+    | None = None,  # Limit of tokens per minute, counted as the provider does: the prompt's and all that a reply may have
+    max_usd: float | None = None,  # Stop before more than this is spent
+    prices: str = "",  # JSON file with prices, beside the built-in ones
+    extra: str = "",  # Further fields of each request as a JSON object, such as {"reasoning_effort":"none"}
+    batch: bool = False,  # Hand requests in as batches: cheaper, and done within a day
+    vllm: bool = False,  # Run the model here, with vLLM
+    chat: bool = False,  # For a model that runs here: each prompt is a user's message in its chat template
+    batch_size: int = 32,  # For a model that runs here: answers at a time
+    store=None,  # Where replies are kept
+):  # An `Endpoint` or `BatchEndpoint`, a `LocalModel` or `VLLMModel`, the latter with a store around them if there is one
     "The backend that a command's options describe"
     if not base_url:
-        for k,v in dict(max_usd=max_usd, rpm=rpm, tpm=tpm, batch=batch).items():
-            if v: raise TunaError(f"--{k} is for endpoints; give the address with --base_url")
+        for k, v in {"max_usd": max_usd, "rpm": rpm, "tpm": tpm, "batch": batch}.items():
+            if v:
+                raise TunaError(f"--{k} is for endpoints; give the address with --base_url")
         return with_store(_local(model, vllm, chat, batch_size), store)
-    for k,v in dict(vllm=vllm, chat=chat).items():
-        if v: raise TunaError(f"--{k} is for models that run here; leave out --base_url")
-    args = dict(kind=kind, concurrency=concurrency, timeout=timeout, rpm=rpm, tpm=tpm, max_usd=max_usd,
-        prices=load_prices(prices), store=store, extra=_fields(extra))
+    for k, v in {"vllm": vllm, "chat": chat}.items():
+        if v:
+            raise TunaError(f"--{k} is for models that run here; leave out --base_url")
+    args = {
+        "kind": kind,
+        "concurrency": concurrency,
+        "timeout": timeout,
+        "rpm": rpm,
+        "tpm": tpm,
+        "max_usd": max_usd,
+        "prices": load_prices(prices),
+        "store": store,
+        "extra": _fields(extra),
+    }
     return (BatchEndpoint if batch else Endpoint)(model, base_url, **args)
 
 # %% ../../nbs/models/open.ipynb #0b375e49
 def _fields(extra):
     "A JSON object from the command line"
-    try: o = json.loads(extra or '{}')
-    except ValueError: o = None
-    if not isinstance(o, dict): raise TunaError(f"--extra must be a JSON object, got {extra!r:.60}")
+    try:
+        o = json.loads(extra or "{}")
+    except ValueError:
+        o = None
+    if not isinstance(o, dict):
+        raise TunaError(f"--extra must be a JSON object, got {extra!r:.60}")
     return o
+
 
 def _local(model, vllm, chat, batch_size):
     "A model that runs here; imports torch or vLLM"
     if vllm:
         from tuna_nb.models.vllm import VLLMModel
+
         return VLLMModel(model, chat=chat)
     from tuna_nb.models.local import LocalModel
+
     return LocalModel(model, batch_size=batch_size, chat=chat)
 
 # %% ../../nbs/models/open.ipynb #11d7f4a3
 def replies_of(
-    out, # The result's file
-    dry_run:bool=False, # Is nothing to be written?
-): # Path of the store beside it; None for a dry run without one
+    out,  # The result's file
+    dry_run: bool = False,  # Is nothing to be written?
+):  # Path of the store beside it; None for a dry run without one
     "Where a command keeps an endpoint's replies"
-    p = Path(f'{out}.replies.db')
+    p = Path(f"{out}.replies.db")
     return None if dry_run and not p.exists() else p
 
+
 def plan_of(
-    backend, # Any backend
-    prompts:list[str], # What it would be asked
-    **settings, # As in `Endpoint.plan`
-): # To be printed
+    backend,  # Any backend
+    prompts: list[str],  # What it would be asked
+    **settings,  # As in `Endpoint.plan`
+):  # To be printed
     "What asking would cost"
-    if hasattr(backend, 'plan'): return backend.plan(prompts, **settings)
+    if hasattr(backend, "plan"):
+        return backend.plan(prompts, **settings)
     return f"{backend.name} runs here: {len(prompts)} prompts, no requests, no cost"
 
 # %% ../../nbs/models/open.ipynb #edb32770
 def show_asked(
-    *plans, # What `plan_of` returned
-)->dict: # The same for a script
+    *plans,  # What `plan_of` returned
+) -> dict:  # The same for a script
     "Print what would be asked"
-    for o in plans: print(o)
-    return dict(plans=plans)
+    for o in plans:
+        print(o)
+    return {"plans": plans}
+
 
 def result_of(
-    out, # File that was written
-    ds, # Records that were given
-    res, # Records that were written
-    backend, # Who was asked
-)->dict: # `out`, `records`, `written`, `failures` (the file that lists them, if there are any), `usd` spent in this run
+    out,  # File that was written
+    ds,  # Records that were given
+    res,  # Records that were written
+    backend,  # Who was asked
+) -> dict:  # `out`, `records`, `written`, `failures` (the file that lists them, if there are any), `usd` spent in this run
     "What a command that asks a model has done"
-    bad,budget = Path(f'{out}.failures'),getattr(backend, 'budget', None)
-    return dict(out=out, records=len(ds), written=len(res), failures=bad if bad.exists() else None,
-        usd=budget.spent if budget and budget.price else None)
+    bad, budget = Path(f"{out}.failures"), getattr(backend, "budget", None)
+    return {
+        "out": out,
+        "records": len(ds),
+        "written": len(res),
+        "failures": bad if bad.exists() else None,
+        "usd": budget.spent if budget and budget.price else None,
+    }

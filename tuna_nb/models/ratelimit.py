@@ -6,93 +6,133 @@
 __all__ = ['Pace', 'retry_after', 'Breaker']
 
 # %% ../../nbs/models/ratelimit.ipynb #6706ab4e
-import asyncio,email.utils,time
+import asyncio
+import email.utils
+import time
+
 from fastcore.basics import patch
+
 from ..utils.core import TunaError
 
 # %% ../../nbs/models/ratelimit.ipynb #0b5ceab0
 class Pace:
     "Spreads requests evenly below limits per minute; a server's wish to wait holds all of them back"
-    def __init__(self,
-        rpm:float|None=None, # Requests per minute
-        tpm:float|None=None, # Tokens per minute
+
+    def __init__(
+        self,
+        rpm: float | None = None,  # Requests per minute
+        tpm: float | None = None,  # Tokens per minute
     ):
-        for k,v in dict(rpm=rpm, tpm=tpm).items():
-            if v is not None and not v>0: raise TunaError(f"{k} must be above 0, got {v}")
-        self.rpm,self.tpm,self.held = rpm,tpm,0.
-        self.limits = {k: v for k,v in dict(rpm=rpm, tpm=tpm).items() if v}
-        self.next = dict.fromkeys(self.limits, 0.)
+        for k, v in {"rpm": rpm, "tpm": tpm}.items():
+            if v is not None and not v > 0:
+                raise TunaError(f"{k} must be above 0, got {v}")
+        self.rpm, self.tpm, self.held = rpm, tpm, 0.0
+        self.limits = {k: v for k, v in {"rpm": rpm, "tpm": tpm}.items() if v}
+        self.next = dict.fromkeys(self.limits, 0.0)
+
     def move(self, now, tokens):
         "Take a place: the time at which a request may leave"
-        start = max(now, self.held, *self.next.values(), 0.)
-        for k in self.next: self.next[k] = start+60*(1 if k=='rpm' else tokens)/self.limits[k]
+        start = max(now, self.held, *self.next.values(), 0.0)
+        for k in self.next:
+            self.next[k] = start + 60 * (1 if k == "rpm" else tokens) / self.limits[k]
         return start
+
     async def wait(self, tokens=0, stopped=lambda: False):
         "Return when a request of so many tokens may leave, or when nobody waits for it any more"
         start = self.move(time.monotonic(), tokens)
-        while not stopped() and (left := max(start, self.held)-(now := time.monotonic()))>0:
-            if start<self.held: start = self.move(now, tokens) # its time has passed while all were held
-            else: await asyncio.sleep(min(left, .25))
+        while not stopped() and (left := max(start, self.held) - (now := time.monotonic())) > 0:
+            if start < self.held:
+                start = self.move(now, tokens)  # its time has passed while all were held
+            else:
+                await asyncio.sleep(min(left, 0.25))
 
 # %% ../../nbs/models/ratelimit.ipynb #3ac0b668
 @patch
-def give_back(self:Pace,
-    tokens:int, # Set aside and not used
+def give_back(
+    self: Pace,
+    tokens: int,  # Set aside and not used
 ):
     "Return tokens to the limit"
-    if self.tpm: self.next['tpm'] -= 60*tokens/self.tpm
+    if self.tpm:
+        self.next["tpm"] -= 60 * tokens / self.tpm
 
 # %% ../../nbs/models/ratelimit.ipynb #426302eb
 def retry_after(
-    headers, # Mapping of a reply's headers
-    now:float|None=None, # Unix time; the present if None
-)->float: # Seconds to wait; 0 if the server does not say
+    headers,  # Mapping of a reply's headers
+    now: float | None = None,  # Unix time; the present if None
+) -> float:  # Seconds to wait; 0 if the server does not say
     "How long the server wants us to wait"
-    for k,unit in (('retry-after-ms', 1000), ('retry-after', 1)):
-        try: return max(0., float(headers[k])/unit)
-        except (KeyError, ValueError): pass
-    try: when = email.utils.parsedate_to_datetime(headers.get('retry-after', ''))
-    except (TypeError, ValueError): return 0.
-    return max(0., when.timestamp()-(time.time() if now is None else now))
+    for k, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            return max(0.0, float(headers[k]) / unit)
+        except (KeyError, ValueError):
+            pass
+    try:
+        when = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+    except (TypeError, ValueError):
+        return 0.0
+    return max(0.0, when.timestamp() - (time.time() if now is None else now))
 
 # %% ../../nbs/models/ratelimit.ipynb #3f5c528d
 @patch
-def hold(self:Pace,
-    seconds:float, # From now
+def hold(
+    self: Pace,
+    seconds: float,  # From now
 ):
     "Let no request leave for a while"
-    self.held = max(self.held, time.monotonic()+seconds)
+    self.held = max(self.held, time.monotonic() + seconds)
 
 # %% ../../nbs/models/ratelimit.ipynb #f07a25c2
 class Breaker:
     "Circuit breaker over all requests to one server"
+
     # failures in a row; first and longest pause in seconds; failed probes before giving up
-    limit,pause,longest,patience = 20,1.,60.,6
-    def __init__(self): self.reset(); self.worked = False
-    def reset(self): "Forget all failures"; self.run,self.trips,self.until,self.probe = 0,0,0.,None
+    limit, pause, longest, patience = 20, 1.0, 60.0, 6
+
+    def __init__(self):
+        self.reset()
+        self.worked = False
+
+    def reset(self):
+        "Forget all failures"
+        self.run, self.trips, self.until, self.probe = 0, 0, 0.0, None
+
     @property
-    def open(self): "Is the server taken to be down?"; return self.trips>0
+    def open(self):
+        "Is the server taken to be down?"
+        return self.trips > 0
+
     def ok(self):
         "A request succeeded"
-        self.reset(); self.worked = True
+        self.reset()
+        self.worked = True
+
     def failed(self, who=None):
         "A request failed; while the circuit is open only the probe counts"
         self.run += 1
-        if who is self.probe if self.open else self.run>=self.limit: self.trip()
+        if who is self.probe if self.open else self.run >= self.limit:
+            self.trip()
+
     def trip(self):
-        self.trips,self.probe = self.trips+1,None
-        self.until = time.monotonic()+min(self.longest, self.pause*2**(self.trips-1))
+        self.trips, self.probe = self.trips + 1, None
+        self.until = time.monotonic() + min(self.longest, self.pause * 2 ** (self.trips - 1))
+
     @property
-    def given_up(self): "Have all probes failed?"; return self.trips>self.patience
+    def given_up(self):
+        "Have all probes failed?"
+        return self.trips > self.patience
 
 # %% ../../nbs/models/ratelimit.ipynb #c426db6e
 @patch
-async def enter(self:Breaker,
-    who, # Anything that identifies the request
-    stopped=lambda: False, # Tells that nobody waits for it any more
+async def enter(
+    self: Breaker,
+    who,  # Anything that identifies the request
+    stopped=lambda: False,  # Tells that nobody waits for it any more
 ):
     "Return when this request may leave: at once, or as the probe of an open circuit"
     while self.open and not self.given_up and not stopped():
-        left = self.until-time.monotonic()
-        if left<=0 and self.probe is None: self.probe = who; return
-        await asyncio.sleep(.25 if self.probe is not None else max(.01, min(left, .25)))
+        left = self.until - time.monotonic()
+        if left <= 0 and self.probe is None:
+            self.probe = who
+            return
+        await asyncio.sleep(0.25 if self.probe is not None else max(0.01, min(left, 0.25)))

@@ -7,78 +7,116 @@ __all__ = ['from_vllm', 'sampling_args', 'VLLMModel']
 
 # %% ../../nbs/models/vllm.ipynb #1c3f2f30
 from pathlib import Path
+
 from fastcore.basics import patch
-from ..utils.core import TunaError
+
 from .endpoint import Generation
+from ..utils.core import TunaError
 
 # %% ../../nbs/models/vllm.ipynb #96fb15d8
 def from_vllm(
-    c, # vllm.CompletionOutput
-)->Generation: # Without its end token; its ids are kept in `.ids`
+    c,  # vllm.CompletionOutput
+) -> Generation:  # Without its end token; its ids are kept in `.ids`
     "One of vLLM's answers"
-    if c.finish_reason not in ('stop','length'):
+    if c.finish_reason not in ("stop", "length"):
         raise TunaError(f"vLLM gave up on an answer: its finish_reason is {c.finish_reason!r}")
     g = Generation(c.text, c.finish_reason)
-    g.ids = list(c.token_ids[:len(c.token_ids)-(c.finish_reason=='stop')])
-    if c.logprobs is None: return g
-    if len(c.logprobs)!=len(c.token_ids):
-        raise TunaError(f"vLLM gave {len(c.token_ids)} tokens but {len(c.logprobs)} log-probabilities")
-    own = [lp[i] for i,lp in zip(g.ids, c.logprobs)]
-    g.tokens,g.logps = [o.decoded_token or '' for o in own],[o.logprob for o in own]
+    g.ids = list(c.token_ids[: len(c.token_ids) - (c.finish_reason == "stop")])
+    if c.logprobs is None:
+        return g
+    if len(c.logprobs) != len(c.token_ids):
+        raise TunaError(
+            f"vLLM gave {len(c.token_ids)} tokens but {len(c.logprobs)} log-probabilities"
+        )
+    own = [lp[i] for i, lp in zip(g.ids, c.logprobs)]
+    g.tokens, g.logps = [o.decoded_token or "" for o in own], [o.logprob for o in own]
     return g
 
 # %% ../../nbs/models/vllm.ipynb #1acdb0d4
 def sampling_args(
-    prompts:list, # Prompts of one call
-    n:int=1, # Answers per prompt
-    temperature:float=0., # 0 is greedy
-    max_new_tokens:int=256, # Longest answer in tokens
-    seed:int|None=None, # None: different every time
-    logprobs:bool=False, # Also ask for the log-probability of every token
-)->list: # Arguments of `vllm.SamplingParams`, one dict per prompt
+    prompts: list,  # Prompts of one call
+    n: int = 1,  # Answers per prompt
+    temperature: float = 0.0,  # 0 is greedy
+    max_new_tokens: int = 256,  # Longest answer in tokens
+    seed: int | None = None,  # None: different every time
+    logprobs: bool = False,  # Also ask for the log-probability of every token
+) -> list:  # Arguments of `vllm.SamplingParams`, one dict per prompt
     "How each prompt is to be answered"
-    from tuna_nb.models.local import check_sampling,streams
+    from tuna_nb.models.local import check_sampling, streams
+
     check_sampling(n, max_new_tokens, temperature)
-    fixed = dict(n=n if temperature else 1, temperature=temperature, max_tokens=max_new_tokens, logprobs=0 if logprobs
-        else None)
-    if not temperature: return [fixed]*len(prompts)
-    return [dict(fixed, seed=rng.getrandbits(62)) for rng, in streams(prompts, 1, seed)]
+    fixed = {
+        "n": n if temperature else 1,
+        "temperature": temperature,
+        "max_tokens": max_new_tokens,
+        "logprobs": 0 if logprobs else None,
+    }
+    if not temperature:
+        return [fixed] * len(prompts)
+    return [dict(fixed, seed=rng.getrandbits(62)) for (rng,) in streams(prompts, 1, seed)]
 
 # %% ../../nbs/models/vllm.ipynb #876004cd
 class VLLMModel:
     "A model run by vLLM, as a backend"
-    def __init__(self,
-        model, # Folder or Hub id
-        name:str|None=None, # How results are labelled; default the folder or Hub id
-        chat:bool=False, # Send each prompt as a user message in the tokenizer's chat template
-        **engine, # For vllm.LLM: dtype, tensor_parallel_size, max_model_len, gpu_memory_utilization, ...
+
+    def __init__(
+        self,
+        model,  # Folder or Hub id
+        name: str | None = None,  # How results are labelled; default the folder or Hub id
+        chat: bool = False,  # Send each prompt as a user message in the tokenizer's chat template
+        **engine,  # For vllm.LLM: dtype, tensor_parallel_size, max_model_len, gpu_memory_utilization, ...
     ):
-        try: from vllm import LLM,SamplingParams
+        try:
+            from vllm import LLM, SamplingParams
         except ImportError as e:
-            raise TunaError(f"vllm:{model} needs vLLM, which cannot be imported ({e}); pip install "
-                f"'tuna_nb[vllm]'") from None
-        self.model,self.name,self.chat,self.params = str(model),name or str(model),chat,SamplingParams
-        self.llm = LLM(model=str(model), logprobs_mode='raw_logprobs', **engine)
-        self.tokenizer,self.context = self.llm.get_tokenizer(),self.llm.model_config.max_model_len
-    def sample(self, prompts, n=1, temperature=0., max_new_tokens=256, seed=None, logprobs=False):
+            raise TunaError(
+                f"vllm:{model} needs vLLM, which cannot be imported ({e}); pip install "
+                f"'tuna_nb[vllm]'"
+            ) from None
+        self.model, self.name, self.chat, self.params = (
+            str(model),
+            name or str(model),
+            chat,
+            SamplingParams,
+        )
+        self.llm = LLM(model=str(model), logprobs_mode="raw_logprobs", **engine)
+        self.tokenizer, self.context = self.llm.get_tokenizer(), self.llm.model_config.max_model_len
+
+    def sample(self, prompts, n=1, temperature=0.0, max_new_tokens=256, seed=None, logprobs=False):
         "Continue every prompt n times"
         from tuna_nb.models.local import prompt_ids
-        args = [self.params(**o) for o in sampling_args(prompts, n, temperature, max_new_tokens, seed, logprobs)]
-        ids = prompt_ids(self.tokenizer, prompts, self.name, self.context, self.chat, {self.tokenizer.eos_token_id})
-        outs = self.llm.generate([dict(prompt_token_ids=o) for o in ids], args) if ids else []
-        return [[from_vllm(c) for c in o.outputs]*(1 if temperature else n) for o in outs]
+
+        args = [
+            self.params(**o)
+            for o in sampling_args(prompts, n, temperature, max_new_tokens, seed, logprobs)
+        ]
+        ids = prompt_ids(
+            self.tokenizer,
+            prompts,
+            self.name,
+            self.context,
+            self.chat,
+            {self.tokenizer.eos_token_id},
+        )
+        outs = self.llm.generate([{"prompt_token_ids": o} for o in ids], args) if ids else []
+        return [[from_vllm(c) for c in o.outputs] * (1 if temperature else n) for o in outs]
 
 # %% ../../nbs/models/vllm.ipynb #2e14763a
 @patch
-def identity(self: VLLMModel) -> dict: # For JSON
+def identity(self: VLLMModel) -> dict:  # For JSON
     "What shapes the replies besides the request: the model's files, tokenizer, chat template or not, context"
     from huggingface_hub import try_to_load_from_cache
+
     from tuna_nb.utils.pretrained import files_digest, tokenizer_digest
+
     if Path(self.model).is_dir():
         weights = files_digest(self.model)
-    else: # a folder of the Hub's cache, whose name is the commit
-        config = try_to_load_from_cache(self.model, 'config.json')
+    else:  # a folder of the Hub's cache, whose name is the commit
+        config = try_to_load_from_cache(self.model, "config.json")
         weights = [self.model, Path(config).parent.name if isinstance(config, str) else None]
-    return dict(
-        weights=weights, tokenizer=tokenizer_digest(self.tokenizer), chat=self.chat, context=self.context
-    )
+    return {
+        "weights": weights,
+        "tokenizer": tokenizer_digest(self.tokenizer),
+        "chat": self.chat,
+        "context": self.context,
+    }

@@ -7,131 +7,182 @@ __all__ = ['STAND_IN', 'SHARDING', 'empty_model', 'count', 'states', 'Live', 'It
            'plan', 'hours', 'Plans']
 
 # %% ../../nbs/training/memory.ipynb #1f712f5c
-import copy,logging,weakref
+import copy
+import logging
+import weakref
 from dataclasses import dataclass
 from types import SimpleNamespace
 
 import torch
-from torch import Tensor,nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import AttentionInterface,AttentionMaskInterface,AutoModelForCausalLM
+from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
 from transformers.masking_utils import sdpa_mask
 
-from ..utils.core import TunaError,base_model
+from .metrics import CARDS, Work
+from .packing import BUDGET, attended
+from ..utils.core import TunaError, base_model
 from ..utils.pretrained import load_config
-from .metrics import CARDS,Work
-from .packing import BUDGET,attended
 
 # %% ../../nbs/training/memory.ipynb #2ab7304f
-STAND_IN = 'tuna_stand_in' # An attention that costs what the kernels cost, see below
+STAND_IN = "tuna_stand_in"  # An attention that costs what the kernels cost, see below
+
 
 def empty_model(
-    config, # Configuration of a causal language model
-    lora:int=0, # Rank of adapters on all linear layers; 0 trains all weights
-    dtype=torch.float32, # Of the weights; adapters are float32
-): # Model on the meta device
+    config,  # Configuration of a causal language model
+    lora: int = 0,  # Rank of adapters on all linear layers; 0 trains all weights
+    dtype=torch.float32,  # Of the weights; adapters are float32
+):  # Model on the meta device
     "A model without content"
-    with torch.device('meta'):
-        model = AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype, attn_implementation=STAND_IN)
-        if not lora: return model
-        from peft import LoraConfig,get_peft_model
-        return get_peft_model(model, LoraConfig(r=lora, target_modules='all-linear', task_type='CAUSAL_LM'))
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(
+            copy.deepcopy(config), dtype=dtype, attn_implementation=STAND_IN
+        )
+        if not lora:
+            return model
+        from peft import LoraConfig, get_peft_model
+
+        return get_peft_model(
+            model, LoraConfig(r=lora, target_modules="all-linear", task_type="CAUSAL_LM")
+        )
+
 
 def count(
-    model, # Any model
-    trained:bool=False, # Only what is trained
-)->tuple: # Number of weights and their bytes
+    model,  # Any model
+    trained: bool = False,  # Only what is trained
+) -> tuple:  # Number of weights and their bytes
     "Count weights, tied ones once"
     ps = [p for p in model.parameters() if p.requires_grad or not trained]
-    return sum(p.numel() for p in ps),sum(p.numel()*p.element_size() for p in ps)
+    return sum(p.numel() for p in ps), sum(p.numel() * p.element_size() for p in ps)
 
 # %% ../../nbs/training/memory.ipynb #c7a311f5
-def _stand_in(*args, **kwargs): return _attend(*args, **kwargs) # defined below
+def _stand_in(*args, **kwargs):
+    return _attend(*args, **kwargs)  # defined below
+
 
 AttentionInterface.register(STAND_IN, _stand_in)
 AttentionMaskInterface.register(STAND_IN, sdpa_mask)
 
 # %% ../../nbs/training/memory.ipynb #97a3a26c
-SHARDING = 'none','fsdp2','zero3'
+SHARDING = "none", "fsdp2", "zero3"
+
 
 def states(
-    model, # From `empty_model`
-    devices:int=1, # How many train together
-    sharding:str='none', # One of SHARDING
-)->tuple: # Bytes of weights, optimizer and gradients on one device
+    model,  # From `empty_model`
+    devices: int = 1,  # How many train together
+    sharding: str = "none",  # One of SHARDING
+) -> tuple:  # Bytes of weights, optimizer and gradients on one device
     "What lasts"
-    (_,all_),(trained,own) = count(model),count(model, trained=True)
-    if sharding=='none': return all_,2*own,own
-    all_,own = all_-own+4*trained,4*trained # what is trained is float32 there
-    return all_/devices,2*own/devices,own/devices
+    (_, all_), (trained, own) = count(model), count(model, trained=True)
+    if sharding == "none":
+        return all_, 2 * own, own
+    all_, own = all_ - own + 4 * trained, 4 * trained  # what is trained is float32 there
+    return all_ / devices, 2 * own / devices, own / devices
 
 # %% ../../nbs/training/memory.ipynb #986d22dc
 class Live(TorchDispatchMode):
     "Counts the bytes of what was made inside and is still there"
-    def __init__(self,
-        known=(), # Tensors that are not to be counted
+
+    def __init__(
+        self,
+        known=(),  # Tensors that are not to be counted
     ):
         super().__init__()
-        self.now,self.most,self.held,self.peak = 0,0,0,0
+        self.now, self.most, self.held, self.peak = 0, 0, 0, 0
         self.seen = {o.untyped_storage()._cdata for o in known}
+
     def __torch_dispatch__(self, f, types, args=(), kwargs=None):
         out = f(*args, **(kwargs or {}))
         for o in tree_leaves(out):
-            if isinstance(o, Tensor): self._enter(o.untyped_storage())
+            if isinstance(o, Tensor):
+                self._enter(o.untyped_storage())
         return out
+
     def _enter(self, s):
-        k,n = s._cdata,s.nbytes()
-        if k in self.seen: return
+        k, n = s._cdata, s.nbytes()
+        if k in self.seen:
+            return
         self.seen.add(k)
         self.now += n
         self._look()
         weakref.finalize(s, self._leave, k, n)
+
     def _leave(self, k, n):
         self.seen.discard(k)
         self.now -= n
-    def hold(self,
-        n:int, # Bytes
+
+    def hold(
+        self,
+        n: int,  # Bytes
     ):
         "Count something that stays beside the rest, such as a gradient"
         self.held += n
         self._look()
-    def _look(self): self.most,self.peak = max(self.most, self.now),max(self.peak, self.now+self.held)
+
+    def _look(self):
+        self.most, self.peak = max(self.most, self.now), max(self.peak, self.now + self.held)
 
 # %% ../../nbs/training/memory.ipynb #a1b6e55f
 @dataclass
 class Item:
     "Lengths of a typical item, and what follows from them; the default is Alpaca's with four ranked responses"
-    prompt:int = 60 # Tokens of the prompt
-    responses:tuple = (54,)*5 # Tokens of each response
+
+    prompt: int = 60  # Tokens of the prompt
+    responses: tuple = (54,) * 5  # Tokens of each response
+
     @property
-    def tokens(self): return self.prompt+sum(self.responses) # that the model reads
+    def tokens(self):
+        return self.prompt + sum(self.responses)  # that the model reads
+
     @property
-    def learnt(self): return sum(self.responses)
+    def learnt(self):
+        return sum(self.responses)
+
     @property
-    def pairs(self): return attended(self.prompt, self.responses)
+    def pairs(self):
+        return attended(self.prompt, self.responses)
+
     @property
-    def keys(self): return self.prompt+sum(self.prompt+b for b in self.responses) # as a GPU's kernel has them
+    def keys(self):
+        return self.prompt + sum(
+            self.prompt + b for b in self.responses
+        )  # as a GPU's kernel has them
 
 # %% ../../nbs/training/memory.ipynb #a699b174
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, q, k, v, keys, row):
-        n,ctx.n = round(q.shape[2]*keys),q.shape[2]
-        if keys!=1: k,v = (o.new_empty(*o.shape[:2], n, o.shape[3]) for o in (k,v))
+        n, ctx.n = round(q.shape[2] * keys), q.shape[2]
+        if keys != 1:
+            k, v = (o.new_empty(*o.shape[:2], n, o.shape[3]) for o in (k, v))
         out = torch.empty_like(q)
-        ctx.save_for_backward(q, k, v, out, q.new_empty(q.shape[:-1], dtype=torch.float32), q.new_empty(ctx.n*row))
+        ctx.save_for_backward(
+            q, k, v, out, q.new_empty(q.shape[:-1], dtype=torch.float32), q.new_empty(ctx.n * row)
+        )
         return out
+
     @staticmethod
     def backward(ctx, grad):
-        q,k,v = (torch.empty_like(o) for o in ctx.saved_tensors[:3])
-        return q,*((k,v) if k.shape[2]==ctx.n else (o.new_empty(*o.shape[:2], ctx.n, o.shape[3])
-            for o in (k,v))),None,None
+        q, k, v = (torch.empty_like(o) for o in ctx.saved_tensors[:3])
+        return (
+            q,
+            *(
+                (k, v)
+                if k.shape[2] == ctx.n
+                else (o.new_empty(*o.shape[:2], ctx.n, o.shape[3]) for o in (k, v))
+            ),
+            None,
+            None,
+        )
 
-def _attend(module, query, key, value, mask, keys=1., row=0, joined=False, **kwargs):
-    out = _Attention.apply(query.to(value.dtype), key.to(value.dtype), value, keys, row).transpose(1, 2)
-    return out.clone(memory_format=torch.contiguous_format) if joined else out,None
+
+def _attend(module, query, key, value, mask, keys=1.0, row=0, joined=False, **kwargs):
+    out = _Attention.apply(query.to(value.dtype), key.to(value.dtype), value, keys, row).transpose(
+        1, 2
+    )
+    return out.clone(memory_format=torch.contiguous_format) if joined else out, None
 
 # %% ../../nbs/training/memory.ipynb #d1b91d8b
 def _with_content(model):
@@ -139,188 +190,276 @@ def _with_content(model):
     made = {}
     for o in model.modules():
         for d in (o._parameters, o._buffers):
-            for k,p in d.items():
-                if p is None: continue
+            for k, p in d.items():
+                if p is None:
+                    continue
                 if id(p) not in made:
                     x = torch.empty(p.shape, dtype=p.dtype)
-                    made[id(p)] = p,nn.Parameter(x, p.requires_grad) if isinstance(p, nn.Parameter) else x
+                    made[id(p)] = (
+                        p,
+                        nn.Parameter(x, p.requires_grad) if isinstance(p, nn.Parameter) else x,
+                    )
                 d[k] = made[id(p)][1]
     return model
 
 # %% ../../nbs/training/memory.ipynb #9b458394
 def dry_run(
-    model, # From `empty_model`; cannot be used again
-    tokens:int, # Of a micro-batch
-    bf16:bool=False, # Compute in bfloat16 over weights of another type
-    checkpointing:bool=False, # Keep what enters a layer, and make the rest anew in backward
-    share:float=1., # Part of a gradient that stays on this device; 0 if it was there before
-    **attention, # `keys`, `row` and `joined` of the stand-in
-)->tuple: # Bytes after forward, most bytes at one time, and most bytes with gradients
+    model,  # From `empty_model`; cannot be used again
+    tokens: int,  # Of a micro-batch
+    bf16: bool = False,  # Compute in bfloat16 over weights of another type
+    checkpointing: bool = False,  # Keep what enters a layer, and make the rest anew in backward
+    share: float = 1.0,  # Part of a gradient that stays on this device; 0 if it was there before
+    **attention,  # `keys`, `row` and `joined` of the stand-in
+) -> tuple:  # Bytes after forward, most bytes at one time, and most bytes with gradients
     "Bytes of activations in a step without content"
     if checkpointing:
-        getattr(model, 'activation_checkpointing_enable',
-            model.gradient_checkpointing_enable)(dict(use_reentrant=False))
+        getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)(
+            {"use_reentrant": False}
+        )
     head = base_model(model).get_output_embeddings().weight
     with FakeTensorMode():
         _with_content(model).train()
         live = Live([*model.parameters(), *model.buffers()])
-        def done(p): n,p.grad = p.grad.untyped_storage().nbytes(),None; live.hold(n*share)
+
+        def done(p):
+            n, p.grad = p.grad.untyped_storage().nbytes(), None
+            live.hold(n * share)
+
         for p in model.parameters():
-            if p.requires_grad: p.register_post_accumulate_grad_hook(done)
-        if head.requires_grad: live.hold(head.numel()*head.element_size()*share)
-        x = dict(input_ids=torch.ones(1, tokens, dtype=torch.long), position_ids=torch.arange(tokens)[None],
-            attention_mask=torch.empty(1, 1, 0, 0, dtype=torch.long))
+            if p.requires_grad:
+                p.register_post_accumulate_grad_hook(done)
+        if head.requires_grad:
+            live.hold(head.numel() * head.element_size() * share)
+        x = {
+            "input_ids": torch.ones(1, tokens, dtype=torch.long),
+            "position_ids": torch.arange(tokens)[None],
+            "attention_mask": torch.empty(1, 1, 0, 0, dtype=torch.long),
+        }
         with live:
-            with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
-                out = base_model(model).base_model(**x, **attention, use_cache=False).last_hidden_state
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                out = (
+                    base_model(model)
+                    .base_model(**x, **attention, use_cache=False)
+                    .last_hidden_state
+                )
             kept = live.now
             out.backward(torch.empty_like(out))
-    return kept,live.most,live.peak
+    return kept, live.most, live.peak
 
 # %% ../../nbs/training/memory.ipynb #83e2b74f
 def head_bytes(
-    words:int, # Size of the vocabulary V
-    width:int, # Hidden width h
-    learnt:int, # Learnt tokens of a micro-batch
-    low:bool=False, # Arithmetic in bfloat16
-    weight:int=4, # Bytes of a weight of the head
-    trained:bool=True, # Does the head learn?
-    chunk:int|None=None, # Tokens whose logits exist at one time; default as many as BUDGET allows
-)->int: # Bytes
+    words: int,  # Size of the vocabulary V
+    width: int,  # Hidden width h
+    learnt: int,  # Learnt tokens of a micro-batch
+    low: bool = False,  # Arithmetic in bfloat16
+    weight: int = 4,  # Bytes of a weight of the head
+    trained: bool = True,  # Does the head learn?
+    chunk: int
+    | None = None,  # Tokens whose logits exist at one time; default as many as BUDGET allows
+) -> int:  # Bytes
     "The most that the head needs at one time, with its gradient"
-    c = min(learnt, chunk or max(1, BUDGET//words))
-    rest,b,z = min(c, learnt-c),2 if low else 4,6 if low else 4
-    states,copy = 2*b*learnt*width,2*words*width if low and weight>2 else 0
-    forward = states+words*z*c+copy
-    backward = states+words*max(z*c, b*c+z*rest)+2*copy+weight*words*width
+    c = min(learnt, chunk or max(1, BUDGET // words))
+    rest, b, z = min(c, learnt - c), 2 if low else 4, 6 if low else 4
+    states, copy = 2 * b * learnt * width, 2 * words * width if low and weight > 2 else 0
+    forward = states + words * z * c + copy
+    backward = states + words * max(z * c, b * c + z * rest) + 2 * copy + weight * words * width
     return max(forward, backward) if trained else forward
 
 # %% ../../nbs/training/memory.ipynb #22af22ec
 def copies(
-    model, # From `empty_model`
-    devices:int, # How many train together
-    sharding:str='none', # One of SHARDING
-    size:int=4, # Bytes of a number in the arithmetic
-)->int: # Bytes on one device
+    model,  # From `empty_model`
+    devices: int,  # How many train together
+    sharding: str = "none",  # One of SHARDING
+    size: int = 4,  # Bytes of a number in the arithmetic
+) -> int:  # Bytes on one device
     "Weights and gradients that are there twice"
-    if sharding=='none': return count(model, trained=True)[1]*(devices>1)
+    if sharding == "none":
+        return count(model, trained=True)[1] * (devices > 1)
     head = base_model(model).get_output_embeddings().weight.numel()
     layers = [o for os in model.modules() if isinstance(os, nn.ModuleList) for o in os]
-    n,learns = max((count(o)[0], count(o, trained=True)[0]) for o in layers)
-    here = min(count(model)[0], 10**9)*size if sharding=='zero3' else 2*n*size+head*size
-    return here+learns*(size+4)
+    n, learns = max((count(o)[0], count(o, trained=True)[0]) for o in layers)
+    here = min(count(model)[0], 10**9) * size if sharding == "zero3" else 2 * n * size + head * size
+    return here + learns * (size + 4)
 
 # %% ../../nbs/training/memory.ipynb #9bbf73a3
 @dataclass
 class Plan:
     "What a run takes on each device, in bytes"
-    name:str # Of the model
-    params:int # Weights in all
-    trained:int # Weights that are trained
-    devices:int
-    sharding:str
-    tokens:int # Of a micro-batch
-    weights:float
-    optimizer:float
-    gradients:float
-    copies:float
-    activations:float # With the work
-    head:float
-    total:float # The most at one time; less than the sum where gradients come as activations go
-    item:Item # What a micro-batch is made of
-    flops:float # Operations of forward and backward of an item
-    memory:float|None=None # GB of the device
-    parts = 'weights','optimizer','gradients','copies','activations','head','total'
+
+    name: str  # Of the model
+    params: int  # Weights in all
+    trained: int  # Weights that are trained
+    devices: int
+    sharding: str
+    tokens: int  # Of a micro-batch
+    weights: float
+    optimizer: float
+    gradients: float
+    copies: float
+    activations: float  # With the work
+    head: float
+    total: float  # The most at one time; less than the sum where gradients come as activations go
+    item: Item  # What a micro-batch is made of
+    flops: float  # Operations of forward and backward of an item
+    memory: float | None = None  # GB of the device
+    parts = "weights", "optimizer", "gradients", "copies", "activations", "head", "total"
+
     @property
-    def fits(self): return self.memory is None or self.total<=.9*self.memory*1e9
+    def fits(self):
+        return self.memory is None or self.total <= 0.9 * self.memory * 1e9
+
     def __str__(self):
-        rows = [f"{k:<12}{getattr(self, k)/1e9:8.2f} GB" for k in self.parts]
+        rows = [f"{k:<12}{getattr(self, k) / 1e9:8.2f} GB" for k in self.parts]
         if self.memory:
-            rows.append(f"{'of':<12}{self.memory:8.2f} GB: "
-                f"{'fits' if self.fits else 'does not fit, a tenth is needed for other things'}")
-        return '\n'.join([f"{self.name}: {self.params:,} weights, {self.trained:,} trained",
-            f"on each of {self.devices} devices, sharding {self.sharding}, {self.tokens:,} tokens at once:", *rows])
+            rows.append(
+                f"{'of':<12}{self.memory:8.2f} GB: "
+                f"{'fits' if self.fits else 'does not fit, a tenth is needed for other things'}"
+            )
+        return "\n".join(
+            [
+                f"{self.name}: {self.params:,} weights, {self.trained:,} trained",
+                f"on each of {self.devices} devices, sharding {self.sharding}, {self.tokens:,} tokens at once:",
+                *rows,
+            ]
+        )
 
 # %% ../../nbs/training/memory.ipynb #5c227515
 def _config(model):
     "Configuration of a folder or Hub id"
-    if hasattr(model, 'to_dict'): return model.model_type,model
-    return str(model),load_config(model)
+    if hasattr(model, "to_dict"):
+        return model.model_type, model
+    return str(model), load_config(model)
+
 
 def _cast(model, sharding, bf16):
     "Weights in the type of the arithmetic, as they are when a layer has been put together"
     for o in model.modules():
-        if bf16 and (sharding=='fsdp2' or sharding=='zero3' and isinstance(o, nn.Linear)): o.to(torch.bfloat16)
+        if bf16 and (sharding == "fsdp2" or sharding == "zero3" and isinstance(o, nn.Linear)):
+            o.to(torch.bfloat16)
     return model
 
-def _attention(item, cpu): return dict(row=item.tokens, joined=True) if cpu else dict(keys=item.keys/item.tokens)
+
+def _attention(item, cpu):
+    return {"row": item.tokens, "joined": True} if cpu else {"keys": item.keys / item.tokens}
+
 
 def _run(config, *args, **kwargs):
     "`dry_run`, with one line for models that cannot be run so"
-    log = logging.getLogger('torch._subclasses.fake_tensor')
-    was,log.disabled = log.disabled,True
-    try: return dry_run(*args, **kwargs)
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    was, log.disabled = log.disabled, True
+    try:
+        return dry_run(*args, **kwargs)
     except Exception as e:
-        raise TunaError(f"cannot plan for a {config.model_type}: its layers do not run without numbers "
-            f"({type(e).__name__})") from e
-    finally: log.disabled = was
+        raise TunaError(
+            f"cannot plan for a {config.model_type}: its layers do not run without numbers "
+            f"({type(e).__name__})"
+        ) from e
+    finally:
+        log.disabled = was
 
 # %% ../../nbs/training/memory.ipynb #ace1afb7
 def plan(
-    model, # Folder or Hub id, or a configuration
-    tokens:int=8192, # Tokens of the largest micro-batch on one device
-    item:Item=Item(), # What it is made of
-    devices:int=1, # Devices that train together
-    sharding:str='none', # One of SHARDING
-    lora:int=0, # Rank of adapters; 0 trains all weights
-    dtype=torch.float32, # Of the weights in memory; adapters are float32
-    bf16:bool=False, # Compute in bfloat16
-    checkpointing:bool=False, # Keep little for backward, and make the rest anew
-    accumulation:int=1, # Micro-batches of a step
-    chunk:int|None=None, # Tokens whose logits exist at one time
-    cpu:bool=False, # Attention as on a CPU
-    memory:float|None=None, # GB of a device
-)->Plan:
+    model,  # Folder or Hub id, or a configuration
+    tokens: int = 8192,  # Tokens of the largest micro-batch on one device
+    item: Item = Item(),  # What it is made of
+    devices: int = 1,  # Devices that train together
+    sharding: str = "none",  # One of SHARDING
+    lora: int = 0,  # Rank of adapters; 0 trains all weights
+    dtype=torch.float32,  # Of the weights in memory; adapters are float32
+    bf16: bool = False,  # Compute in bfloat16
+    checkpointing: bool = False,  # Keep little for backward, and make the rest anew
+    accumulation: int = 1,  # Micro-batches of a step
+    chunk: int | None = None,  # Tokens whose logits exist at one time
+    cpu: bool = False,  # Attention as on a CPU
+    memory: float | None = None,  # GB of a device
+) -> Plan:
     "What a training run takes, from the model's configuration"
-    if sharding not in SHARDING: raise TunaError(f"sharding must be one of {', '.join(SHARDING)}, got {sharding!r}")
-    (name,config),size = _config(model),2 if bf16 else dtype.itemsize
-    shape,run = empty_model(config, lora, dtype),_cast(empty_model(config, lora, dtype), sharding, bf16)
-    weights,optimizer,grads = states(shape, devices, sharding)
-    twice,head = copies(shape, devices, sharding, size),base_model(run).get_output_embeddings().weight
-    logits = head_bytes(*head.shape, round(tokens*item.learnt/item.tokens), size==2, head.element_size(),
-        head.requires_grad, chunk)
-    held = accumulation>1 or sharding=='zero3'
-    share = 0 if held else grads/count(run, trained=True)[1]
-    kept,most,peak = _run(config, run, tokens, bf16 and sharding!='fsdp2', checkpointing, share,
-        **_attention(item, cpu))
-    total = weights+optimizer+twice+max(kept+logits, peak)+held*grads
+    if sharding not in SHARDING:
+        raise TunaError(f"sharding must be one of {', '.join(SHARDING)}, got {sharding!r}")
+    (name, config), size = _config(model), 2 if bf16 else dtype.itemsize
+    shape, run = (
+        empty_model(config, lora, dtype),
+        _cast(empty_model(config, lora, dtype), sharding, bf16),
+    )
+    weights, optimizer, grads = states(shape, devices, sharding)
+    twice, head = (
+        copies(shape, devices, sharding, size),
+        base_model(run).get_output_embeddings().weight,
+    )
+    logits = head_bytes(
+        *head.shape,
+        round(tokens * item.learnt / item.tokens),
+        size == 2,
+        head.element_size(),
+        head.requires_grad,
+        chunk,
+    )
+    held = accumulation > 1 or sharding == "zero3"
+    share = 0 if held else grads / count(run, trained=True)[1]
+    kept, most, peak = _run(
+        config,
+        run,
+        tokens,
+        bf16 and sharding != "fsdp2",
+        checkpointing,
+        share,
+        **_attention(item, cpu),
+    )
+    total = weights + optimizer + twice + max(kept + logits, peak) + held * grads
     flops = Work(shape).flops(SimpleNamespace(tokens=item.tokens, pairs=item.pairs), item.learnt)
-    return Plan(name, count(shape)[0], count(shape, trained=True)[0], devices, sharding, tokens, weights, optimizer,
-        grads, twice, most, logits, total, item, flops, memory)
+    return Plan(
+        name,
+        count(shape)[0],
+        count(shape, trained=True)[0],
+        devices,
+        sharding,
+        tokens,
+        weights,
+        optimizer,
+        grads,
+        twice,
+        most,
+        logits,
+        total,
+        item,
+        flops,
+        memory,
+    )
 
 # %% ../../nbs/training/memory.ipynb #b6373f44
 def hours(
-    p:Plan, # From `plan`
-    items:int, # Instructions in the data
-    epochs:float=1, # Times through the data
-    tokens_per_second:float|None=None, # Measured, all devices together, as `tokens_per_second` in the log of a run
-    card:str|None=None, # In place of that, a name in CARDS, and the share of its speed that is reached
-    utilisation:float=0.4, # That share
-)->float:
+    p: Plan,  # From `plan`
+    items: int,  # Instructions in the data
+    epochs: float = 1,  # Times through the data
+    tokens_per_second: float
+    | None = None,  # Measured, all devices together, as `tokens_per_second` in the log of a run
+    card: str
+    | None = None,  # In place of that, a name in CARDS, and the share of its speed that is reached
+    utilisation: float = 0.4,  # That share
+) -> float:
     "How long a run takes"
-    if tokens_per_second: return items*epochs*p.item.tokens/tokens_per_second/3600
+    if tokens_per_second:
+        return items * epochs * p.item.tokens / tokens_per_second / 3600
     if card not in CARDS:
-        raise TunaError(f"hours need a measured speed or one of these cards: {', '.join(CARDS)}; got {card!r}")
-    return items*epochs*p.flops/(p.devices*CARDS[card]*utilisation)/3600
+        raise TunaError(
+            f"hours need a measured speed or one of these cards: {', '.join(CARDS)}; got {card!r}"
+        )
+    return items * epochs * p.flops / (p.devices * CARDS[card] * utilisation) / 3600
 
 # %% ../../nbs/training/memory.ipynb #27aec40a
 class Plans(dict):
     "Plans by name, shown as a table"
-    def __repr__(self): return self._repr_markdown_()
+
+    def __repr__(self):
+        return self._repr_markdown_()
+
     def _repr_markdown_(self):
-        gb = lambda o,k: f'{getattr(o, k)/1e9:.1f}'
-        rows = [('', *self), ('---', *['---:']*len(self)), *((f'{k}, GB', *(gb(o, k) for o in self.values()))
-            for k in Plan.parts),
-            ('device, GB', *(f'{o.memory:g}' if o.memory else '' for o in self.values())),
-                ('fits', *('yes' if o.fits else 'no' for o in self.values()))]
-        return '\n'.join('| '+' | '.join(r)+' |' for r in rows)
+        gb = lambda o, k: f"{getattr(o, k) / 1e9:.1f}"
+        rows = [
+            ("", *self),
+            ("---", *["---:"] * len(self)),
+            *((f"{k}, GB", *(gb(o, k) for o in self.values())) for k in Plan.parts),
+            ("device, GB", *(f"{o.memory:g}" if o.memory else "" for o in self.values())),
+            ("fits", *("yes" if o.fits else "no" for o in self.values())),
+        ]
+        return "\n".join("| " + " | ".join(r) + " |" for r in rows)

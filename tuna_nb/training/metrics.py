@@ -6,7 +6,11 @@
 __all__ = ['CARDS', 'METRICS', 'PANELS', 'Work', 'best_flops', 'peak_memory', 'Meter', 'metric', 'plot_training']
 
 # %% ../../nbs/training/metrics.ipynb #339e0754
-import math,re,resource,sys,time
+import math
+import re
+import resource
+import sys
+import time
 from functools import lru_cache
 
 import torch
@@ -16,146 +20,267 @@ from ..utils.core import base_model
 # %% ../../nbs/training/metrics.ipynb #4edf466d
 class Work:
     "What arithmetic a model needs"
-    def __init__(self,
-        model, # Causal language model; not yet cut up between devices
+
+    def __init__(
+        self,
+        model,  # Causal language model; not yet cut up between devices
     ):
         model = base_model(model)
-        head,words,c = model.get_output_embeddings(),model.get_input_embeddings(),model.config.get_text_config()
-        weights = [p for p in model.parameters() if p.dim()>1 and p is not words.weight
-            and (head is None or p is not head.weight)]
-        self.body,self.body_learns = sum(p.numel() for p in weights),sum(p.numel() for p in weights if p.requires_grad)
-        self.head,self.head_learns = (0,False) if head is None else (head.weight.numel(),head.weight.requires_grad)
-        heads = getattr(c, 'num_attention_heads', 0)
-        self.attention = heads and c.num_hidden_layers*heads*(getattr(c, 'head_dim', None) or c.hidden_size//heads)
-    def flops(self,
-        layout, # `Layout` of a batch
-        targets:int, # Tokens to learn in it
-    )->float: # Operations of forward and backward
+        head, words, c = (
+            model.get_output_embeddings(),
+            model.get_input_embeddings(),
+            model.config.get_text_config(),
+        )
+        weights = [
+            p
+            for p in model.parameters()
+            if p.dim() > 1 and p is not words.weight and (head is None or p is not head.weight)
+        ]
+        self.body, self.body_learns = (
+            sum(p.numel() for p in weights),
+            sum(p.numel() for p in weights if p.requires_grad),
+        )
+        self.head, self.head_learns = (
+            (0, False) if head is None else (head.weight.numel(), head.weight.requires_grad)
+        )
+        heads = getattr(c, "num_attention_heads", 0)
+        self.attention = heads and c.num_hidden_layers * heads * (
+            getattr(c, "head_dim", None) or c.hidden_size // heads
+        )
+
+    def flops(
+        self,
+        layout,  # `Layout` of a batch
+        targets: int,  # Tokens to learn in it
+    ) -> float:  # Operations of forward and backward
         "Arithmetic of a step"
-        return (4*self.body+2*self.body_learns)*layout.tokens+(4
-            +2*self.head_learns)*self.head*targets+12*self.attention*layout.pairs
+        return (
+            (4 * self.body + 2 * self.body_learns) * layout.tokens
+            + (4 + 2 * self.head_learns) * self.head * targets
+            + 12 * self.attention * layout.pairs
+        )
 
 # %% ../../nbs/training/metrics.ipynb #15939f16
-CARDS = {'B200': 2250e12, 'H200': 989e12, 'H100 PCIe': 756e12, 'H100 NVL': 835e12, 'H100': 989e12, 'A100': 312e12,
-    'L40S': 362e12, 'L40': 181e12, 'A10G': 70e12, 'A10': 125e12, 'L4': 121e12,
-    'RTX 4090': 165e12, 'RTX 3090': 71e12, 'A6000': 155e12, 'V100': 125e12, 'T4': 65e12} # operations per s, 16 bits
+CARDS = {
+    "B200": 2250e12,
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L40": 181e12,
+    "A10G": 70e12,
+    "A10": 125e12,
+    "L4": 121e12,
+    "RTX 4090": 165e12,
+    "RTX 3090": 71e12,
+    "A6000": 155e12,
+    "V100": 125e12,
+    "T4": 65e12,
+}  # operations per s, 16 bits
+
 
 @lru_cache
 def best_flops(
-    device:str, # "cpu", "cuda", "cuda:0", …
-    dtype=torch.float32, # Of the arithmetic
-)->float: # Operations per second
+    device: str,  # "cpu", "cuda", "cuda:0", …
+    dtype=torch.float32,  # Of the arithmetic
+) -> float:  # Operations per second
     "What a device can do at its best"
-    name = torch.cuda.get_device_name(device) if str(device).startswith('cuda') else ''
-    listed = next((o for k,o in CARDS.items() if k in name), None)
-    if listed and dtype!=torch.float32: return listed
+    name = torch.cuda.get_device_name(device) if str(device).startswith("cuda") else ""
+    listed = next((o for k, o in CARDS.items() if k in name), None)
+    if listed and dtype != torch.float32:
+        return listed
     n = 4096 if name else 1024
-    a,b = torch.randn(2, n, n, device=device, dtype=dtype)
-    return max(2*n**3/_seconds(lambda: a@b, name) for _ in range(5))
+    a, b = torch.randn(2, n, n, device=device, dtype=dtype)
+    return max(2 * n**3 / _seconds(lambda: a @ b, name) for _ in range(5))
+
 
 def _seconds(f, cuda):
     "How long a call takes"
-    if cuda: torch.cuda.synchronize()
+    if cuda:
+        torch.cuda.synchronize()
     t = time.perf_counter()
     f()
-    if cuda: torch.cuda.synchronize()
-    return time.perf_counter()-t
+    if cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - t
 
 # %% ../../nbs/training/metrics.ipynb #5721df0f
 def peak_memory(
-    device='cpu', # The device of the run
-)->float: # GB
+    device="cpu",  # The device of the run
+) -> float:  # GB
     "The most memory that was in use so far"
-    if str(device).startswith('cuda'): return torch.cuda.max_memory_allocated(device)/1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform=='darwin' else 1024)/1e9
+    if str(device).startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        * (1 if sys.platform == "darwin" else 1024)
+        / 1e9
+    )
 
 # %% ../../nbs/training/metrics.ipynb #e0b0a629
 class Meter:
     "Speed of a run between two looks"
-    def __init__(self,
-        model, # Causal language model; not yet cut up between devices
-        device='cpu', # Where it runs
-        dtype=torch.float32, # In which precision
+
+    def __init__(
+        self,
+        model,  # Causal language model; not yet cut up between devices
+        device="cpu",  # Where it runs
+        dtype=torch.float32,  # In which precision
     ):
-        self.work,self.device,self.dtype = Work(model),str(device),dtype
+        self.work, self.device, self.dtype = Work(model), str(device), dtype
         self.reset()
-    def reset(self): self.tokens,self.size,self.items,self.flops,self.since = 0,0,0,0.,time.perf_counter()
-    def add(self,
-        batch:dict, # What `pack` returns, after forward and backward
+
+    def reset(self):
+        self.tokens, self.size, self.items, self.flops, self.since = (
+            0,
+            0,
+            0,
+            0.0,
+            time.perf_counter(),
+        )
+
+    def add(
+        self,
+        batch: dict,  # What `pack` returns, after forward and backward
     ):
         "Count a micro-batch"
-        o = batch['layout']
-        self.tokens,self.size,self.items = self.tokens+o.tokens,self.size+o.size,self.items+len(o.items)
-        self.flops += self.work.flops(o, len(batch['targets']))
-    def read(self,
-        gather=lambda x: [x], # Function that returns the values of all devices
-    )->dict: # tokens_per_second, items_per_second, padding, utilisation, peak_memory_gb
+        o = batch["layout"]
+        self.tokens, self.size, self.items = (
+            self.tokens + o.tokens,
+            self.size + o.size,
+            self.items + len(o.items),
+        )
+        self.flops += self.work.flops(o, len(batch["targets"]))
+
+    def read(
+        self,
+        gather=lambda x: [x],  # Function that returns the values of all devices
+    ) -> dict:  # tokens_per_second, items_per_second, padding, utilisation, peak_memory_gb
         "What there is to say, and begin anew"
-        took = time.perf_counter()-self.since
+        took = time.perf_counter() - self.since
         each = gather((self.tokens, self.size, self.items, self.flops, peak_memory(self.device)))
-        (tokens,size,items,flops),peak = map(sum, list(zip(*each))[:4]),max(o[4] for o in each)
+        (tokens, size, items, flops), peak = map(sum, list(zip(*each))[:4]), max(o[4] for o in each)
         self.reset()
-        if not tokens: return {}
-        return dict(tokens_per_second=tokens/took, items_per_second=items/took, padding=1-tokens/size,
-            utilisation=flops/took/len(each)/best_flops(self.device, self.dtype), peak_memory_gb=peak)
+        if not tokens:
+            return {}
+        return {
+            "tokens_per_second": tokens / took,
+            "items_per_second": items / took,
+            "padding": 1 - tokens / size,
+            "utilisation": flops / took / len(each) / best_flops(self.device, self.dtype),
+            "peak_memory_gb": peak,
+        }
 
 # %% ../../nbs/training/metrics.ipynb #bca731d2
-METRICS = { # unit and meaning
-    'loss': ('nats', 'rank_loss + λ · mle_loss, what training makes smaller (Eq. 6)'),
-    'rank_loss': ('nats', 'sum over pairs of max(0, v worse − v better + m · difference of ranks), mean over '
-        'instructions (Eqs. 4, 5)'),
-    'mle_loss': ('nats', 'minus v of the original response, mean over instructions (Eq. 2)'),
-    'pair_accuracy': ('share of pairs', 'pairs whose better response has the larger v; 0.5 is chance'),
-    'pairs_in_margin': ('share of pairs', 'pairs whose better response does not lead by its margin: they still pull'),
-    'logps_rank_k': ('nats per token', 'mean v of the responses of rank k; rank 1 should rise over the last, not '
-        'merely fall more slowly'),
-    'tokens_rank_k': ('tokens', 'mean length of the responses of rank k; a slope over k is a length bias (Table 4)'),
-    'grad_norm': ('nats', 'Euclidean norm of the gradient before it is clipped; a jump foretells a bad step'),
-    'learning_rate': ('per step', 'step size of the optimizer, with warm-up and decay'),
-    'tokens_per_second': ('tokens per second', 'tokens that were read, prompts once, by all devices'),
-    'items_per_second': ('instructions per second', 'instructions with all of their responses, by all devices'),
-    'padding': ('share of positions', 'positions that were computed and hold no token'),
-    'utilisation': ('share', 'operations that the model needs, of what the device can do at its best'),
-    'peak_memory_gb': ('GB', 'most memory in use so far, on the device that needs most'),
+METRICS = {  # unit and meaning
+    "loss": ("nats", "rank_loss + λ · mle_loss, what training makes smaller (Eq. 6)"),
+    "rank_loss": (
+        "nats",
+        "sum over pairs of max(0, v worse − v better + m · difference of ranks), mean over "
+        "instructions (Eqs. 4, 5)",
+    ),
+    "mle_loss": ("nats", "minus v of the original response, mean over instructions (Eq. 2)"),
+    "pair_accuracy": (
+        "share of pairs",
+        "pairs whose better response has the larger v; 0.5 is chance",
+    ),
+    "pairs_in_margin": (
+        "share of pairs",
+        "pairs whose better response does not lead by its margin: they still pull",
+    ),
+    "logps_rank_k": (
+        "nats per token",
+        "mean v of the responses of rank k; rank 1 should rise over the last, not "
+        "merely fall more slowly",
+    ),
+    "tokens_rank_k": (
+        "tokens",
+        "mean length of the responses of rank k; a slope over k is a length bias (Table 4)",
+    ),
+    "grad_norm": (
+        "nats",
+        "Euclidean norm of the gradient before it is clipped; a jump foretells a bad step",
+    ),
+    "learning_rate": ("per step", "step size of the optimizer, with warm-up and decay"),
+    "tokens_per_second": (
+        "tokens per second",
+        "tokens that were read, prompts once, by all devices",
+    ),
+    "items_per_second": (
+        "instructions per second",
+        "instructions with all of their responses, by all devices",
+    ),
+    "padding": ("share of positions", "positions that were computed and hold no token"),
+    "utilisation": (
+        "share",
+        "operations that the model needs, of what the device can do at its best",
+    ),
+    "peak_memory_gb": ("GB", "most memory in use so far, on the device that needs most"),
 }
 
+
 def metric(
-    name:str, # As in the log, such as logps_rank_2
-)->tuple: # Unit and meaning; empty texts for what is not in METRICS
+    name: str,  # As in the log, such as logps_rank_2
+) -> tuple:  # Unit and meaning; empty texts for what is not in METRICS
     "What a number in the log means"
-    return METRICS.get(re.sub(r'(?<=_rank_)\d+$', 'k', name), ('', ''))
+    return METRICS.get(re.sub(r"(?<=_rank_)\d+$", "k", name), ("", ""))
 
 # %% ../../nbs/training/metrics.ipynb #f746bd80
 PANELS = {
-    'Loss': ('nats', {'loss':'total', 'rank_loss':'ranking', 'mle_loss':'original response'}),
-    'Pairs': ('share of pairs', {'pair_accuracy':'in the right order', 'pairs_in_margin':'inside the margin'}),
-    'Mean log-probability': ('nats per token', {f'logps_rank_{k}': f'rank {k}' for k in range(1, 9)}),
-    'Speed': ('tokens per second', {'tokens_per_second':'all devices'})}
+    "Loss": ("nats", {"loss": "total", "rank_loss": "ranking", "mle_loss": "original response"}),
+    "Pairs": (
+        "share of pairs",
+        {"pair_accuracy": "in the right order", "pairs_in_margin": "inside the margin"},
+    ),
+    "Mean log-probability": (
+        "nats per token",
+        {f"logps_rank_{k}": f"rank {k}" for k in range(1, 9)},
+    ),
+    "Speed": ("tokens per second", {"tokens_per_second": "all devices"}),
+}
 
 # %% ../../nbs/training/metrics.ipynb #f9fb19a2
 def plot_training(
-    logs, # A trainer, or its `state.log_history`
-    panels=('Loss','Pairs','Mean log-probability','Speed'), # Which of `PANELS`
-): # A matplotlib figure
+    logs,  # A trainer, or its `state.log_history`
+    panels=("Loss", "Pairs", "Mean log-probability", "Speed"),  # Which of `PANELS`
+):  # A matplotlib figure
     "Draw the curves of a training run"
     import matplotlib.pyplot as plt
-    logs = [o for o in (logs.state.log_history if hasattr(logs, 'state') else logs) if 'loss' in o]
+
+    logs = [o for o in (logs.state.log_history if hasattr(logs, "state") else logs) if "loss" in o]
     shown = [k for k in panels if any(c in o for c in PANELS[k][1] for o in logs)]
-    if not shown: raise ValueError("the log has nothing to draw: no line with a loss")
-    rows,cols = math.ceil(len(shown)/2),min(2, len(shown))
-    with plt.rc_context({'font.size':7}):
-        fig,axs = plt.subplots(rows, cols, figsize=(2.4*cols, 1.4*rows if rows>1 else 2), layout='constrained',
-            squeeze=False)
-        for ax in axs.flat[len(shown):]: ax.remove()
-        for ax,name in zip(axs.flat, shown):
-            unit,curves = PANELS[name]
-            for k,label in curves.items():
-                at = [(o['step'],o[k]) for o in logs if k in o]
-                if at: ax.plot(*zip(*at), label=label, lw=1.2)
-            ax.set(ylabel=unit, ylim=(0, None) if name=='Speed' else None)
-            ax.set_title(name, pad=14 if len(curves)>1 else 6)
-            if len(curves)>1:
-                ax.legend(frameon=False, fontsize=6, ncols=4, loc='lower center', bbox_to_anchor=(.5, .97),
-                    columnspacing=.8, handlelength=1)
-        fig.supxlabel('optimizer step', fontsize=7)
+    if not shown:
+        raise ValueError("the log has nothing to draw: no line with a loss")
+    rows, cols = math.ceil(len(shown) / 2), min(2, len(shown))
+    with plt.rc_context({"font.size": 7}):
+        fig, axs = plt.subplots(
+            rows,
+            cols,
+            figsize=(2.4 * cols, 1.4 * rows if rows > 1 else 2),
+            layout="constrained",
+            squeeze=False,
+        )
+        for ax in axs.flat[len(shown) :]:
+            ax.remove()
+        for ax, name in zip(axs.flat, shown):
+            unit, curves = PANELS[name]
+            for k, label in curves.items():
+                at = [(o["step"], o[k]) for o in logs if k in o]
+                if at:
+                    ax.plot(*zip(*at), label=label, lw=1.2)
+            ax.set(ylabel=unit, ylim=(0, None) if name == "Speed" else None)
+            ax.set_title(name, pad=14 if len(curves) > 1 else 6)
+            if len(curves) > 1:
+                ax.legend(
+                    frameon=False,
+                    fontsize=6,
+                    ncols=4,
+                    loc="lower center",
+                    bbox_to_anchor=(0.5, 0.97),
+                    columnspacing=0.8,
+                    handlelength=1,
+                )
+        fig.supxlabel("optimizer step", fontsize=7)
     return fig

@@ -8,56 +8,62 @@ __all__ = ['MODES', 'SPLIT', 'PACKED', 'BUDGET', 'common_prefix', 'Line', 'lay_o
            'PickLogps', 'target_logps', 'seq_means', 'seq_lengths', 'by_cell', 'packing_error', 'why_not']
 
 # %% ../../nbs/training/packing.ipynb #e814ae3b
-import math,weakref
+import math
+import weakref
 from contextlib import contextmanager
-from dataclasses import dataclass,field
+from dataclasses import dataclass, field
 from itertools import accumulate
 
-import torch, torch.nn.functional as F
-from torch import Tensor,nn
-from transformers import AttentionInterface,AttentionMaskInterface,modeling_utils
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, modeling_utils
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from ..utils.core import TunaError,base_model,evaluating,takes
+from ..utils.core import TunaError, base_model, evaluating, takes
 
 # %% ../../nbs/training/packing.ipynb #aeb74d83
-try: from torch.nn.attention.varlen import varlen_attn
-except ImportError: varlen_attn = None # torch before 2.10
+try:
+    from torch.nn.attention.varlen import varlen_attn
+except ImportError:
+    varlen_attn = None  # torch before 2.10
 
 # %% ../../nbs/training/packing.ipynb #e0553a11
 def common_prefix(
-    rows:list, # Lists of token ids
-    most:int, # Never more than this
-)->int: # Number of tokens
+    rows: list,  # Lists of token ids
+    most: int,  # Never more than this
+) -> int:  # Number of tokens
     "How many tokens all rows have in common at the start"
-    same = [len({*ts})==1 for ts in zip(*(r[:most] for r in rows))]
+    same = [len({*ts}) == 1 for ts in zip(*(r[:most] for r in rows))]
     return same.index(False) if False in same else len(same)
 
 # %% ../../nbs/training/packing.ipynb #86c29cd6
 @dataclass
 class Line:
     "The rows of an item, what they have in common written once"
-    ids:list # Token ids
-    positions:list # Position of each in its row
-    prefix:int # Length of what is shared
-    branches:list # Length of the rest of each row
-    sources:list # Where each token to learn is predicted from, a place in `ids`
-    targets:list # The tokens to learn
-    seqs:list # Which row each belongs to
+
+    ids: list  # Token ids
+    positions: list  # Position of each in its row
+    prefix: int  # Length of what is shared
+    branches: list  # Length of the rest of each row
+    sources: list  # Where each token to learn is predicted from, a place in `ids`
+    targets: list  # The tokens to learn
+    seqs: list  # Which row each belongs to
+
 
 def lay_out(
-    rows:list, # Lists of token ids
-    starts:list, # Where in each row the part to learn starts
-)->Line: # All rows in one line
+    rows: list,  # Lists of token ids
+    starts: list,  # Where in each row the part to learn starts
+) -> Line:  # All rows in one line
     "Write rows in one line, their common prefix once"
     p = common_prefix(rows, min(starts))
-    o = Line([*rows[0][:p]], [*range(p)], p, [len(r)-p for r in rows], [], [], [])
-    for k,(r,s) in enumerate(zip(rows, starts)):
-        first,shift = max(s, 1),len(o.ids)-p
-        o.sources += [t-1 if t<=p else shift+t-1 for t in range(first, len(r))]
+    o = Line([*rows[0][:p]], [*range(p)], p, [len(r) - p for r in rows], [], [], [])
+    for k, (r, s) in enumerate(zip(rows, starts)):
+        first, shift = max(s, 1), len(o.ids) - p
+        o.sources += [t - 1 if t <= p else shift + t - 1 for t in range(first, len(r))]
         o.targets += r[first:]
-        o.seqs += [k]*(len(r)-first)
+        o.seqs += [k] * (len(r) - first)
         o.ids += r[p:]
         o.positions += range(p, len(r))
     return o
@@ -66,411 +72,599 @@ def lay_out(
 @dataclass
 class Layout:
     "How the items of a batch are laid out"
-    mode:str # "padded", "rows" or "packed"
-    items:list # What was packed
-    lines:list # Prefix length and branch lengths of each line
-    size:int # Tokens that the model reads, with padding
-    made:dict = field(default_factory=dict, repr=False) # Masks and indices, made when first asked for
-    def __getstate__(self): return dict(vars(self), made={})
+
+    mode: str  # "padded", "rows" or "packed"
+    items: list  # What was packed
+    lines: list  # Prefix length and branch lengths of each line
+    size: int  # Tokens that the model reads, with padding
+    made: dict = field(
+        default_factory=dict, repr=False
+    )  # Masks and indices, made when first asked for
+
+    def __getstate__(self):
+        return dict(vars(self), made={})
+
     @property
-    def tokens(self): return sum(self.lengths) # that the model reads, without padding
+    def tokens(self):
+        return sum(self.lengths)  # that the model reads, without padding
+
     @property
-    def lengths(self): return [p+sum(bs) for p,bs in self.lines]
+    def lengths(self):
+        return [p + sum(bs) for p, bs in self.lines]
+
     @property
-    def pairs(self): return sum(attended(p, bs) for p,bs in self.lines) # of a token and one that it attends to
+    def pairs(self):
+        return sum(attended(p, bs) for p, bs in self.lines)  # of a token and one that it attends to
+
     @property
-    def ids(self): return [o['id'] for o in self.items]
+    def ids(self):
+        return [o["id"] for o in self.items]
+
     @property
     # items that do not only fill a place
-    def counted(self): return [i for i,o in enumerate(self.items) if o.get('weight', 1)]
+    def counted(self):
+        return [i for i, o in enumerate(self.items) if o.get("weight", 1)]
+
 
 def attended(
-    prefix:int, # Length of the prefix
-    branches, # Length of each branch
-)->int:
+    prefix: int,  # Length of the prefix
+    branches,  # Length of each branch
+) -> int:
     "Pairs of a token and one that it attends to, in a line"
-    return prefix*(prefix+1)//2+sum(b*prefix+b*(b+1)//2 for b in branches)
+    return prefix * (prefix + 1) // 2 + sum(b * prefix + b * (b + 1) // 2 for b in branches)
 
 # %% ../../nbs/training/packing.ipynb #6c8ec9cc
 def line_mask(
-    prefix:int, # Length of the prefix
-    branches:list, # Length of each branch
-    window:int|None=None, # How many tokens back a token sees, itself included; None: all
-)->Tensor: # True where the row's token sees the column's, (tokens, tokens)
+    prefix: int,  # Length of the prefix
+    branches: list,  # Length of each branch
+    window: int | None = None,  # How many tokens back a token sees, itself included; None: all
+) -> Tensor:  # True where the row's token sees the column's, (tokens, tokens)
     "The mask of a line"
     n = [prefix, *branches]
-    pos = torch.cat([torch.arange(prefix), *(torch.arange(prefix, prefix+b) for b in branches)])
+    pos = torch.cat([torch.arange(prefix), *(torch.arange(prefix, prefix + b) for b in branches)])
     branch = torch.arange(len(n)).repeat_interleave(torch.tensor(n))
-    back = pos[:,None]-pos
-    mask = (back>=0)&((branch[:,None]==branch)|(branch==0))
-    return mask&(back<window) if window else mask
+    back = pos[:, None] - pos
+    mask = (back >= 0) & ((branch[:, None] == branch) | (branch == 0))
+    return mask & (back < window) if window else mask
 
 # %% ../../nbs/training/packing.ipynb #c44a5b86
-MODES = 'packed','rows','padded'
+MODES = "packed", "rows", "padded"
+
 
 def pack(
-    items:list, # Each with `id`, `start` (where responses start), `rows` of token ids, and `cols`, the rank of each row
-    mode:str='packed', # One of MODES
-    pad:int=0, # Token to fill with
-)->dict: # Tensors, and the `layout`
+    items: list,  # Each with `id`, `start` (where responses start), `rows` of token ids, and `cols`, the rank of each row
+    mode: str = "packed",  # One of MODES
+    pad: int = 0,  # Token to fill with
+) -> dict:  # Tensors, and the `layout`
     "Make a batch"
-    if mode not in MODES: raise TunaError(f"packing must be one of {', '.join(MODES)}, got {mode!r}")
-    texts = [([r],o) for o in items for r in o['rows']] if mode=='padded' else [(o['rows'],o) for o in items]
-    lines = [lay_out(rows, _starts(rows, o)) for rows,o in texts]
-    empty = [o['id'] for o in items if any(len(r)<2 for r in o['rows'])]
-    if empty: raise TunaError(f"record {empty[0]}: a response of one token with nothing before it cannot be scored")
-    k = 1+max(o['cols'][-1] for o in items)
-    cells = torch.tensor([i*k+j for i,o in enumerate(items) for j in o['cols']])
-    table = torch.zeros(len(items)*k, dtype=torch.bool).index_fill(0, cells, True).view(-1, k)
+    if mode not in MODES:
+        raise TunaError(f"packing must be one of {', '.join(MODES)}, got {mode!r}")
+    texts = (
+        [([r], o) for o in items for r in o["rows"]]
+        if mode == "padded"
+        else [(o["rows"], o) for o in items]
+    )
+    lines = [lay_out(rows, _starts(rows, o)) for rows, o in texts]
+    empty = [o["id"] for o in items if any(len(r) < 2 for r in o["rows"])]
+    if empty:
+        raise TunaError(
+            f"record {empty[0]}: a response of one token with nothing before it cannot be scored"
+        )
+    k = 1 + max(o["cols"][-1] for o in items)
+    cells = torch.tensor([i * k + j for i, o in enumerate(items) for j in o["cols"]])
+    table = torch.zeros(len(items) * k, dtype=torch.bool).index_fill(0, cells, True).view(-1, k)
     return dict(_lay(lines, mode, pad, items), cells=cells, mask=table)
 
-def _starts(rows, item): return [min(item['start'], len(r)-1) for r in rows] # at least the last token is learnt
+
+def _starts(rows, item):
+    return [min(item["start"], len(r) - 1) for r in rows]  # at least the last token is learnt
+
 
 def packed_size(
-    item:dict, # As for `pack`
-)->int: # Tokens
+    item: dict,  # As for `pack`
+) -> int:  # Tokens
     "How much a model reads of an item whose prefix is written once"
-    rows = item['rows']
-    return sum(map(len, rows))-(len(rows)-1)*common_prefix(rows, min(_starts(rows, item)))
+    rows = item["rows"]
+    return sum(map(len, rows)) - (len(rows) - 1) * common_prefix(rows, min(_starts(rows, item)))
 
 # %% ../../nbs/training/packing.ipynb #b5b1740d
-def _fill(rows, t, pad): return torch.tensor([[*r, *[pad]*(t-len(r))] for r in rows])
+def _fill(rows, t, pad):
+    return torch.tensor([[*r, *[pad] * (t - len(r))] for r in rows])
+
 
 def _lay(lines, mode, pad, items):
     "The tensors of a batch, from its lines"
-    n,together = [len(o.ids) for o in lines],[lines] if mode=='packed' else [[o] for o in lines]
-    rows,pos = ([[x for o in os for x in getattr(o, k)] for os in together] for k in ('ids','positions'))
+    n, together = [len(o.ids) for o in lines], [lines] if mode == "packed" else [[o] for o in lines]
+    rows, pos = (
+        [[x for o in os for x in getattr(o, k)] for os in together] for k in ("ids", "positions")
+    )
     t = max(map(len, rows))
-    offsets = accumulate([0, *n]) if mode=='packed' else range(0, len(rows)*t, t)
-    sources = torch.tensor([a+s for a,o in zip(offsets, lines) for s in o.sources])
-    keep = torch.zeros(len(rows)*t, dtype=torch.bool).index_fill(0, sources, True)
+    offsets = accumulate([0, *n]) if mode == "packed" else range(0, len(rows) * t, t)
+    sources = torch.tensor([a + s for a, o in zip(offsets, lines) for s in o.sources])
+    keep = torch.zeros(len(rows) * t, dtype=torch.bool).index_fill(0, sources, True)
     first = accumulate([0, *(len(o.branches) for o in lines)])
-    layout = Layout(mode, items, [(o.prefix, o.branches) for o in lines], len(rows)*t)
-    d = dict(input_ids=_fill(rows, t, pad), position_ids=_fill(pos, t, 0), keep=keep.view(len(rows), t),
-        sources=(keep.cumsum(0)-1)[sources],
-        targets=torch.tensor([x for o in lines for x in o.targets]),
-            seqs=torch.tensor([a+k for a,o in zip(first, lines) for k in o.seqs]), layout=layout)
-    if mode=='rows': d['attention_mask'] = _row_masks(layout.lines, n, t)
-    if mode=='padded': d['attention_mask'] = (torch.arange(t)<torch.tensor(n)[:,None]).long()
+    layout = Layout(mode, items, [(o.prefix, o.branches) for o in lines], len(rows) * t)
+    d = {
+        "input_ids": _fill(rows, t, pad),
+        "position_ids": _fill(pos, t, 0),
+        "keep": keep.view(len(rows), t),
+        "sources": (keep.cumsum(0) - 1)[sources],
+        "targets": torch.tensor([x for o in lines for x in o.targets]),
+        "seqs": torch.tensor([a + k for a, o in zip(first, lines) for k in o.seqs]),
+        "layout": layout,
+    }
+    if mode == "rows":
+        d["attention_mask"] = _row_masks(layout.lines, n, t)
+    if mode == "padded":
+        d["attention_mask"] = (torch.arange(t) < torch.tensor(n)[:, None]).long()
     return d
+
 
 def _row_masks(lines, n, t):
     "Masks of lines under each other, (lines, 1, tokens, tokens)"
     # padding sees itself, since a row of nothing has no softmax
     mask = torch.eye(t, dtype=torch.bool).repeat(len(n), 1, 1)
-    for m,l,k in zip(mask, lines, n): m[:k,:k] = line_mask(*l)
-    return mask[:,None]
+    for m, l, k in zip(mask, lines, n):
+        m[:k, :k] = line_mask(*l)
+    return mask[:, None]
 
 # %% ../../nbs/training/packing.ipynb #b6b3671e
 def to_device(
-    batch:dict, # What `pack` returns
-    device, # Where its tensors should be
-)->dict: # The same, there
+    batch: dict,  # What `pack` returns
+    device,  # Where its tensors should be
+) -> dict:  # The same, there
     "Move a batch"
-    return {k: o.to(device) if isinstance(o, Tensor) else o for k,o in batch.items()}
+    return {k: o.to(device) if isinstance(o, Tensor) else o for k, o in batch.items()}
 
 # %% ../../nbs/training/packing.ipynb #6088c12a
-SPLIT = 2**15 # Masked pairs of tokens, for each branch of an item, from which on it is cut into its branches
+SPLIT = (
+    2**15
+)  # Masked pairs of tokens, for each branch of an item, from which on it is cut into its branches
+
 
 def packed_attention(
-    module, # The model's attention layer
-    query:Tensor, # (1, heads, tokens, width)
-    key:Tensor, # (1, heads or fewer, tokens, width)
-    value:Tensor, # Like `key`
-    attention_mask, # Used without a layout only
-    scaling:float|None=None, # Factor of the scores; None: one over the root of the width
-    dropout:float=0., # Share of attention weights to drop
-    layout:Layout|None=None, # Of a packed batch
-    **kwargs, # What else the model passes
-)->tuple: # Result, (1, tokens, heads, width), and None
+    module,  # The model's attention layer
+    query: Tensor,  # (1, heads, tokens, width)
+    key: Tensor,  # (1, heads or fewer, tokens, width)
+    value: Tensor,  # Like `key`
+    attention_mask,  # Used without a layout only
+    scaling: float | None = None,  # Factor of the scores; None: one over the root of the width
+    dropout: float = 0.0,  # Share of attention weights to drop
+    layout: Layout | None = None,  # Of a packed batch
+    **kwargs,  # What else the model passes
+) -> tuple:  # Result, (1, tokens, heads, width), and None
     "Attention within each item of a packed batch"
     if layout is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout,
-            **kwargs)
-    odd = [k for k in ('softcap','s_aux','position_bias') if kwargs.get(k) is not None]
-    if odd: raise NotImplementedError(f"its attention has {odd[0]}, which packed attention has not")
-    if query.shape[:1]!=(1,) or query.shape[2]!=layout.size: raise ValueError("the layout belongs to another batch")
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
+        )
+    odd = [k for k in ("softcap", "s_aux", "position_bias") if kwargs.get(k) is not None]
+    if odd:
+        raise NotImplementedError(f"its attention has {odd[0]}, which packed attention has not")
+    if query.shape[:1] != (1,) or query.shape[2] != layout.size:
+        raise ValueError("the layout belongs to another batch")
     attend = _by_segment if _has_kernel(query, value, dropout) else _by_item
-    return attend(query, key, value, layout, scaling, dropout, kwargs.get('sliding_window')),None
+    return attend(query, key, value, layout, scaling, dropout, kwargs.get("sliding_window")), None
 
 # %% ../../nbs/training/packing.ipynb #b6dcf286
 def _by_item(query, key, value, layout, scaling, dropout, window):
     "One call for each item; for a long one, one for its prefix and for each branch"
-    out,args = [],dict(dropout_p=dropout, scale=scaling, enable_gqa=query.shape[1]!=key.shape[1])
+    out, args = (
+        [],
+        {"dropout_p": dropout, "scale": scaling, "enable_gqa": query.shape[1] != key.shape[1]},
+    )
     lengths = layout.lengths
-    for i,qkv in enumerate(zip(*(o.split(lengths, dim=2) for o in (query, key, value)))):
-        p,bs = layout.lines[i]
-        spare = lengths[i]**2-attended(p, bs)
-        for q,k,v,line in (_cut(*qkv, p, bs) if len(bs)>1 and spare>SPLIT*len(bs) else [(*qkv, (p, bs))]):
-            n,last = k.shape[2],q.shape[2]
-            w = window if window and window<n else None
-            plain = w is None and n==last and len(line[1])<2
-            mask = None if plain else _made(layout, (i, line[0], *line[1], last, w, q.device),
-                lambda: line_mask(*line, w)[-last:].to(q.device))
+    for i, qkv in enumerate(zip(*(o.split(lengths, dim=2) for o in (query, key, value)))):
+        p, bs = layout.lines[i]
+        spare = lengths[i] ** 2 - attended(p, bs)
+        for q, k, v, line in (
+            _cut(*qkv, p, bs) if len(bs) > 1 and spare > SPLIT * len(bs) else [(*qkv, (p, bs))]
+        ):
+            n, last = k.shape[2], q.shape[2]
+            w = window if window and window < n else None
+            plain = w is None and n == last and len(line[1]) < 2
+            mask = (
+                None
+                if plain
+                else _made(
+                    layout,
+                    (i, line[0], *line[1], last, w, q.device),
+                    lambda: line_mask(*line, w)[-last:].to(q.device),
+                )
+            )
             out.append(F.scaled_dot_product_attention(q, k, v, mask, is_causal=plain, **args))
     return torch.cat(out, 2).transpose(1, 2)
 
+
 def _cut(q, k, v, p, bs):
     "Queries of a prefix and of each branch, with the keys and values that they see, and what these are as a line"
-    places,qs,ks = segments([(p, bs)])
+    places, qs, ks = segments([(p, bs)])
     at = torch.tensor(places, device=k.device)
     kv = (o.index_select(2, at).split(ks, 2) for o in (k, v))
-    for a,b,q,k,v in zip(qs, ks, q.split(qs, 2), *kv): yield q,k,v,(b-a, [a])
+    for a, b, q, k, v in zip(qs, ks, q.split(qs, 2), *kv):
+        yield q, k, v, (b - a, [a])
+
 
 def _made(layout, key, f):
     "Make something once for all layers of a model"
-    if key not in layout.made: layout.made[key] = f()
+    if key not in layout.made:
+        layout.made[key] = f()
     return layout.made[key]
 
 # %% ../../nbs/training/packing.ipynb #072d5e06
 def segments(
-    lines:list, # Prefix length and branch lengths of each line
-)->tuple: # Places of the keys; lengths of the segments of queries and of keys
+    lines: list,  # Prefix length and branch lengths of each line
+) -> tuple:  # Places of the keys; lengths of the segments of queries and of keys
     "Cut lines into prefixes and branches, each with its keys"
-    places,qs,ks,at = [],[],[],0
-    for p,bs in lines:
-        prefix,start = range(at, at+p),at+p
-        if p: qs.append(p); ks.append(p); places += prefix
+    places, qs, ks, at = [], [], [], 0
+    for p, bs in lines:
+        prefix, start = range(at, at + p), at + p
+        if p:
+            qs.append(p)
+            ks.append(p)
+            places += prefix
         for b in bs:
-            if b: qs.append(b); ks.append(p+b); places += [*prefix, *range(start, start+b)]
+            if b:
+                qs.append(b)
+                ks.append(p + b)
+                places += [*prefix, *range(start, start + b)]
             start += b
         at = start
-    return places,qs,ks
+    return places, qs, ks
 
 # %% ../../nbs/training/packing.ipynb #a140da97
 def _bounds(lines, device):
     "For the kernel: places of the keys, ends of the segments of queries and of keys, and the longest of both"
-    places,qs,ks = segments(lines)
+    places, qs, ks = segments(lines)
     ends = [torch.tensor([0, *accumulate(o)], dtype=torch.int32, device=device) for o in (qs, ks)]
-    return torch.tensor(places, device=device),*ends,max(qs),max(ks)
+    return torch.tensor(places, device=device), *ends, max(qs), max(ks)
+
 
 def _has_kernel(query, value, dropout):
     "Is there a kernel for segments?"
-    return varlen_attn is not None and query.is_cuda and value.dtype in (torch.float16, torch.bfloat16) and not dropout
+    return (
+        varlen_attn is not None
+        and query.is_cuda
+        and value.dtype in (torch.float16, torch.bfloat16)
+        and not dropout
+    )
+
 
 def _by_segment(query, key, value, layout, scaling, dropout, window):
     "One call for the whole batch"
-    at,cq,ck,most_q,most_k = _made(layout, ('segments', query.device), lambda: _bounds(layout.lines, query.device))
-    q,k,v = (o[0].transpose(0, 1).to(value.dtype) for o in (query, key, value))
-    out = varlen_attn(q, k[at], v[at], cq, ck, most_q, most_k, scale=scaling, window_size=(window-1 if window else -1,
-        0), enable_gqa=q.shape[1]!=k.shape[1])
+    at, cq, ck, most_q, most_k = _made(
+        layout, ("segments", query.device), lambda: _bounds(layout.lines, query.device)
+    )
+    q, k, v = (o[0].transpose(0, 1).to(value.dtype) for o in (query, key, value))
+    out = varlen_attn(
+        q,
+        k[at],
+        v[at],
+        cq,
+        ck,
+        most_q,
+        most_k,
+        scale=scaling,
+        window_size=(window - 1 if window else -1, 0),
+        enable_gqa=q.shape[1] != k.shape[1],
+    )
     return out[None]
 
 # %% ../../nbs/training/packing.ipynb #6227557b
-PACKED = 'tuna_packed'
+PACKED = "tuna_packed"
 AttentionInterface.register(PACKED, packed_attention)
 AttentionMaskInterface.register(PACKED, sdpa_mask)
 
+
 def use_packed(
-    model, # Any transformers model, in adapters or not
-)->str: # The name of the attention that it had
+    model,  # Any transformers model, in adapters or not
+) -> str:  # The name of the attention that it had
     "Let a model read packed batches"
     model = base_model(model)
     old = model.config._attn_implementation
-    if old!=PACKED: model.set_attn_implementation(PACKED)
+    if old != PACKED:
+        model.set_attn_implementation(PACKED)
     return old
 
 # %% ../../nbs/training/packing.ipynb #58172668
-BUDGET = 2**25 # Logits that may exist at one time
+BUDGET = 2**25  # Logits that may exist at one time
 
-def _wide(x): return x.to(torch.promote_types(x.dtype, torch.float32))
+
+def _wide(x):
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
 
 class HeadLogps(torch.autograd.Function):
     "Log-probabilities of tokens from hidden states, a chunk at a time"
+
     @staticmethod
     # (kept, width), (vocab, width), (vocab,) or None, (tokens,), (tokens,), int
     def forward(ctx, h, weight, bias, sources, targets, chunk):
-        kind = torch.get_autocast_dtype(h.device.type) if torch.is_autocast_enabled(h.device.type) else weight.dtype
-        hs,w = h.index_select(0, sources).to(kind),weight.to(kind)
-        out = torch.empty(len(targets), dtype=torch.promote_types(kind, torch.float32), device=h.device)
-        norms,pull = torch.empty_like(out),None if _learns(weight, bias) else torch.empty_like(hs)
+        kind = (
+            torch.get_autocast_dtype(h.device.type)
+            if torch.is_autocast_enabled(h.device.type)
+            else weight.dtype
+        )
+        hs, w = h.index_select(0, sources).to(kind), weight.to(kind)
+        out = torch.empty(
+            len(targets), dtype=torch.promote_types(kind, torch.float32), device=h.device
+        )
+        norms, pull = torch.empty_like(out), None if _learns(weight, bias) else torch.empty_like(hs)
         for i in range(0, len(targets), chunk):
-            s = slice(i, i+chunk)
+            s = slice(i, i + chunk)
             z = _logits(hs[s], w, bias)
-            most,hit = z.amax(-1),z.gather(1, targets[s,None])[:,0]
-            total = z.sub_(most[:,None]).exp_().sum(-1) # in place, as logsumexp is not
-            norms[s] = most+total.log()
-            out[s] = hit-norms[s]
+            most, hit = z.amax(-1), z.gather(1, targets[s, None])[:, 0]
+            total = z.sub_(most[:, None]).exp_().sum(-1)  # in place, as logsumexp is not
+            norms[s] = most + total.log()
+            out[s] = hit - norms[s]
             if pull is not None:
-                pull[s] = z.div_(-total[:,None]).scatter_add_(1, targets[s,None], torch.ones_like(z[:,:1])).to(kind)@w
+                pull[s] = (
+                    z.div_(-total[:, None])
+                    .scatter_add_(1, targets[s, None], torch.ones_like(z[:, :1]))
+                    .to(kind)
+                    @ w
+                )
             del z
         ctx.save_for_backward(hs if pull is None else pull, weight, bias, sources, targets, norms)
-        ctx.n,ctx.chunk,ctx.kind,ctx.into = len(h),chunk,kind,h.dtype
+        ctx.n, ctx.chunk, ctx.kind, ctx.into = len(h), chunk, kind, h.dtype
         return out
+
     @staticmethod
-    def backward(ctx, grad): return *_head_grads(ctx, grad),None,None,None
+    def backward(ctx, grad):
+        return *_head_grads(ctx, grad), None, None, None
 
 # %% ../../nbs/training/packing.ipynb #a97dc22f
 def _logits(h, w, bias):
     "Logits in float32 or better"
-    z = _wide(h@w.T)
+    z = _wide(h @ w.T)
     return z if bias is None else z.add_(bias)
 
-def _learns(*weights): return any(o is not None and o.requires_grad for o in weights)
+
+def _learns(*weights):
+    return any(o is not None and o.requires_grad for o in weights)
+
 
 def _head_grads(ctx, grad):
     "Gradients of hidden states, weight and bias"
-    hs,weight,bias,sources,targets,norms = ctx.saved_tensors
+    hs, weight, bias, sources, targets, norms = ctx.saved_tensors
     back = lambda g: g.new_zeros(ctx.n, g.shape[1]).index_add_(0, sources, g).to(ctx.into)
-    if not _learns(weight, bias): return back(hs*grad[:,None].to(hs.dtype)),None,None
-    w,dh,(dw,db) = weight.to(ctx.kind),torch.empty_like(hs),(torch.zeros_like(o) if _learns(o) else None
-        for o in (weight, bias))
+    if not _learns(weight, bias):
+        return back(hs * grad[:, None].to(hs.dtype)), None, None
+    w, dh, (dw, db) = (
+        weight.to(ctx.kind),
+        torch.empty_like(hs),
+        (torch.zeros_like(o) if _learns(o) else None for o in (weight, bias)),
+    )
     for i in range(0, len(targets), ctx.chunk):
-        s = slice(i, i+ctx.chunk)
-        g = grad[s,None]
-        z = _logits(hs[s], w, bias).sub_(norms[s,None]).exp_().mul_(-g).scatter_add_(1, targets[s,None], g)
-        if db is not None: db += z.sum(0)
+        s = slice(i, i + ctx.chunk)
+        g = grad[s, None]
+        z = (
+            _logits(hs[s], w, bias)
+            .sub_(norms[s, None])
+            .exp_()
+            .mul_(-g)
+            .scatter_add_(1, targets[s, None], g)
+        )
+        if db is not None:
+            db += z.sum(0)
         z = z.to(ctx.kind)
-        dh[s] = z@w
-        if dw is None: continue
-        if w.dtype==weight.dtype: dw.addmm_(z.T, hs[s])
-        else: dw += z.T@hs[s]
-    return back(dh),dw,db
+        dh[s] = z @ w
+        if dw is None:
+            continue
+        if w.dtype == weight.dtype:
+            dw.addmm_(z.T, hs[s])
+        else:
+            dw += z.T @ hs[s]
+    return back(dh), dw, db
 
 # %% ../../nbs/training/packing.ipynb #f380c360
 _last = weakref.WeakKeyDictionary()
 
+
 def head_is_last(
-    model, # Causal language model, in wrappers or not
-)->bool: # False if anything comes after the last linear layer, or that is not a plain one
+    model,  # Causal language model, in wrappers or not
+) -> bool:  # False if anything comes after the last linear layer, or that is not a plain one
     "Are a model's logits what its last linear layer returns?"
     base = base_model(model)
     if base not in _last:
         head = base.get_output_embeddings()
-        _last[base] = isinstance(head, nn.Linear) and head.weight.is_floating_point() and _same(model, head)
+        _last[base] = (
+            isinstance(head, nn.Linear) and head.weight.is_floating_point() and _same(model, head)
+        )
     return _last[base]
 
 # %% ../../nbs/training/packing.ipynb #6286657f
 def _same(model, head):
     seen = []
-    hook = head.register_forward_hook(lambda m,a,out: seen.append(out.detach().clone()))
+    hook = head.register_forward_hook(lambda m, a, out: seen.append(out.detach().clone()))
     try:
         # dropout would draw random numbers
         with evaluating(model):
-            logits = model(input_ids=torch.arange(1, 4, device=head.weight.device)[None], use_cache=False).logits
-    finally: hook.remove()
-    return len(seen)==1 and seen[0].shape==logits.shape and torch.equal(seen[0].float(), logits.float())
+            logits = model(
+                input_ids=torch.arange(1, 4, device=head.weight.device)[None], use_cache=False
+            ).logits
+    finally:
+        hook.remove()
+    return (
+        len(seen) == 1
+        and seen[0].shape == logits.shape
+        and torch.equal(seen[0].float(), logits.float())
+    )
+
 
 @contextmanager
 def _in_place(head, f):
     "Let `f` be a layer's forward for a while"
-    was = head.__dict__.get('forward')
+    was = head.__dict__.get("forward")
     head.forward = f
-    try: yield
+    try:
+        yield
     finally:
-        if was is None: del head.forward
-        else: head.forward = was
+        if was is None:
+            del head.forward
+        else:
+            head.forward = was
 
 # %% ../../nbs/training/packing.ipynb #5804a74f
 class PickLogps(torch.autograd.Function):
     "Log-probabilities of tokens from logits, a chunk at a time"
+
     @staticmethod
-    def forward(ctx, logits, sources, targets, chunk): # (kept, vocab), (tokens,), (tokens,), int
+    def forward(ctx, logits, sources, targets, chunk):  # (kept, vocab), (tokens,), (tokens,), int
         norms = torch.cat([_wide(o).logsumexp(-1) for o in logits.split(chunk)])
         ctx.save_for_backward(logits, sources, targets, norms)
         ctx.chunk = chunk
-        return _wide(logits[sources, targets])-norms[sources]
+        return _wide(logits[sources, targets]) - norms[sources]
+
     @staticmethod
     def backward(ctx, grad):
-        logits,sources,targets,norms = ctx.saved_tensors
-        total,out = torch.zeros_like(norms).index_add_(0, sources, grad),torch.empty_like(logits)
+        logits, sources, targets, norms = ctx.saved_tensors
+        total, out = torch.zeros_like(norms).index_add_(0, sources, grad), torch.empty_like(logits)
         for i in range(0, len(logits), ctx.chunk):
-            s = slice(i, i+ctx.chunk)
-            out[s] = _wide(logits[s]).sub(norms[s,None]).exp_().mul_(-total[s,None])
-        return out.index_put_((sources, targets), grad.to(out.dtype), accumulate=True),None,None,None
+            s = slice(i, i + ctx.chunk)
+            out[s] = _wide(logits[s]).sub(norms[s, None]).exp_().mul_(-total[s, None])
+        return (
+            out.index_put_((sources, targets), grad.to(out.dtype), accumulate=True),
+            None,
+            None,
+            None,
+        )
 
 # %% ../../nbs/training/packing.ipynb #7c0166dd
 def target_logps(
-    model, # Causal language model
-    batch:dict, # What `pack` returns
-    chunk:int|None=None, # Tokens whose logits exist at one time; default as many as BUDGET allows
-)->Tensor: # Log-probability of each learnt token in float32, (targets,)
+    model,  # Causal language model
+    batch: dict,  # What `pack` returns
+    chunk: int
+    | None = None,  # Tokens whose logits exist at one time; default as many as BUDGET allows
+) -> Tensor:  # Log-probability of each learnt token in float32, (targets,)
     "How likely a model finds the tokens to learn"
-    base,sources,targets,keep = base_model(model),batch['sources'],batch['targets'],batch['keep']
+    base, sources, targets, keep = (
+        base_model(model),
+        batch["sources"],
+        batch["targets"],
+        batch["keep"],
+    )
     args = _inputs(base, batch)
-    if _keeps(base): args['logits_to_keep'] = keep
-    chunk = chunk or max(1, BUDGET//base.config.get_text_config().vocab_size)
+    if _keeps(base):
+        args["logits_to_keep"] = keep
+    chunk = chunk or max(1, BUDGET // base.config.get_text_config().vocab_size)
     if not head_is_last(model):
         z = model(**args).logits
-        return PickLogps.apply(z if z.dim()==2 else z[keep], sources, targets, chunk)
+        return PickLogps.apply(z if z.dim() == 2 else z[keep], sources, targets, chunk)
     head = base.get_output_embeddings()
+
     def forward(h):
-        h = h if h.dim()==2 else h[keep]
-        return HeadLogps.apply(h, head.weight, head.bias, sources, targets, chunk)[:,None]
-    with _in_place(head, forward): return model(**args).logits.flatten()
+        h = h if h.dim() == 2 else h[keep]
+        return HeadLogps.apply(h, head.weight, head.bias, sources, targets, chunk)[:, None]
+
+    with _in_place(head, forward):
+        return model(**args).logits.flatten()
 
 # %% ../../nbs/training/packing.ipynb #89b54f7f
 def _keeps(model):
     "Can the model be asked for the logits of some places?"
-    return hasattr(modeling_utils, 'slice_logits_to_keep') and takes(model, 'logits_to_keep')
+    return hasattr(modeling_utils, "slice_logits_to_keep") and takes(model, "logits_to_keep")
+
 
 def _inputs(model, batch):
     "A batch as a model's arguments"
-    d,layout = dict(input_ids=batch['input_ids'], use_cache=False),batch['layout']
-    if layout.mode=='padded': return dict(d, attention_mask=batch['attention_mask'])
-    d['position_ids'],impl = batch['position_ids'],model.config._attn_implementation
-    if layout.mode=='packed':
-        if impl!=PACKED: raise TunaError("the model does not know packed batches; call use_packed(model) first")
+    d, layout = {"input_ids": batch["input_ids"], "use_cache": False}, batch["layout"]
+    if layout.mode == "padded":
+        return dict(d, attention_mask=batch["attention_mask"])
+    d["position_ids"], impl = batch["position_ids"], model.config._attn_implementation
+    if layout.mode == "packed":
+        if impl != PACKED:
+            raise TunaError("the model does not know packed batches; call use_packed(model) first")
         # four dimensions: no mask is to be made
-        return dict(d, layout=layout, attention_mask=d['input_ids'].new_empty(1, 1, 0, 0))
-    mask = batch['attention_mask']
-    if impl=='eager':
-        mask = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device).masked_fill(~mask,
-            torch.finfo(model.dtype).min)
+        return dict(d, layout=layout, attention_mask=d["input_ids"].new_empty(1, 1, 0, 0))
+    mask = batch["attention_mask"]
+    if impl == "eager":
+        mask = torch.zeros(mask.shape, dtype=model.dtype, device=mask.device).masked_fill(
+            ~mask, torch.finfo(model.dtype).min
+        )
     return dict(d, attention_mask=mask)
 
 # %% ../../nbs/training/packing.ipynb #cf481d52
 def seq_means(
-    x:Tensor, # One value for each learnt token, (targets,)
-    batch:dict, # What `pack` returns
-)->Tensor: # Mean of each response in its cell, 0 in empty ones, (items, 1 + ranks)
+    x: Tensor,  # One value for each learnt token, (targets,)
+    batch: dict,  # What `pack` returns
+) -> Tensor:  # Mean of each response in its cell, 0 in empty ones, (items, 1 + ranks)
     "From tokens to responses"
-    return by_cell(x.new_zeros(len(batch['cells'])).index_add(0, batch['seqs'], x),
-        batch)/seq_lengths(batch).clamp(min=1)
+    return by_cell(
+        x.new_zeros(len(batch["cells"])).index_add(0, batch["seqs"], x), batch
+    ) / seq_lengths(batch).clamp(min=1)
+
 
 def seq_lengths(
-    batch:dict, # What `pack` returns
-)->Tensor: # Learnt tokens of each response, 0 in empty cells, (items, 1 + ranks)
+    batch: dict,  # What `pack` returns
+) -> Tensor:  # Learnt tokens of each response, 0 in empty cells, (items, 1 + ranks)
     "How many tokens each response has"
     # bincount would wait for a GPU
-    return by_cell(torch.zeros_like(batch['cells']).index_add(0, batch['seqs'], torch.ones_like(batch['seqs'])), batch)
+    return by_cell(
+        torch.zeros_like(batch["cells"]).index_add(
+            0, batch["seqs"], torch.ones_like(batch["seqs"])
+        ),
+        batch,
+    )
+
 
 def by_cell(
-    x:Tensor, # One value per row, (rows,)
-    batch:dict, # What `pack` returns
-)->Tensor: # 0 in empty cells, (items, 1 + ranks)
+    x: Tensor,  # One value per row, (rows,)
+    batch: dict,  # What `pack` returns
+) -> Tensor:  # 0 in empty cells, (items, 1 + ranks)
     "From rows to the table of items and ranks"
-    return x.new_zeros(batch['mask'].numel()).index_copy(0, batch['cells'], x).view_as(batch['mask'])
+    return (
+        x.new_zeros(batch["mask"].numel()).index_copy(0, batch["cells"], x).view_as(batch["mask"])
+    )
 
 # %% ../../nbs/training/packing.ipynb #f10137fa
 def packing_error(
-    model, # Causal language model, in wrappers or not
-    items:list, # What `pack` takes
-    mode:str='packed', # How to pack them
-    pad:int=0, # Token to fill with
-    half:bool=False, # Multiply a response's difference by the root of its length: errors of rounding average out over tokens, others do not
-)->float: # In nats per token; not a number if one of the two ways gives none
+    model,  # Causal language model, in wrappers or not
+    items: list,  # What `pack` takes
+    mode: str = "packed",  # How to pack them
+    pad: int = 0,  # Token to fill with
+    half: bool = False,  # Multiply a response's difference by the root of its length: errors of rounding average out over tokens, others do not
+) -> float:  # In nats per token; not a number if one of the two ways gives none
     "Largest difference between the scores of packed and of padded items"
     to = base_model(model).get_input_embeddings().weight.device
+
     def score(items, mode):
         b = to_device(pack(items, mode, pad), to)
-        return (seq_means(target_logps(model, b), b)*(seq_lengths(b)**.5 if half else 1))[b['mask']].tolist()
-    with evaluating(model): return max((abs(a-b)
-        for a,b in zip(score(items, mode), [v for o in items for v in score([o], 'padded')], strict=True)),
-        key=lambda d: math.inf if math.isnan(d) else d) # Python's max would pass over nan
+        return (seq_means(target_logps(model, b), b) * (seq_lengths(b) ** 0.5 if half else 1))[
+            b["mask"]
+        ].tolist()
+
+    with evaluating(model):
+        return max(
+            (
+                abs(a - b)
+                for a, b in zip(
+                    score(items, mode),
+                    [v for o in items for v in score([o], "padded")],
+                    strict=True,
+                )
+            ),
+            key=lambda d: math.inf if math.isnan(d) else d,
+        )  # Python's max would pass over nan
 
 # %% ../../nbs/training/packing.ipynb #fa0f0d9c
 def why_not(
-    model, # Causal language model, in wrappers or not
-    items:list, # What `pack` takes
-    mode:str='packed', # How to pack them
-    pad:int=0, # Token to fill with
-    half:bool=False, # Is anything computed in half precision? Then differences are weighed by the root of the length
-    tol:float|None=None, # Largest difference to accept, in nats per token; by default 0.0001, in half precision 0.1
-)->str: # What speaks against it; "" if nothing does
+    model,  # Causal language model, in wrappers or not
+    items: list,  # What `pack` takes
+    mode: str = "packed",  # How to pack them
+    pad: int = 0,  # Token to fill with
+    half: bool = False,  # Is anything computed in half precision? Then differences are weighed by the root of the length
+    tol: float
+    | None = None,  # Largest difference to accept, in nats per token; by default 0.0001, in half precision 0.1
+) -> str:  # What speaks against it; "" if nothing does
     "Can this model read packed batches?"
-    tol = tol or (.1 if half else 1e-4)
-    try: error = packing_error(model, items, mode, pad, half)
+    tol = tol or (0.1 if half else 1e-4)
+    try:
+        error = packing_error(model, items, mode, pad, half)
     except (NotImplementedError, TypeError, ValueError, RuntimeError, TunaError) as e:
         return f"{type(e).__name__}: {str(e).strip().splitlines()[0]}"
-    return '' if error<=tol else f"scores differ by {error:.2g} from those of padded batches, {tol:g} is allowed"
+    return (
+        ""
+        if error <= tol
+        else f"scores differ by {error:.2g} from those of padded batches, {tol:g} is allowed"
+    )

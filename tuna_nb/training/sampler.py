@@ -6,7 +6,8 @@
 __all__ = ['Filler', 'TokenSampler', 'Items', 'fit_budget']
 
 # %% ../../nbs/training/sampler.ipynb #9199b2be
-import heapq,math
+import heapq
+import math
 
 import torch
 from transformers.trainer_pt_utils import BatchRebalanceSampler
@@ -17,57 +18,85 @@ from ..utils.core import TunaError
 class Filler(int):
     "Index of an item that is there to fill a place and must not count"
 
+
 class TokenSampler(BatchRebalanceSampler):
     "Micro-batches of about equal numbers of tokens, as `transformers` makes them of about equal padded size"
-    padded = False # Are the texts of a micro-batch padded? Then transformers' rule is the right one
+
+    padded = (
+        False  # Are the texts of a micro-batch padded? Then transformers' rule is the right one
+    )
+
     def __iter__(self):
-        g = torch.Generator().manual_seed(self.seed+self.epoch)
-        order = torch.randperm(len(self.lengths), generator=g).tolist() if self.shuffle else [*range(len(self.lengths))]
-        for i in range(0, len(order)-self.drop_last*self.remainder, self.effective_batch_size):
-            step = order[i:i+self.effective_batch_size]
+        g = torch.Generator().manual_seed(self.seed + self.epoch)
+        order = (
+            torch.randperm(len(self.lengths), generator=g).tolist()
+            if self.shuffle
+            else [*range(len(self.lengths))]
+        )
+        for i in range(0, len(order) - self.drop_last * self.remainder, self.effective_batch_size):
+            step = order[i : i + self.effective_batch_size]
             spare = Filler(min(step, key=lambda j: self.lengths[j]))
-            yield from self._yield_global_batch(step+[spare]*(self.dp_size*self.grad_accum-len(step)))
-    def _group_cost(self, group): return super()._group_cost(group) if self.padded else sum(n for _,n in group)
-    def _balance_groups(self, pairs): # (item, tokens), longest first
-        if self.padded: return super()._balance_groups(pairs)
-        groups = [(0, i, []) for i in range(self.dp_size*self.grad_accum)]
+            yield from self._yield_global_batch(
+                step + [spare] * (self.dp_size * self.grad_accum - len(step))
+            )
+
+    def _group_cost(self, group):
+        return super()._group_cost(group) if self.padded else sum(n for _, n in group)
+
+    def _balance_groups(self, pairs):  # (item, tokens), longest first
+        if self.padded:
+            return super()._balance_groups(pairs)
+        groups = [(0, i, []) for i in range(self.dp_size * self.grad_accum)]
         for o in pairs:
-            n,i,group = heapq.heappop(groups)
-            heapq.heappush(groups, (n+o[1], i, [*group, o]))
-        return [o for _,_,o in sorted(groups, key=lambda o: o[1])]
+            n, i, group = heapq.heappop(groups)
+            heapq.heappush(groups, (n + o[1], i, [*group, o]))
+        return [o for _, _, o in sorted(groups, key=lambda o: o[1])]
 
 # %% ../../nbs/training/sampler.ipynb #079f9315
 class Items(list):
     "Items that mark what a `Filler` asks for with a `weight` of 0"
+
     def __getitem__(self, i):
-        return dict(super().__getitem__(i), weight=0.) if isinstance(i, Filler) else super().__getitem__(i)
+        return (
+            dict(super().__getitem__(i), weight=0.0)
+            if isinstance(i, Filler)
+            else super().__getitem__(i)
+        )
 
 # %% ../../nbs/training/sampler.ipynb #ab509912
 def fit_budget(
-    costs:list, # Tokens of each item as the model reads it
-    budget:int, # Most tokens of a micro-batch
-    batch_size:int, # Items of a micro-batch, on average
-    accumulation:int=1, # Micro-batches of an optimizer step on one device
-    devices:int=1, # Devices that train together
-    epochs:float=1, # Length of the run
-    seed:int=0, # Of the order
-    names=None, # Ids of the items, for errors
-)->tuple: # Items of a micro-batch and micro-batches of a step that fit, tokens of the largest
+    costs: list,  # Tokens of each item as the model reads it
+    budget: int,  # Most tokens of a micro-batch
+    batch_size: int,  # Items of a micro-batch, on average
+    accumulation: int = 1,  # Micro-batches of an optimizer step on one device
+    devices: int = 1,  # Devices that train together
+    epochs: float = 1,  # Length of the run
+    seed: int = 0,  # Of the order
+    names=None,  # Ids of the items, for errors
+) -> tuple:  # Items of a micro-batch and micro-batches of a step that fit, tokens of the largest
     "Cut optimizer steps into micro-batches that fit into memory"
     worst = max(range(len(costs)), key=lambda i: costs[i])
-    if costs[worst]>budget: raise TunaError(f"record {names[worst] if names else worst}: it has {costs[worst]} tokens, "
-        f"more than the {budget} that a micro-batch may have")
-    items = batch_size*accumulation
-    for k in (k for k in range(accumulation, items+1) if items%k==0):
+    if costs[worst] > budget:
+        raise TunaError(
+            f"record {names[worst] if names else worst}: it has {costs[worst]} tokens, "
+            f"more than the {budget} that a micro-batch may have"
+        )
+    items = batch_size * accumulation
+    for k in (k for k in range(accumulation, items + 1) if items % k == 0):
         largest = max(_first(costs, items, k, devices, math.ceil(epochs), seed))
-        if largest<=budget: return items//k,k,largest
-    raise TunaError(f"a micro-batch of one item on average has up to {largest} tokens, more than the {budget} "
-        f"it may have")
+        if largest <= budget:
+            return items // k, k, largest
+    raise TunaError(
+        f"a micro-batch of one item on average has up to {largest} tokens, more than the {budget} "
+        f"it may have"
+    )
+
 
 def _first(costs, items, k, devices, epochs, seed):
     "Tokens of the first micro-batch of the first device in each step, which is the largest of all"
-    s = TokenSampler(costs, items*devices, devices, k, seed=seed, drop_last=False)
+    s = TokenSampler(costs, items * devices, devices, k, seed=seed, drop_last=False)
     for e in range(epochs):
         s.set_epoch(e)
-        for i,micro in enumerate(s):
-            if i%k==0: yield sum(costs[j] for j in micro)
+        for i, micro in enumerate(s):
+            if i % k == 0:
+                yield sum(costs[j] for j in micro)

@@ -8,33 +8,49 @@ __all__ = ['log', 'BESIDE', 'TunaError', 'replace_surrogates', 'read_document', 
            'base_model', 'takes', 'evaluating', 'real_data', 'origin']
 
 # %% ../../nbs/utils/core.ipynb #0a71f40e
-import argparse,inspect,json,logging,math,os,platform,random,re,shutil,subprocess,sys,textwrap,time
+import argparse
+import inspect
+import json
+import logging
+import math
+import os
+import platform
+import random
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
 from contextlib import contextmanager
-from dataclasses import asdict,is_dataclass
-from functools import partial,wraps
+from dataclasses import asdict, is_dataclass
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any,get_args
+from typing import Any, get_args
+
 from fastcore.docments import docments
 from tqdm import tqdm
 
 # %% ../../nbs/utils/core.ipynb #fe0b5017
 class TunaError(ValueError):
     "Bad input or an endpoint that does not answer; the message is one line and says where"
-    def __init__(self, msg): super().__init__(' '.join(str(msg).split()))
+
+    def __init__(self, msg):
+        super().__init__(" ".join(str(msg).split()))
 
 # %% ../../nbs/utils/core.ipynb #a9a04a59
-log = logging.getLogger('tuna_nb')
+log = logging.getLogger("tuna_nb")
 
 # %% ../../nbs/utils/core.ipynb #2ef8c924
-_SURROGATE = re.compile('[\ud800-\udfff]')
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def replace_surrogates(
-    value, # Anything that JSON can hold
-)->tuple[Any, int]: # The same without lone surrogates, and how many there were
+    value,  # Anything that JSON can hold
+) -> tuple[Any, int]:  # The same without lone surrogates, and how many there were
     "Put U+FFFD in the place of every lone surrogate"
     if isinstance(value, str):
-        return _SURROGATE.subn('\ufffd', value)
+        return _SURROGATE.subn("\ufffd", value)
     if isinstance(value, dict):
         pairs = [(replace_surrogates(k), replace_surrogates(v)) for k, v in value.items()]
         return {k: v for (k, _), (v, _) in pairs}, sum(n + m for (_, n), (_, m) in pairs)
@@ -47,18 +63,27 @@ def replace_surrogates(
 def _read_text(path):
     "The text of a UTF-8 file, without the byte order mark some editors put first"
     p = Path(path)
-    try: return p.read_text(encoding='utf-8-sig')
-    except FileNotFoundError: raise TunaError(f"{path}: no such file") from None
-    except UnicodeDecodeError as e: raise TunaError(f"{path}: not UTF-8 text (byte {e.start})") from None
-    except OSError as e: raise TunaError(f"{path}: cannot be read ({e.strerror})") from None
+    try:
+        return p.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise TunaError(f"{path}: no such file") from None
+    except UnicodeDecodeError as e:
+        raise TunaError(f"{path}: not UTF-8 text (byte {e.start})") from None
+    except OSError as e:
+        raise TunaError(f"{path}: cannot be read ({e.strerror})") from None
 
 # %% ../../nbs/utils/core.ipynb #6a591d9b
 def _parse(path, text, line=1):
     "One JSON value; `line` is where in the file `text` begins"
-    try: return json.loads(text)
+    try:
+        return json.loads(text)
     except json.JSONDecodeError as e:
-        raise TunaError(f"{path}, line {line+e.lineno-1}, column {e.colno}: not valid JSON ({e.msg})") from None
-    except RecursionError: raise TunaError(f"{path}, line {line}: nested too deeply") from None
+        raise TunaError(
+            f"{path}, line {line + e.lineno - 1}, column {e.colno}: not valid JSON ({e.msg})"
+        ) from None
+    except RecursionError:
+        raise TunaError(f"{path}, line {line}: nested too deeply") from None
+
 
 def _without_surrogates(path, value):
     "What a file holds, without half characters; how many there were is logged"
@@ -69,27 +94,30 @@ def _without_surrogates(path, value):
 
 # %% ../../nbs/utils/core.ipynb #cb4cb53d
 def read_document(
-    path, # A JSON file
-): # What it holds
+    path,  # A JSON file
+):  # What it holds
     "The one value of a JSON file"
     return _without_surrogates(path, _parse(path, _read_text(path)))
 
 # %% ../../nbs/utils/core.ipynb #197d2827
 def read_json(
-    path, # A JSON array or JSON lines; the content decides, not the suffix
-)->list: # One dict per record
+    path,  # A JSON array or JSON lines; the content decides, not the suffix
+) -> list:  # One dict per record
     "The records of a JSON or JSON-lines file"
     text = _read_text(path)
-    if text.lstrip()[:1]=='[': rows = _parse(path, text)
-    else: rows = [_parse(path, s, i) for i,s in enumerate(text.split('\n'), 1) if s.strip()]
-    for i,r in enumerate(rows, 1):
-        if not isinstance(r, dict): raise TunaError(f"{path}, record {i}: expected an object, got {type(r).__name__}")
+    if text.lstrip()[:1] == "[":
+        rows = _parse(path, text)
+    else:
+        rows = [_parse(path, s, i) for i, s in enumerate(text.split("\n"), 1) if s.strip()]
+    for i, r in enumerate(rows, 1):
+        if not isinstance(r, dict):
+            raise TunaError(f"{path}, record {i}: expected an object, got {type(r).__name__}")
     return _without_surrogates(path, rows)
 
 # %% ../../nbs/utils/core.ipynb #8c977f30
 @contextmanager
 def replacing(
-    path, # Where the finished file goes; its folder is made if need be
+    path,  # Where the finished file goes; its folder is made if need be
 ):
     "A temporary path beside `path` that takes its place only if the block ends well"
     p = Path(path)
@@ -98,63 +126,80 @@ def replacing(
         p.parent.mkdir(parents=True, exist_ok=True)
         yield part
         os.replace(part, p)
-    except OSError as e: raise TunaError(f"{path}: cannot be written ({e.strerror or e})") from e
+    except OSError as e:
+        raise TunaError(f"{path}: cannot be written ({e.strerror or e})") from e
     finally:
-        if part.exists(): part.unlink()
+        if part.exists():
+            part.unlink()
 
 # %% ../../nbs/utils/core.ipynb #9fdccf3b
 def write_text(
-    path, # File to write
-    text:str, # Its whole content
+    path,  # File to write
+    text: str,  # Its whole content
 ):
     "Write a file in one step: either all of it is there or the old one still is"
-    try: data = text.encode()
-    except UnicodeEncodeError: raise TunaError(f"{path}: the text holds half a character (a lone surrogate), which no "
-        f"file can") from None
-    with replacing(path) as p, open(p, 'wb') as f:
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        raise TunaError(
+            f"{path}: the text holds half a character (a lone surrogate), which no file can"
+        ) from None
+    with replacing(path) as p, open(p, "wb") as f:
         f.write(data)
         f.flush()
         os.fsync(f.fileno())
 
 # %% ../../nbs/utils/core.ipynb #a377d40d
 def write_jsonl(
-    path, # File to write
-    rows, # Records, one dict a line
+    path,  # File to write
+    rows,  # Records, one dict a line
 ):
     "Write records as JSON lines, in one step"
     lines = []
-    for i,r in enumerate(rows, 1):
-        try: lines.append(json.dumps(r, ensure_ascii=False, allow_nan=False)+'\n')
+    for i, r in enumerate(rows, 1):
+        try:
+            lines.append(json.dumps(r, ensure_ascii=False, allow_nan=False) + "\n")
         except (ValueError, TypeError) as e:
             raise TunaError(f"{path}, record {i}: cannot be written as JSON ({e})") from None
-    write_text(path, ''.join(lines))
+    write_text(path, "".join(lines))
 
 # %% ../../nbs/utils/core.ipynb #176764bc
-BESIDE = '', '.failures', '.report.json', '.replies.db'  # what a command writes: the result, and files beside it
+BESIDE = (
+    "",
+    ".failures",
+    ".report.json",
+    ".replies.db",
+)  # what a command writes: the result, and files beside it
 
 
 def keep_inputs(
-    out, # File that is to be written
-    *inputs, # Files that are read; what is no path is left alone
+    out,  # File that is to be written
+    *inputs,  # Files that are read; what is no path is left alone
 ):
     "Refuse a result that would be written over an input"
     for source in inputs:
         if not isinstance(source, (str, Path)):
             continue
         for end in BESIDE:
-            target = Path(f'{out}{end}')
+            target = Path(f"{out}{end}")
             if target.exists() and Path(source).exists() and os.path.samefile(target, source):
-                raise TunaError(f"{out}: writing it would destroy the input {source}; give the result another name")
+                raise TunaError(
+                    f"{out}: writing it would destroy the input {source}; give the result another name"
+                )
 
 # %% ../../nbs/utils/core.ipynb #3a52e0c6
 def hub_problem(
-    name, # Owner and name on the Hub
-    repo_type:str='model', # Or dataset
-    revision:str|None=None, # Branch, tag or commit
-)->str: # Why it cannot be had from the Hub, '' if it can
+    name,  # Owner and name on the Hub
+    repo_type: str = "model",  # Or dataset
+    revision: str | None = None,  # Branch, tag or commit
+) -> str:  # Why it cannot be had from the Hub, '' if it can
     "Ask the Hugging Face Hub for a model or data set, with one request"
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
 
     try:
         HfApi().repo_info(name, repo_type=repo_type, revision=revision, timeout=10)
@@ -162,29 +207,34 @@ def hub_problem(
         return "the Hub is switched off by HF_HUB_OFFLINE"
     except (RepositoryNotFoundError, HFValidationError):
         return f"the Hub has no {repo_type} of that name that you may read"
-    except Exception as e:  # the type depends on the HTTP library, and so on the version of the Hub's client
+    except (
+        Exception
+    ) as e:  # the type depends on the HTTP library, and so on the version of the Hub's client
         return f"the Hub cannot be reached ({e})"
-    return ''
+    return ""
 
 # %% ../../nbs/utils/core.ipynb #23aecfdb
 def progress(
-    it=None, # What to go through; `None` for a bar you move with `update`
-    total:int|None=None, # Number of steps, where `it` does not know its length
-    desc:str='', # What is being done, in a word or two
+    it=None,  # What to go through; `None` for a bar you move with `update`
+    total: int | None = None,  # Number of steps, where `it` does not know its length
+    desc: str = "",  # What is being done, in a word or two
 ):
     "A progress bar with rate and time left, or silence where nobody looks"
-    force = os.environ.get('TUNA_PROGRESS', '')
-    shown = force!='0' and (force=='1' or sys.stderr.isatty())
-    return tqdm(it, total=total, desc=desc or None, disable=not shown, dynamic_ncols=True, file=sys.stderr)
+    force = os.environ.get("TUNA_PROGRESS", "")
+    shown = force != "0" and (force == "1" or sys.stderr.isatty())
+    return tqdm(
+        it, total=total, desc=desc or None, disable=not shown, dynamic_ncols=True, file=sys.stderr
+    )
 
 # %% ../../nbs/utils/core.ipynb #f8f92324
 class _Help(argparse.HelpFormatter):
     "Help as wide as the terminal, which leaves the line breaks of examples alone"
+
     def __init__(self, prog, **kwargs):
         super().__init__(prog, max_help_position=28, **kwargs)
 
     def _fill_text(self, text, width, indent):
-        return text if '\n' in text else super()._fill_text(text, width, indent)
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
 def _example(text):
@@ -192,14 +242,16 @@ def _example(text):
     width = max(20, shutil.get_terminal_size().columns - 4)  # two spaces before, a backslash behind
     lines = []
     for line in text.splitlines():
-        parts = textwrap.wrap(line, width, subsequent_indent='    ', break_long_words=False, break_on_hyphens=False)
-        lines += [f'  {part} \\' for part in parts[:-1]] + [f'  {parts[-1]}']
-    return '\n'.join(['example:', *lines])
+        parts = textwrap.wrap(
+            line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+        lines += [f"  {part} \\" for part in parts[:-1]] + [f"  {parts[-1]}"]
+    return "\n".join(["example:", *lines])
 
 
 def _spelt(option):
     "An option with dashes, however it was typed"
-    return re.sub(r'^--[\w-]+', lambda m: m[0].replace('_', '-'), option)
+    return re.sub(r"^--[\w-]+", lambda m: m[0].replace("_", "-"), option)
 
 
 def _value_type(annotation):
@@ -207,58 +259,72 @@ def _value_type(annotation):
     return next((o for o in get_args(annotation) if o is not type(None)), annotation)
 
 # %% ../../nbs/utils/core.ipynb #8c55703d
-_VALUES = {int: 'N', float: 'X'} # what stands for a value in the help
+_VALUES = {int: "N", float: "X"}  # what stands for a value in the help
+
 
 def _add_option(parser, name, param):
     "One parameter of a command as an argument or an option"
-    kind, text = _value_type(param.anno), (param.docment or '').replace('%', '%%')
-    option = '--' + name.replace('_', '-')
+    kind, text = _value_type(param.anno), (param.docment or "").replace("%", "%%")
+    option = "--" + name.replace("_", "-")
     if param.kind == inspect.Parameter.VAR_POSITIONAL:
-        parser.add_argument(name, type=kind, nargs='*', help=text)
+        parser.add_argument(name, type=kind, nargs="*", help=text)
     elif param.default is inspect.Parameter.empty:
         parser.add_argument(name, type=kind, help=text)
     elif kind is bool:
-        parser.add_argument(option, dest=name, action='store_true', help=text)
+        parser.add_argument(option, dest=name, action="store_true", help=text)
     else:
-        if param.default not in (None, ''):
-            text += f' (default: {param.default})'
-        shown = _VALUES.get(kind, 'TEXT')
-        parser.add_argument(option, dest=name, type=kind, default=param.default, metavar=shown, help=text)
+        if param.default not in (None, ""):
+            text += f" (default: {param.default})"
+        shown = _VALUES.get(kind, "TEXT")
+        parser.add_argument(
+            option, dest=name, type=kind, default=param.default, metavar=shown, help=text
+        )
 
 
-def _parser(f, example=''):
+def _parser(f, example=""):
     "The parser of a command"
     from tuna_nb import __version__
+
     parser = argparse.ArgumentParser(prog=f.__name__, description=f.__doc__, formatter_class=_Help)
     if example:
         parser.epilog = _example(example)
     arguments = []
     for name, param in docments(f, full=True, returns=False, eval_str=True).items():
         if param.kind == inspect.Parameter.VAR_POSITIONAL:
-            arguments.append(f'[{name} ...]')
-        elif param.default is inspect.Parameter.empty and param.kind != inspect.Parameter.VAR_KEYWORD:
+            arguments.append(f"[{name} ...]")
+        elif (
+            param.default is inspect.Parameter.empty and param.kind != inspect.Parameter.VAR_KEYWORD
+        ):
             arguments.append(name)
         if param.kind != inspect.Parameter.VAR_KEYWORD:
             _add_option(parser, name, param)
-    usage = ' '.join([f.__name__, '[options]', *arguments])
-    parser.usage = textwrap.fill(usage, max(20, shutil.get_terminal_size().columns - 9), subsequent_indent='    ')
+    usage = " ".join([f.__name__, "[options]", *arguments])
+    parser.usage = textwrap.fill(
+        usage, max(20, shutil.get_terminal_size().columns - 9), subsequent_indent="    "
+    )
     text = "Print the result as a JSON object, all else on standard error"
-    parser.add_argument('--json', action='store_true', help=text)
-    parser.add_argument('--version', action='version', version=f'{f.__name__} {__version__}')
+    parser.add_argument("--json", action="store_true", help=text)
+    parser.add_argument("--version", action="version", version=f"{f.__name__} {__version__}")
     return parser
 
 # %% ../../nbs/utils/core.ipynb #06ef1d7d
 def plain(
-    o, # Dicts, lists, paths, dataclasses, numbers of NumPy or PyTorch
-)->Any: # The same in types that JSON knows; what is not a finite number is None
+    o,  # Dicts, lists, paths, dataclasses, numbers of NumPy or PyTorch
+) -> Any:  # The same in types that JSON knows; what is not a finite number is None
     "Anything as JSON can have it"
-    if is_dataclass(o) and not isinstance(o, type): o = asdict(o)
-    if isinstance(o, dict): return {str(k): plain(v) for k,v in o.items()}
-    if getattr(o, 'shape', ()): o = o.tolist()
-    if isinstance(o, (list,tuple,set)): return [plain(v) for v in o]
-    if isinstance(o, (str,int,type(None))): return o
-    if hasattr(o, 'item'): o = o.item()
-    return (o if math.isfinite(o) else None) if isinstance(o, (int,float)) else str(o)
+    if is_dataclass(o) and not isinstance(o, type):
+        o = asdict(o)
+    if isinstance(o, dict):
+        return {str(k): plain(v) for k, v in o.items()}
+    if getattr(o, "shape", ()):
+        o = o.tolist()
+    if isinstance(o, (list, tuple, set)):
+        return [plain(v) for v in o]
+    if isinstance(o, (str, int, type(None))):
+        return o
+    if hasattr(o, "item"):
+        o = o.item()
+    return (o if math.isfinite(o) else None) if isinstance(o, (int, float)) else str(o)
 
 # %% ../../nbs/utils/core.ipynb #6010d903
 @contextmanager
@@ -266,11 +332,16 @@ def _aside():
     "Send standard output to standard error; gives a function that writes to where it went before"
     sys.stdout.flush()
     was = os.dup(1)
+
     def say(o):
-        if os.environ.get('RANK', '0')!='0': return
-        with os.fdopen(os.dup(was), 'w', encoding='utf-8') as f: f.write(json.dumps(plain(o), ensure_ascii=False)+'\n')
+        if os.environ.get("RANK", "0") != "0":
+            return
+        with os.fdopen(os.dup(was), "w", encoding="utf-8") as f:
+            f.write(json.dumps(plain(o), ensure_ascii=False) + "\n")
+
     os.dup2(2, 1)
-    try: yield say
+    try:
+        yield say
     finally:
         sys.stdout.flush()
         os.dup2(was, 1)
@@ -280,147 +351,194 @@ def _aside():
 def _is_script(frame):
     "Is this frame the top level of a file that is being run?"
     g = frame.f_globals
-    return g.get('__name__')=='__main__' and g.get('__file__')==frame.f_code.co_filename
+    return g.get("__name__") == "__main__" and g.get("__file__") == frame.f_code.co_filename
 
 # %% ../../nbs/utils/core.ipynb #6a632f50
 def _leave_group():
     "Part from the other processes of a launch, if there are any: who leaves the door open may be killed on the way out"
-    dist = getattr(sys.modules.get('torch'), 'distributed', None)
-    if dist and dist.is_available() and dist.is_initialized(): dist.destroy_process_group()
+    dist = getattr(sys.modules.get("torch"), "distributed", None)
+    if dist and dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
 
 # %% ../../nbs/utils/core.ipynb #3ac3ac8e
 def _call(f, args, say=None):
     "Run `f`, turn known errors into a line and an exit status"
     try:
-        res = f(*args.pop('*'), **args)
-        if say: say(res)
+        res = f(*args.pop("*"), **args)
+        if say:
+            say(res)
         sys.stdout.flush()
         _leave_group()
     except TunaError as e:
-        if say: say({'error': str(e)})
+        if say:
+            say({"error": str(e)})
         sys.exit(f"{f.__name__}: {e}")
     except KeyboardInterrupt:
         print(f"{f.__name__}: interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError: # whoever read has gone, as `head` does
+    except BrokenPipeError:  # whoever read has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(141)
 
-def _run_command(f, example='', argv=None):
+
+def _run_command(f, example="", argv=None):
     "Parse the command line and run `f`"
-    args = vars(_parser(f, example).parse_args([_spelt(o) for o in (sys.argv[1:] if argv is None else argv)]))
-    many = [o.name for o in inspect.signature(f).parameters.values() if o.kind==o.VAR_POSITIONAL]
-    args['*'] = args.pop(many[0]) if many else ()
-    if not args.pop('json'): return _call(f, args)
-    with _aside() as say: _call(f, args, say)
+    args = vars(
+        _parser(f, example).parse_args(
+            [_spelt(o) for o in (sys.argv[1:] if argv is None else argv)]
+        )
+    )
+    many = [o.name for o in inspect.signature(f).parameters.values() if o.kind == o.VAR_POSITIONAL]
+    args["*"] = args.pop(many[0]) if many else ()
+    if not args.pop("json"):
+        return _call(f, args)
+    with _aside() as say:
+        _call(f, args, say)
 
 # %% ../../nbs/utils/core.ipynb #a513d05b
 def command(
-    f=None, # A function with docments on its parameters, which returns what `--json` prints
+    f=None,  # A function with docments on its parameters, which returns what `--json` prints
     *,
-    example:str='', # Command lines to copy, shown at the end of `--help`
-): # The same function; a command where a script calls it without arguments
+    example: str = "",  # Command lines to copy, shown at the end of `--help`
+):  # The same function; a command where a script calls it without arguments
     "Decorator for console scripts: help, options and exit status from a documented function"
-    if f is None: return partial(command, example=example)
+    if f is None:
+        return partial(command, example=example)
+
     @wraps(f)
     def _f(*args, **kwargs):
-        if args or kwargs or not _is_script(sys._getframe(1)): return f(*args, **kwargs)
+        if args or kwargs or not _is_script(sys._getframe(1)):
+            return f(*args, **kwargs)
         return _run_command(f, example)
+
     _f.example = example
     return _f
 
 # %% ../../nbs/utils/core.ipynb #c5ae3d52
 def _t_inside(theta, nu):
     "P(|T| <= t) for t = √ν·tan θ and whole ν"
-    s,c = math.sin(theta),math.cos(theta)
-    odd = nu%2
-    term,total = c**odd,0.
-    for k in range(odd, nu-1, 2):
+    s, c = math.sin(theta), math.cos(theta)
+    odd = nu % 2
+    term, total = c**odd, 0.0
+    for k in range(odd, nu - 1, 2):
         total += term
-        term *= c*c*(k+1)/(k+2)
-    return (theta+s*total)*2/math.pi if odd else s*total
+        term *= c * c * (k + 1) / (k + 2)
+    return (theta + s * total) * 2 / math.pi if odd else s * total
 
 # %% ../../nbs/utils/core.ipynb #2e0ff5b9
 def _t_quantile(level, nu):
     "The t with P(|T| <= t) = level"
-    lo,hi = 0.,math.pi/2
+    lo, hi = 0.0, math.pi / 2
     for _ in range(60):
-        mid = (lo+hi)/2
-        if _t_inside(mid, nu)<level: lo = mid
-        else: hi = mid
-    return math.sqrt(nu)*math.tan((lo+hi)/2)
+        mid = (lo + hi) / 2
+        if _t_inside(mid, nu) < level:
+            lo = mid
+        else:
+            hi = mid
+    return math.sqrt(nu) * math.tan((lo + hi) / 2)
 
 # %% ../../nbs/utils/core.ipynb #1d3092c3
 def mean_interval(
-    xs, # Values, one per independent run
-    level:float=0.95, # Probability that such an interval covers the true mean
-)->tuple: # Mean, lower end, upper end; the ends are NaN for a single value
+    xs,  # Values, one per independent run
+    level: float = 0.95,  # Probability that such an interval covers the true mean
+) -> tuple:  # Mean, lower end, upper end; the ends are NaN for a single value
     "Mean and Student-t confidence interval"
     xs = [float(x) for x in xs]
-    if not xs: raise TunaError("no values to average")
-    if not 0<level<1: raise TunaError(f"level must be between 0 and 1, got {level}")
-    n,m = len(xs),math.fsum(xs)/len(xs)
-    if n==1: return m,math.nan,math.nan
-    half = _t_quantile(level, n-1)*math.sqrt(math.fsum((x-m)**2 for x in xs)/(n-1)/n)
-    return m,m-half,m+half
+    if not xs:
+        raise TunaError("no values to average")
+    if not 0 < level < 1:
+        raise TunaError(f"level must be between 0 and 1, got {level}")
+    n, m = len(xs), math.fsum(xs) / len(xs)
+    if n == 1:
+        return m, math.nan, math.nan
+    half = _t_quantile(level, n - 1) * math.sqrt(math.fsum((x - m) ** 2 for x in xs) / (n - 1) / n)
+    return m, m - half, m + half
 
 # %% ../../nbs/utils/core.ipynb #0366ba6e
 def seed_all(
-    seed:int, # Any whole number
+    seed: int,  # Any whole number
 ):
     "Seed Python's, NumPy's and PyTorch's generators"
-    import numpy as np, torch
+    import numpy as np
+    import torch
+
     random.seed(seed)
-    np.random.seed(seed%2**32)
+    np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 # %% ../../nbs/utils/core.ipynb #13fbe410
 def base_model(
-    model, # A PyTorch module
-): # The one inside
+    model,  # A PyTorch module
+):  # The one inside
     "The model inside wrappers for adapters and several devices"
-    model = getattr(model, 'module', model)
-    return model.get_base_model() if hasattr(model, 'get_base_model') else model
+    model = getattr(model, "module", model)
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
 
 def takes(
-    model, # A PyTorch module, in wrappers or not
-    name:str, # Of an argument
-)->bool:
+    model,  # A PyTorch module, in wrappers or not
+    name: str,  # Of an argument
+) -> bool:
     "Does the model's forward have an argument of that name?"
     return name in inspect.signature(type(base_model(model)).forward).parameters
 
+
 @contextmanager
 def evaluating(
-    model, # A PyTorch module
+    model,  # A PyTorch module
 ):
     "Dropout off and no gradients, whatever mode the model is in"
     import torch
+
     was = model.training
     model.eval()
     try:
-        with torch.no_grad(): yield
-    finally: model.train(was)
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was)
 
 # %% ../../nbs/utils/core.ipynb #7c3db564
 def real_data(
-    *parts:str, # Names below the data folder, as in `real_data('lima', 'lima.json')`
-): # Its path, or `None` where `TUNA_REAL_DATA` is not set
+    *parts: str,  # Names below the data folder, as in `real_data('lima', 'lima.json')`
+):  # Its path, or `None` where `TUNA_REAL_DATA` is not set
     "A file or folder of the real data, if there is any here"
-    root = os.environ.get('TUNA_REAL_DATA')
-    if not root: return None
+    root = os.environ.get("TUNA_REAL_DATA")
+    if not root:
+        return None
     for d in (Path.cwd(), *Path.cwd().parents):
-        if (d/root).joinpath(*parts).exists(): return (d/root).joinpath(*parts).resolve()
+        if (d / root).joinpath(*parts).exists():
+            return (d / root).joinpath(*parts).resolve()
     raise TunaError(f"TUNA_REAL_DATA={root}: nothing there called {'/'.join(parts) or 'so'}")
 
 # %% ../../nbs/utils/core.ipynb #4015f7ed
-def origin()->dict: # `command`, `commit` ("" where there is no Git), `cores`, `processor`, `date`
+def origin() -> (
+    dict
+):  # `command`, `commit` ("" where there is no Git), `cores`, `processor`, `date`
     "How and where a figure is made, for its record"
     here = Path(__file__).parent
+
     def git(*args):
-        try: return subprocess.run(['git', *args], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-        except (OSError, subprocess.CalledProcessError): return ''
-    ours = git('ls-files', 'core.py') # else the package lies in somebody else's repository
-    commit = git('rev-parse', '--short', 'HEAD')+'+'*bool(git('status', '--porcelain', '-uno')) if ours else ''
+        try:
+            return subprocess.run(
+                ["git", *args], cwd=here, capture_output=True, text=True, check=True
+            ).stdout.strip()
+        except (OSError, subprocess.CalledProcessError):
+            return ""
+
+    ours = git("ls-files", "core.py")  # else the package lies in somebody else's repository
+    commit = (
+        git("rev-parse", "--short", "HEAD") + "+" * bool(git("status", "--porcelain", "-uno"))
+        if ours
+        else ""
+    )
     name = Path(sys.argv[0]).name
-    return dict(command=' '.join([f'python benchmarks/{name}' if name.endswith('.py') else name, *sys.argv[1:]]),
-        commit=commit, cores=os.cpu_count(), processor=platform.machine(), date=time.strftime('%Y-%m-%d'))
+    return {
+        "command": " ".join(
+            [f"python benchmarks/{name}" if name.endswith(".py") else name, *sys.argv[1:]]
+        ),
+        "commit": commit,
+        "cores": os.cpu_count(),
+        "processor": platform.machine(),
+        "date": time.strftime("%Y-%m-%d"),
+    }

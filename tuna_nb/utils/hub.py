@@ -6,26 +6,44 @@
 __all__ = ['MODEL_FILES', 'model_files', 'Upload', 'model_card', 'push_model', 'dataset_card', 'push_ranked', 'tuna_push']
 
 # %% ../../nbs/utils/hub.ipynb #4cf4517d
-import json,math
+import json
+import math
 from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from io import BytesIO
 from pathlib import Path
-from .core import TunaError,command,read_document,read_json
+
+from .core import TunaError, command, read_document, read_json
 
 # %% ../../nbs/utils/hub.ipynb #89a7ac84
-MODEL_FILES = ('config.json','generation_config.json','*.safetensors','*.safetensors.index.json','tokenizer*','vocab*',
-    'merges.txt','special_tokens_map.json','added_tokens.json','chat_template*','adapter_config.json','trained_on.json')
+MODEL_FILES = (
+    "config.json",
+    "generation_config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+    "adapter_config.json",
+    "trained_on.json",
+)
+
 
 def model_files(
-    folder, # Folder of a model
-)->list: # Paths, sorted
+    folder,  # Folder of a model
+) -> list:  # Paths, sorted
     "The files of a model, without checkpoints and states"
     d = Path(folder)
-    if not d.is_dir(): raise TunaError(f"{folder}: no such folder")
-    files = sorted(p for p in d.iterdir() if p.is_file() and any(fnmatch(p.name, o) for o in MODEL_FILES))
-    if not any(p.suffix=='.safetensors' for p in files):
+    if not d.is_dir():
+        raise TunaError(f"{folder}: no such folder")
+    files = sorted(
+        p for p in d.iterdir() if p.is_file() and any(fnmatch(p.name, o) for o in MODEL_FILES)
+    )
+    if not any(p.suffix == ".safetensors" for p in files):
         raise TunaError(f"{folder}: no model there, it has no *.safetensors")
     return files
 
@@ -33,26 +51,43 @@ def model_files(
 @dataclass
 class Upload:
     "What would be sent to a repository of the Hub"
-    repo_id:str # Such as me/tuna
-    kind:str # model or dataset
-    files:dict # Path in the repository to a local path or to bytes; README.md is the card
-    private:bool = True
+
+    repo_id: str  # Such as me/tuna
+    kind: str  # model or dataset
+    files: dict  # Path in the repository to a local path or to bytes; README.md is the card
+    private: bool = True
+
     def __str__(self):
         size = lambda o: len(o) if isinstance(o, bytes) else Path(o).stat().st_size
-        rows = [f"{k:40} {size(o):>14,} bytes" for k,o in self.files.items()]
-        return '\n'.join([f"{self.kind} {self.repo_id}, {'private' if self.private else 'public'}", *rows, '',
-            self.files['README.md'].decode('utf-8')])
-    def push(self,
-        endpoint:str|None=None, # Address of the Hub, if it is another one
-    )->str: # Address of the commit
+        rows = [f"{k:40} {size(o):>14,} bytes" for k, o in self.files.items()]
+        return "\n".join(
+            [
+                f"{self.kind} {self.repo_id}, {'private' if self.private else 'public'}",
+                *rows,
+                "",
+                self.files["README.md"].decode("utf-8"),
+            ]
+        )
+
+    def push(
+        self,
+        endpoint: str | None = None,  # Address of the Hub, if it is another one
+    ) -> str:  # Address of the commit
         "Make the repository if need be, and send all files in one commit"
-        from huggingface_hub import CommitOperationAdd,HfApi
+        from huggingface_hub import CommitOperationAdd, HfApi
+
         api = HfApi(endpoint=endpoint)
-        adds = [CommitOperationAdd(k, BytesIO(o) if isinstance(o, bytes) else str(o)) for k,o in self.files.items()]
+        adds = [
+            CommitOperationAdd(k, BytesIO(o) if isinstance(o, bytes) else str(o))
+            for k, o in self.files.items()
+        ]
         try:
             api.create_repo(self.repo_id, repo_type=self.kind, private=self.private, exist_ok=True)
-            done = api.create_commit(self.repo_id, adds, commit_message='From tuna_nb', repo_type=self.kind)
-        except Exception as e: raise TunaError(f"{self.repo_id}: the Hub refuses: {e}") from e
+            done = api.create_commit(
+                self.repo_id, adds, commit_message="From tuna_nb", repo_type=self.kind
+            )
+        except Exception as e:
+            raise TunaError(f"{self.repo_id}: the Hub refuses: {e}") from e
         return done.commit_url
 
 # %% ../../nbs/utils/hub.ipynb #229ff72e
@@ -67,122 +102,202 @@ _CITE = """## Citation
 ```
 """
 
-def _rows(d): return '\n'.join(['| | |', '| --- | --- |', *(f'| {k} | {v} |' for k,v in d.items())])
+
+def _rows(d):
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in d.items())])
+
 
 def _last_metrics(folder):
     "The last line of the log that has a loss"
-    p = Path(folder)/'trainer_state.json'
-    rows = [o for o in read_document(p)['log_history'] if 'loss' in o] if p.exists() else []
-    return {k: f'{v:.4g}' for k,v in (rows[-1] if rows else {}).items() if isinstance(v, (int,float))}
+    p = Path(folder) / "trainer_state.json"
+    rows = [o for o in read_document(p)["log_history"] if "loss" in o] if p.exists() else []
+    return {
+        k: f"{v:.4g}" for k, v in (rows[-1] if rows else {}).items() if isinstance(v, (int, float))
+    }
 
 # %% ../../nbs/utils/hub.ipynb #4a6af59d
 def model_card(
-    folder, # Folder of a model
-    repo_id:str, # Its name on the Hub
-    license:str='', # Such as apache-2.0; the terms of the base model and of the data hold on
-    scores=None, # File of scores that `tuna_eval` wrote, if there is one
-)->str: # Markdown with a YAML head
+    folder,  # Folder of a model
+    repo_id: str,  # Its name on the Hub
+    license: str = "",  # Such as apache-2.0; the terms of the base model and of the data hold on
+    scores=None,  # File of scores that `tuna_eval` wrote, if there is one
+) -> str:  # Markdown with a YAML head
     "A model card from what the folder records"
     from huggingface_hub import ModelCardData
-    p = Path(folder)/'trained_on.json'
+
+    p = Path(folder) / "trained_on.json"
     made = read_document(p) if p.exists() else {}
-    base = made.get('model')
-    data = ModelCardData(license=license or None, library_name='transformers', pipeline_tag='text-generation',
-        tags=['tuna','instruction-tuning','ranking'], base_model=None if not base or Path(base).is_absolute() else base)
-    kept = {k: v for k,v in made.items() if v is not None and not (k=='model' and Path(str(v)).is_absolute())}
-    parts = [f"---\n{data.to_yaml()}\n---", f"# {repo_id.split('/')[-1]}",
+    base = made.get("model")
+    data = ModelCardData(
+        license=license or None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["tuna", "instruction-tuning", "ranking"],
+        base_model=None if not base or Path(base).is_absolute() else base,
+    )
+    kept = {
+        k: v
+        for k, v in made.items()
+        if v is not None and not (k == "model" and Path(str(v)).is_absolute())
+    }
+    parts = [
+        f"---\n{data.to_yaml()}\n---",
+        f"# {repo_id.split('/')[-1]}",
         "Trained with [tuna_nb](https://github.com/tuna-nb/tuna_nb), "
         "which implements [Tuna](https://arxiv.org/abs/2310.13385): instruction tuning with feedback from "
-        "stronger models."]
-    if kept: parts.append('## Training\n\n'+_rows(kept))
-    if last := _last_metrics(folder): parts.append('Last line of the log:\n\n'+_rows(last))
-    if scores: parts.append('## Evaluation\n\n'+_rows({k: _cell(v) for k,v in read_document(scores)['cells'].items()}))
-    return '\n\n'.join([*parts, _CITE])
+        "stronger models.",
+    ]
+    if kept:
+        parts.append("## Training\n\n" + _rows(kept))
+    if last := _last_metrics(folder):
+        parts.append("Last line of the log:\n\n" + _rows(last))
+    if scores:
+        parts.append(
+            "## Evaluation\n\n"
+            + _rows({k: _cell(v) for k, v in read_document(scores)["cells"].items()})
+        )
+    return "\n\n".join([*parts, _CITE])
+
 
 def _cell(v):
     "A number, with its interval where there is one"
     v = v if isinstance(v, list) else [v]
-    return f'{v[0]:.2f}'+(f' [{v[1]:.2f}, {v[2]:.2f}]' if len(v)>2 else '')
+    return f"{v[0]:.2f}" + (f" [{v[1]:.2f}, {v[2]:.2f}]" if len(v) > 2 else "")
 
 # %% ../../nbs/utils/hub.ipynb #3e20d727
 def push_model(
-    folder, # Folder of a model, as `sft`, `tune` or `train_prm` leave it
-    repo_id:str, # Name on the Hub, such as me/tuna
-    license:str='', # On the card
-    scores=None, # File of scores that `tuna_eval` wrote, for the card
-    private:bool=True, # For your eyes only, at first
-    dry_run:bool=False, # Send nothing
-    endpoint:str|None=None, # Address of the Hub, if it is another one
-)->Upload: # What was sent, or would be
+    folder,  # Folder of a model, as `sft`, `tune` or `train_prm` leave it
+    repo_id: str,  # Name on the Hub, such as me/tuna
+    license: str = "",  # On the card
+    scores=None,  # File of scores that `tuna_eval` wrote, for the card
+    private: bool = True,  # For your eyes only, at first
+    dry_run: bool = False,  # Send nothing
+    endpoint: str | None = None,  # Address of the Hub, if it is another one
+) -> Upload:  # What was sent, or would be
     "Push a model with a generated card"
     files = {p.name: p for p in model_files(folder)}
-    up = Upload(repo_id, 'model', {**files, 'README.md': model_card(folder, repo_id, license, scores).encode()},
-        private)
-    if not dry_run: up.push(endpoint)
+    up = Upload(
+        repo_id,
+        "model",
+        {**files, "README.md": model_card(folder, repo_id, license, scores).encode()},
+        private,
+    )
+    if not dry_run:
+        up.push(endpoint)
     return up
 
 # %% ../../nbs/utils/hub.ipynb #22f3a010
 def _ranked(src):
     "A Dataset of ranked records"
     from datasets import Dataset
-    if isinstance(src, (str,Path)):
-        if not Path(src).is_file(): raise TunaError(f"{src}: no such file")
-        src = Dataset.from_parquet(str(src)) if Path(src).suffix=='.parquet' else Dataset.from_list(read_json(src))
-    for k in ('instruction','responses','scores'):
-        if k not in src.column_names: raise TunaError(f"the data have no field {k!r}, so they are no rankings")
+
+    if isinstance(src, (str, Path)):
+        if not Path(src).is_file():
+            raise TunaError(f"{src}: no such file")
+        src = (
+            Dataset.from_parquet(str(src))
+            if Path(src).suffix == ".parquet"
+            else Dataset.from_list(read_json(src))
+        )
+    for k in ("instruction", "responses", "scores"):
+        if k not in src.column_names:
+            raise TunaError(f"the data have no field {k!r}, so they are no rankings")
     return src
 
 # %% ../../nbs/utils/hub.ipynb #268734a0
 def dataset_card(
-    ds, # Ranked records
-    repo_id:str, # Name on the Hub
-    license:str='', # Such as cc-by-nc-4.0; the terms of the instructions and of the models that wrote the responses hold on
-)->str: # Markdown with a YAML head
+    ds,  # Ranked records
+    repo_id: str,  # Name on the Hub
+    license: str = "",  # Such as cc-by-nc-4.0; the terms of the instructions and of the models that wrote the responses hold on
+) -> str:  # Markdown with a YAML head
     "A data card from the records"
     from huggingface_hub import DatasetCardData
+
     n = len(ds)
-    size = next(s for top,s in ((1e3,'n<1K'), (1e4,'1K<n<10K'), (1e5,'10K<n<100K'), (math.inf,'100K<n<1M')) if n<top)
-    data = DatasetCardData(license=license or None, tags=['tuna','ranking','preference'], size_categories=[size],
-        task_categories=['text-generation'], configs=[dict(config_name='default', data_files='ranked.parquet')])
-    count = lambda k: ', '.join(f'{o}: {c:,}' for o,c in Counter(ds[k]).most_common()) if k in ds.column_names else None
-    facts = dict(records=f'{n:,}', responses=f"{sum(map(len, ds['responses'])):,}", source=count('source'),
-        **{'ranked by': count('model')})
-    return '\n\n'.join([f"---\n{data.to_yaml()}\n---", f"# {repo_id.split('/')[-1]}",
-        "Instructions with several responses in order, best first, for "
-        "[tuna_nb](https://github.com/tuna-nb/tuna_nb).", _rows({k: v for k,v in facts.items() if v}),
-        f"```python\nfrom datasets import load_dataset\nds = load_dataset('{repo_id}', split='train')\n```", _CITE])
+    size = next(
+        s
+        for top, s in (
+            (1e3, "n<1K"),
+            (1e4, "1K<n<10K"),
+            (1e5, "10K<n<100K"),
+            (math.inf, "100K<n<1M"),
+        )
+        if n < top
+    )
+    data = DatasetCardData(
+        license=license or None,
+        tags=["tuna", "ranking", "preference"],
+        size_categories=[size],
+        task_categories=["text-generation"],
+        configs=[{"config_name": "default", "data_files": "ranked.parquet"}],
+    )
+    count = lambda k: (
+        ", ".join(f"{o}: {c:,}" for o, c in Counter(ds[k]).most_common())
+        if k in ds.column_names
+        else None
+    )
+    facts = dict(
+        records=f"{n:,}",
+        responses=f"{sum(map(len, ds['responses'])):,}",
+        source=count("source"),
+        **{"ranked by": count("model")},
+    )
+    return "\n\n".join(
+        [
+            f"---\n{data.to_yaml()}\n---",
+            f"# {repo_id.split('/')[-1]}",
+            "Instructions with several responses in order, best first, for "
+            "[tuna_nb](https://github.com/tuna-nb/tuna_nb).",
+            _rows({k: v for k, v in facts.items() if v}),
+            f"```python\nfrom datasets import load_dataset\nds = load_dataset('{repo_id}', split='train')\n```",
+            _CITE,
+        ]
+    )
 
 
 def push_ranked(
-    src, # Ranked records: a Dataset, or a JSON, JSON-lines or Parquet file
-    repo_id:str, # Name on the Hub, such as me/rankings
-    license:str='', # On the card
-    private:bool=True, # For your eyes only, at first
-    dry_run:bool=False, # Send nothing
-    endpoint:str|None=None, # Address of the Hub, if it is another one
-)->Upload: # What was sent, or would be
+    src,  # Ranked records: a Dataset, or a JSON, JSON-lines or Parquet file
+    repo_id: str,  # Name on the Hub, such as me/rankings
+    license: str = "",  # On the card
+    private: bool = True,  # For your eyes only, at first
+    dry_run: bool = False,  # Send nothing
+    endpoint: str | None = None,  # Address of the Hub, if it is another one
+) -> Upload:  # What was sent, or would be
     "Push ranked records with a generated card"
-    ds,buf = _ranked(src),BytesIO()
+    ds, buf = _ranked(src), BytesIO()
     ds.to_parquet(buf)
-    up = Upload(repo_id, 'dataset',
-        {'ranked.parquet': buf.getvalue(), 'README.md': dataset_card(ds, repo_id, license).encode()}, private)
-    if not dry_run: up.push(endpoint)
+    up = Upload(
+        repo_id,
+        "dataset",
+        {
+            "ranked.parquet": buf.getvalue(),
+            "README.md": dataset_card(ds, repo_id, license).encode(),
+        },
+        private,
+    )
+    if not dry_run:
+        up.push(endpoint)
     return up
 
 # %% ../../nbs/utils/hub.ipynb #58fa3a62
-@command(example="""tuna_push out/tuna me/tuna --license apache-2.0 --dry-run
-tuna_push ranked.jsonl me/rankings --dry-run""")
+@command(
+    example="""tuna_push out/tuna me/tuna --license apache-2.0 --dry-run
+tuna_push ranked.jsonl me/rankings --dry-run"""
+)
 def tuna_push(
-    path:str, # Folder of a model, or file of ranked records
-    repo_id:str, # Name on the Hub, such as me/tuna
-    license:str='', # On the card, such as apache-2.0
-    scores:str='', # For a model: file of scores that tuna_eval wrote
-    public:bool=False, # Let everyone see it at once
-    dry_run:bool=False, # Only list the files and print the card
-)->dict: # Repository and files
+    path: str,  # Folder of a model, or file of ranked records
+    repo_id: str,  # Name on the Hub, such as me/tuna
+    license: str = "",  # On the card, such as apache-2.0
+    scores: str = "",  # For a model: file of scores that tuna_eval wrote
+    public: bool = False,  # Let everyone see it at once
+    dry_run: bool = False,  # Only list the files and print the card
+) -> dict:  # Repository and files
     "Push a model or a ranked data set to the Hugging Face Hub, with a generated card"
-    args = dict(license=license, private=not public, dry_run=dry_run)
-    up = push_model(path, repo_id, scores=scores or None, **args) if Path(path).is_dir() else push_ranked(path, repo_id,
-        **args)
-    print(up if dry_run else f'pushed: {up.kind} {repo_id}')
-    return dict(repo_id=repo_id, kind=up.kind, files=list(up.files), pushed=not dry_run)
+    args = {"license": license, "private": not public, "dry_run": dry_run}
+    up = (
+        push_model(path, repo_id, scores=scores or None, **args)
+        if Path(path).is_dir()
+        else push_ranked(path, repo_id, **args)
+    )
+    print(up if dry_run else f"pushed: {up.kind} {repo_id}")
+    return {"repo_id": repo_id, "kind": up.kind, "files": list(up.files), "pushed": not dry_run}

@@ -7,31 +7,36 @@ __all__ = ['find_model', 'quiet', 'loading', 'load_model', 'load_tokenizer', 'lo
            'files_digest']
 
 # %% ../../nbs/utils/pretrained.ipynb #9cc3d4dd
-import hashlib,json,os,sys
+import hashlib
+import json
+import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from huggingface_hub import try_to_load_from_cache
-from transformers import AutoConfig,AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as hf_logging
 
-from .core import TunaError,hub_problem
+from .core import TunaError, hub_problem
 
 # %% ../../nbs/utils/pretrained.ipynb #fdeddbac
 def find_model(
-    name, # Folder, or name of a model on the Hub
-    revision:str|None=None, # Branch, tag or commit on the Hub
-)->str: # The name, if there is such a model
+    name,  # Folder, or name of a model on the Hub
+    revision: str | None = None,  # Branch, tag or commit on the Hub
+) -> str:  # The name, if there is such a model
     "Check that a model exists; raises `TunaError` with one line if not"
     name, path = str(name), Path(name)
     if path.is_dir():
         return _check_folder(name, path)
     if path.exists():
-        raise TunaError(f"cannot load model {name}: it is a file; give the folder that holds config.json")
-    if name.startswith(('/', '.', '~')) or name.count('/') > 1 or '\\' in name:
+        raise TunaError(
+            f"cannot load model {name}: it is a file; give the folder that holds config.json"
+        )
+    if name.startswith(("/", ".", "~")) or name.count("/") > 1 or "\\" in name:
         raise TunaError(f"cannot load model {name}: no such folder")
-    if isinstance(try_to_load_from_cache(name, 'config.json', revision=revision), str):
+    if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
         return name
     if reason := hub_problem(name, revision=revision):
         raise TunaError(f"cannot load model {name}: no such folder in {Path.cwd()}, and {reason}")
@@ -40,9 +45,9 @@ def find_model(
 # %% ../../nbs/utils/pretrained.ipynb #68f3bab5
 def _check_folder(name, path):
     "A model's folder has a configuration"
-    if (path / 'config.json').exists():
+    if (path / "config.json").exists():
         return name
-    if (path / 'adapter_config.json').exists():
+    if (path / "adapter_config.json").exists():
         raise TunaError(
             f"cannot load model {name}: the folder holds adapters alone; give the folder of the merged model"
         )
@@ -53,8 +58,8 @@ def _check_folder(name, path):
 def quiet():
     "No reports of `transformers`, and none of its bars where nobody looks"
     shown, verbosity = hf_logging.is_progress_bar_enabled(), hf_logging.get_verbosity()
-    wanted = os.environ.get('TUNA_PROGRESS', '')
-    if wanted == '0' or wanted != '1' and not sys.stderr.isatty():
+    wanted = os.environ.get("TUNA_PROGRESS", "")
+    if wanted == "0" or wanted != "1" and not sys.stderr.isatty():
         hf_logging.disable_progress_bar()
     hf_logging.set_verbosity_error()
     try:
@@ -67,8 +72,8 @@ def quiet():
 # %% ../../nbs/utils/pretrained.ipynb #ffbdaa5f
 @contextmanager
 def loading(
-    name, # What is loaded, for the message
-    what:str='model', # Kind of thing
+    name,  # What is loaded, for the message
+    what: str = "model",  # Kind of thing
 ):
     "Turn any error of loading into one line"
     try:
@@ -76,25 +81,27 @@ def loading(
             yield
     except TunaError:
         raise
-    except Exception as e: # loaders raise whatever the damage is: OSError, KeyError, SafetensorError, ...
-        lines = str(e).strip().splitlines() or ['']
+    except (
+        Exception
+    ) as e:  # loaders raise whatever the damage is: OSError, KeyError, SafetensorError, ...
+        lines = str(e).strip().splitlines() or [""]
         raise TunaError(f"cannot load {what} {name}: {lines[0] or type(e).__name__}") from e
 
 # %% ../../nbs/utils/pretrained.ipynb #aedc5d8d
 def load_model(
-    cls, # Such as AutoModelForCausalLM
-    name, # Folder, or name of a model on the Hub
-    dtype=torch.float32, # Of the weights; "auto" keeps the checkpoint's own
-    new_head:bool=False, # May the head be missing, and be made at random?
-    **args, # For `from_pretrained`
-): # A model of `transformers`
+    cls,  # Such as AutoModelForCausalLM
+    name,  # Folder, or name of a model on the Hub
+    dtype=torch.float32,  # Of the weights; "auto" keeps the checkpoint's own
+    new_head: bool = False,  # May the head be missing, and be made at random?
+    **args,  # For `from_pretrained`
+):  # A model of `transformers`
     "Load a model; raises `TunaError` where weights are missing"
-    name = find_model(name, args.get('revision'))
+    name = find_model(name, args.get("revision"))
     with loading(name):
         model, found = cls.from_pretrained(name, dtype=dtype, output_loading_info=True, **args)
-    missing = sorted(found['missing_keys'])
+    missing = sorted(found["missing_keys"])
     if new_head:
-        missing = [key for key in missing if key.startswith(model.base_model_prefix + '.')]
+        missing = [key for key in missing if key.startswith(model.base_model_prefix + ".")]
     if missing:
         total = len(model.state_dict())
         raise TunaError(
@@ -105,61 +112,68 @@ def load_model(
 
 # %% ../../nbs/utils/pretrained.ipynb #817c7f56
 def load_tokenizer(
-    name, # Folder, or name on the Hub
-    **args, # For `from_pretrained`, such as revision
-): # A tokenizer of `transformers`
+    name,  # Folder, or name on the Hub
+    **args,  # For `from_pretrained`, such as revision
+):  # A tokenizer of `transformers`
     "Load a tokenizer"
     name = str(name)
-    if not Path(name).is_dir(): # a folder may hold a tokenizer alone
-        find_model(name, args.get('revision'))
-    with loading(name, 'tokenizer'):
+    if not Path(name).is_dir():  # a folder may hold a tokenizer alone
+        find_model(name, args.get("revision"))
+    with loading(name, "tokenizer"):
         return AutoTokenizer.from_pretrained(name, **args)
 
 
 def load_config(
-    name, # Folder, or name of a model on the Hub
-    **args, # For `from_pretrained`, such as revision
-): # A configuration of `transformers`
+    name,  # Folder, or name of a model on the Hub
+    **args,  # For `from_pretrained`, such as revision
+):  # A configuration of `transformers`
     "Load a model's configuration"
-    name = find_model(name, args.get('revision'))
+    name = find_model(name, args.get("revision"))
     with loading(name):
         return AutoConfig.from_pretrained(name, **args)
 
 # %% ../../nbs/utils/pretrained.ipynb #90a16671
 def weights_digest(
-    model, # A PyTorch module
-)->str: # 64 hexadecimal digits
+    model,  # A PyTorch module
+) -> str:  # 64 hexadecimal digits
     "SHA-256 of all parameters and buffers: names, types, shapes and values"
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         data = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
         digest.update(data.numpy())
     return digest.hexdigest()
 
 
 def tokenizer_digest(
-    tokenizer, # A tokenizer of `transformers`
-)->str: # 64 hexadecimal digits
+    tokenizer,  # A tokenizer of `transformers`
+) -> str:  # 64 hexadecimal digits
     "SHA-256 of all that decides how a tokenizer reads and writes"
-    backend = getattr(tokenizer, 'backend_tokenizer', None)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
     rules = backend.to_str() if backend else sorted(tokenizer.get_vocab().items())
-    special = [str(o) for o in getattr(tokenizer, 'all_special_tokens', [])]
-    template = getattr(tokenizer, 'chat_template', None)
-    text = json.dumps([type(tokenizer).__name__, rules, special, template], ensure_ascii=True, default=str)
+    special = [str(o) for o in getattr(tokenizer, "all_special_tokens", [])]
+    template = getattr(tokenizer, "chat_template", None)
+    text = json.dumps(
+        [type(tokenizer).__name__, rules, special, template], ensure_ascii=True, default=str
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-_LOGS = 'trainer_state.json', 'trained_on.json', 'training_args.bin'  # of the run that made a model
+_LOGS = "trainer_state.json", "trained_on.json", "training_args.bin"  # of the run that made a model
 
 
 def files_digest(
-    folder, # Of a model
-)->str: # 64 hexadecimal digits
+    folder,  # Of a model
+) -> str:  # 64 hexadecimal digits
     "SHA-256 of a model's files, for a model that another program loads"
     digest = hashlib.sha256()
     for path in sorted(Path(folder).iterdir()):
-        if path.suffix in ('.safetensors', '.bin', '.json', '.model', '.jinja', '.txt') and path.name not in _LOGS:
-            with open(path, 'rb') as f:
-                digest.update(f'{path.name} {hashlib.file_digest(f, "sha256").hexdigest()}'.encode())
+        if (
+            path.suffix in (".safetensors", ".bin", ".json", ".model", ".jinja", ".txt")
+            and path.name not in _LOGS
+        ):
+            with open(path, "rb") as f:
+                digest.update(
+                    f"{path.name} {hashlib.file_digest(f, 'sha256').hexdigest()}".encode()
+                )
     return digest.hexdigest()

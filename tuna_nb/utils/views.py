@@ -6,11 +6,16 @@
 __all__ = ['View', 'view_rankings', 'word_diff', 'view_changes', 'view_training']
 
 # %% ../../nbs/utils/views.ipynb #18424a4b
-import difflib,html,json,math,re
+import difflib
+import html
+import json
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from .core import TunaError,read_json,write_text
-from ..training.metrics import PANELS,metric
+
+from ..training.metrics import PANELS, metric
+from .core import TunaError, read_json, write_text
 
 # %% ../../nbs/utils/views.ipynb #649921c3
 _CSS = """
@@ -37,274 +42,431 @@ body{{margin:0 auto;padding:1rem;max-width:62rem;font-family:system-ui,sans-seri
 <body>{body}</body></html>
 """
 
-def _esc(s): return html.escape(str(s))
+
+def _esc(s):
+    return html.escape(str(s))
 
 # %% ../../nbs/utils/views.ipynb #5d22c9f2
 @dataclass
 class View:
     "HTML that shows itself in a notebook and can be saved as a page"
-    title:str
-    body:str
-    def _repr_html_(self): return f'<div class="tuna-view"><style>{_CSS}</style>{self.body}</div>'
-    def __repr__(self): return f'View({self.title!r})'
-    def save(self,
-        path, # File to write, .html
+
+    title: str
+    body: str
+
+    def _repr_html_(self):
+        return f'<div class="tuna-view"><style>{_CSS}</style>{self.body}</div>'
+
+    def __repr__(self):
+        return f"View({self.title!r})"
+
+    def save(
+        self,
+        path,  # File to write, .html
     ):
         "Write a page that needs nothing else"
         title = _esc(self.title)
-        write_text(path, _PAGE.format(title=title, body=f'<h1>{title}</h1>{self._repr_html_()}'))
+        write_text(path, _PAGE.format(title=title, body=f"<h1>{title}</h1>{self._repr_html_()}"))
 
 # %% ../../nbs/utils/views.ipynb #57fc9317
 def _records(src):
     "Records and what to call their source in an error"
-    if not isinstance(src, (str,Path)): return list(src),'the data'
-    if Path(src).suffix!='.parquet': return read_json(src),str(src)
+    if not isinstance(src, (str, Path)):
+        return list(src), "the data"
+    if Path(src).suffix != ".parquet":
+        return read_json(src), str(src)
     from datasets import Dataset
-    if not Path(src).is_file(): raise TunaError(f"{src}: no such file")
-    return Dataset.from_parquet(str(src)).to_list(),str(src)
+
+    if not Path(src).is_file():
+        raise TunaError(f"{src}: no such file")
+    return Dataset.from_parquet(str(src)).to_list(), str(src)
 
 # %% ../../nbs/utils/views.ipynb #11689b46
-_SURPRISE = 4. # nats at which the tint is full
+_SURPRISE = 4.0  # nats at which the tint is full
 
-def _tint(logp): return f'rgba(230,97,1,{min(1, -logp/_SURPRISE)*.6:.2f})'
+
+def _tint(logp):
+    return f"rgba(230,97,1,{min(1, -logp / _SURPRISE) * 0.6:.2f})"
+
 
 def _tokens(words, logps):
     "Text whose tokens are tinted by surprise, each with its number"
-    return ''.join(f'<span style="background:{_tint(l)}" title="{l:.2f}">{_esc(w)}</span>' for w,l in zip(words, logps))
+    return "".join(
+        f'<span style="background:{_tint(l)}" title="{l:.2f}">{_esc(w)}</span>'
+        for w, l in zip(words, logps)
+    )
 
 # %% ../../nbs/utils/views.ipynb #702c8420
 def _ratings(r):
     "Mean rating by the judge and last marks of each response that has them, by its text"
     found = {}
-    for v in r.get('votes') or ():
-        for o in v.get('ratings') or ():
-            found.setdefault(r['sampled'][o['response']], []).append((o['total'], o.get('marks') or ()))
-    return {t: (sum(x for x,_ in o)/len(o), o[-1][1]) for t,o in found.items()}
+    for v in r.get("votes") or ():
+        for o in v.get("ratings") or ():
+            found.setdefault(r["sampled"][o["response"]], []).append(
+                (o["total"], o.get("marks") or ())
+            )
+    return {t: (sum(x for x, _ in o) / len(o), o[-1][1]) for t, o in found.items()}
+
 
 def _place(r, i, t, widest, ratings):
     "One response: facts, then text"
-    get = lambda k: (r.get(k) or [None]*(i+1))[i]
-    n,unit = (get('n_tokens'),'tokens') if get('n_tokens') is not None else (len(t.split()),'words')
-    facts = [f'<span class="place">{i+1}</span>', f"score {r['scores'][i]:.3g}",
-        f'<span class="bar" style="width:{6*n/max(widest, 1):.2f}rem"></span>{n} {unit}']
-    if get('logprobs') is not None and n: facts.append(f"mean {get('logprobs')/n:.2f} nats a token")
-    if get('temperatures') is not None: facts.append(f"temperature {get('temperatures'):g}")
+    get = lambda k: (r.get(k) or [None] * (i + 1))[i]
+    n, unit = (
+        (get("n_tokens"), "tokens") if get("n_tokens") is not None else (len(t.split()), "words")
+    )
+    facts = [
+        f'<span class="place">{i + 1}</span>',
+        f"score {r['scores'][i]:.3g}",
+        f'<span class="bar" style="width:{6 * n / max(widest, 1):.2f}rem"></span>{n} {unit}',
+    ]
+    if get("logprobs") is not None and n:
+        facts.append(f"mean {get('logprobs') / n:.2f} nats a token")
+    if get("temperatures") is not None:
+        facts.append(f"temperature {get('temperatures'):g}")
     if t in ratings:
-        total,marks = ratings[t]
-        facts.append(f"judge {total:g}"+(f" ({', '.join(f'{m:g}' for m in marks)})" if marks else ''))
-    shown = _tokens(get('tokens'), get('token_logprobs')) if get('tokens') and get('token_logprobs') else _esc(t)
+        total, marks = ratings[t]
+        facts.append(
+            f"judge {total:g}" + (f" ({', '.join(f'{m:g}' for m in marks)})" if marks else "")
+        )
+    shown = (
+        _tokens(get("tokens"), get("token_logprobs"))
+        if get("tokens") and get("token_logprobs")
+        else _esc(t)
+    )
     return f'<div class="facts">{"".join(f"<span>{o}</span>" for o in facts)}</div><div class="text">{shown}</div>'
 
 # %% ../../nbs/utils/views.ipynb #7d29bd19
-def _is_number(x): return isinstance(x, (int,float)) and not isinstance(x, bool)
+def _is_number(x):
+    return isinstance(x, (int, float)) and not isinstance(x, bool)
+
 
 def _check_ranked(r, where):
     "What is shown of a record must be of the kind that is shown"
-    for k in ('instruction','responses','scores'):
-        if k not in r: raise TunaError(f"{where}: no field {k!r}")
-    if not isinstance(r['responses'], list) or not all(isinstance(t, str) for t in r['responses']):
+    for k in ("instruction", "responses", "scores"):
+        if k not in r:
+            raise TunaError(f"{where}: no field {k!r}")
+    if not isinstance(r["responses"], list) or not all(isinstance(t, str) for t in r["responses"]):
         raise TunaError(f"{where}, field 'responses': expected a list of texts")
-    n = len(r['responses'])
-    for k in ('scores','n_tokens','logprobs','temperatures'):
+    n = len(r["responses"])
+    for k in ("scores", "n_tokens", "logprobs", "temperatures"):
         v = r.get(k)
-        if v is None and k!='scores': continue
+        if v is None and k != "scores":
+            continue
         if not isinstance(v, list) or not all(_is_number(x) for x in v):
             raise TunaError(f"{where}, field {k!r}: expected a list of numbers, got {v!r:.60}")
-        if len(v)!=n: raise TunaError(f"{where}, field {k!r}: {len(v)} for {n} responses")
-    try: _check_evidence(r, n)
+        if len(v) != n:
+            raise TunaError(f"{where}, field {k!r}: {len(v)} for {n} responses")
+    try:
+        _check_evidence(r, n)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as e:
-        raise TunaError(f"{where}: the tokens, samples or votes are not as tuna_prob_rank and tuna_ctx_rank write "
-            f"them ({type(e).__name__}: {e})") from None
+        raise TunaError(
+            f"{where}: the tokens, samples or votes are not as tuna_prob_rank and tuna_ctx_rank write "
+            f"them ({type(e).__name__}: {e})"
+        ) from None
+
 
 def _check_evidence(r, n):
     "Raise one of Python's errors if tokens, samples or votes are not as they are written"
-    def texts(x): return [t.strip() and t for t in x]
-    def numbers(x): return [0.+v for v in x]
-    if r.get('tokens') and r.get('token_logprobs'):
-        for words,logps,_ in zip(r['tokens'], r['token_logprobs'], range(n), strict=True):
+
+    def texts(x):
+        return [t.strip() and t for t in x]
+
+    def numbers(x):
+        return [0.0 + v for v in x]
+
+    if r.get("tokens") and r.get("token_logprobs"):
+        for words, logps, _ in zip(r["tokens"], r["token_logprobs"], range(n), strict=True):
             list(zip(texts(words), numbers(logps), strict=True))
-    sampled = texts(r.get('sampled') or ())
-    for vote in r.get('votes') or ():
-        texts([vote.get('verdict') or ''])
-        for rating in vote.get('ratings') or ():
-            sampled[rating['response']].strip()
-            numbers([rating['total'], *(rating.get('marks') or ())])
+    sampled = texts(r.get("sampled") or ())
+    for vote in r.get("votes") or ():
+        texts([vote.get("verdict") or ""])
+        for rating in vote.get("ratings") or ():
+            sampled[rating["response"]].strip()
+            numbers([rating["total"], *(rating.get("marks") or ())])
 
 # %% ../../nbs/utils/views.ipynb #521b55fc
 def _ranking(r, where, opened):
     "One record, folded or not"
     _check_ranked(r, where)
-    rs = r['responses']
-    widest = max([*(r.get('n_tokens') or ()), *([] if r.get('n_tokens') else [len(t.split()) for t in rs]), 1])
+    rs = r["responses"]
+    widest = max(
+        [
+            *(r.get("n_tokens") or ()),
+            *([] if r.get("n_tokens") else [len(t.split()) for t in rs]),
+            1,
+        ]
+    )
     ratings = _ratings(r)
-    parts = [_place(r, i, t, widest, ratings) for i,t in enumerate(rs)]
-    if r.get('output'): parts.append(f'<details><summary>original response, outside the ranking</summary>'
-        f'<div class="text">{_esc(r["output"])}</div></details>')
-    said = [v['verdict'] for v in r.get('votes') or () if v.get('verdict')] or [r[k] for k in ('verdict',) if r.get(k)]
+    parts = [_place(r, i, t, widest, ratings) for i, t in enumerate(rs)]
+    if r.get("output"):
+        parts.append(
+            f"<details><summary>original response, outside the ranking</summary>"
+            f'<div class="text">{_esc(r["output"])}</div></details>'
+        )
+    said = [v["verdict"] for v in r.get("votes") or () if v.get("verdict")] or [
+        r[k] for k in ("verdict",) if r.get(k)
+    ]
     for t in said:
-        parts.append(f'<details><summary>what the judge wrote</summary><div class="text">{_esc(t)}</div></details>')
-    dropped = [t for t in r.get('sampled') or () if t not in rs]
+        parts.append(
+            f'<details><summary>what the judge wrote</summary><div class="text">{_esc(t)}</div></details>'
+        )
+    dropped = [t for t in r.get("sampled") or () if t not in rs]
     for t in dropped:
-        parts.append(f'<div class="facts"><span>left out as a duplicate</span></div><div class="text">{_esc(t)}</div>')
-    asked = _esc(r['instruction'])+(f'<div class="text small">{_esc(r["input"])}</div>' if r.get('input') else '')
-    return f'<details{" open" if opened else ""}><summary>{asked}</summary>{"".join(parts)}</details>'
+        parts.append(
+            f'<div class="facts"><span>left out as a duplicate</span></div><div class="text">{_esc(t)}</div>'
+        )
+    asked = _esc(r["instruction"]) + (
+        f'<div class="text small">{_esc(r["input"])}</div>' if r.get("input") else ""
+    )
+    return (
+        f"<details{' open' if opened else ''}><summary>{asked}</summary>{''.join(parts)}</details>"
+    )
 
 # %% ../../nbs/utils/views.ipynb #15a789d3
 def view_rankings(
-    ds, # Ranked records: a data set, a list, or a JSON, JSON-lines or Parquet file
-    n:int=10, # Number of records
-    start:int=0, # First of them, counted from 0
-    opened:int=3, # How many are unfolded
-)->View:
+    ds,  # Ranked records: a data set, a list, or a JSON, JSON-lines or Parquet file
+    n: int = 10,  # Number of records
+    start: int = 0,  # First of them, counted from 0
+    opened: int = 3,  # How many are unfolded
+) -> View:
     "Look at rankings (§2.2, §2.3)"
-    rows,where = _records(ds)
-    if not rows[start:start+n]: raise TunaError(f"{where}: {len(rows)} records, none from number {start}")
-    coloured = any(r.get('token_logprobs') for r in rows[start:start+n])
-    key = ' '.join(f'<span style="background:{_tint(-o)}">{-o}</span>' for o in (0,1,2,4))
-    head = (f'<p class="small key">Tint: log-probability of the token under the teacher, in nats: {key}</p>' if coloured
-        else '')+'<p class="small">Best first. The bar is the length, compared within the record.</p>'
-    return View('Rankings', head+''.join(_ranking(r, f'{where}, record {i}', i<=start+opened)
-        for i,r in enumerate(rows[start:start+n], start+1)))
+    rows, where = _records(ds)
+    if not rows[start : start + n]:
+        raise TunaError(f"{where}: {len(rows)} records, none from number {start}")
+    coloured = any(r.get("token_logprobs") for r in rows[start : start + n])
+    key = " ".join(f'<span style="background:{_tint(-o)}">{-o}</span>' for o in (0, 1, 2, 4))
+    head = (
+        f'<p class="small key">Tint: log-probability of the token under the teacher, in nats: {key}</p>'
+        if coloured
+        else ""
+    ) + '<p class="small">Best first. The bar is the length, compared within the record.</p>'
+    return View(
+        "Rankings",
+        head
+        + "".join(
+            _ranking(r, f"{where}, record {i}", i <= start + opened)
+            for i, r in enumerate(rows[start : start + n], start + 1)
+        ),
+    )
 
 # %% ../../nbs/utils/views.ipynb #84e72993
-_TEXT = 'prediction','response','output','text' # fields that may hold an answer
+_TEXT = "prediction", "response", "output", "text"  # fields that may hold an answer
+
 
 def _answers(src):
     "Answers by id, or by number where records have none"
-    rows,where = _records(src)
+    rows, where = _records(src)
     out = {}
-    for i,r in enumerate(rows, 1):
-        if isinstance(r, str): out[i] = dict(text=r); continue
-        if not isinstance(r, dict): raise TunaError(f"{where}, record {i}: expected a text or an object")
+    for i, r in enumerate(rows, 1):
+        if isinstance(r, str):
+            out[i] = {"text": r}
+            continue
+        if not isinstance(r, dict):
+            raise TunaError(f"{where}, record {i}: expected a text or an object")
         k = next((k for k in _TEXT if isinstance(r.get(k), str)), None)
-        t = r[k] if k else (r.get('responses') or [None])[0]
+        t = r[k] if k else (r.get("responses") or [None])[0]
         if not isinstance(t, str):
-            raise TunaError(f"{where}, record {i}: no answer; one of the fields {', '.join(_TEXT)} or responses "
-                f"is needed")
-        out[r.get('id', i)] = dict(text=t, asked=r.get('instruction') or r.get('prompt') or '')
+            raise TunaError(
+                f"{where}, record {i}: no answer; one of the fields {', '.join(_TEXT)} or responses "
+                f"is needed"
+            )
+        out[r.get("id", i)] = {"text": t, "asked": r.get("instruction") or r.get("prompt") or ""}
     return out
 
+
 def word_diff(
-    a:str, # Before
-    b:str, # After
-)->tuple: # HTML, and the share of words that stayed, from 0 to 1
+    a: str,  # Before
+    b: str,  # After
+) -> tuple:  # HTML, and the share of words that stayed, from 0 to 1
     "Two texts as one, with what went and what came"
-    x,y = (re.findall(r'\S+\s*|^\s+', t) for t in (a, b))
-    m,out = difflib.SequenceMatcher(None, *([o.strip() for o in ws] for ws in (x, y)), autojunk=False),[]
-    for op,i,j,k,l in m.get_opcodes():
-        old,new = _esc(''.join(x[i:j])),_esc(''.join(y[k:l]))
-        if op=='equal': out.append(new); continue
-        if old: out.append(f'<del>{old}</del>')
-        if new: out.append(f'<ins>{new}</ins>')
-    return ''.join(out),m.ratio()
+    x, y = (re.findall(r"\S+\s*|^\s+", t) for t in (a, b))
+    m, out = (
+        difflib.SequenceMatcher(None, *([o.strip() for o in ws] for ws in (x, y)), autojunk=False),
+        [],
+    )
+    for op, i, j, k, l in m.get_opcodes():
+        old, new = _esc("".join(x[i:j])), _esc("".join(y[k:l]))
+        if op == "equal":
+            out.append(new)
+            continue
+        if old:
+            out.append(f"<del>{old}</del>")
+        if new:
+            out.append(f"<ins>{new}</ins>")
+    return "".join(out), m.ratio()
 
 # %% ../../nbs/utils/views.ipynb #0293f2e1
 def view_changes(
-    before, # Answers of one model: texts, records or a file
-    after, # Answers of another to the same prompts
-    prompts=None, # What was asked, in the order of `before`; by default what the records say
-    n:int=20, # Number of answers
-    names:tuple=('before','after'), # Of the models
-    only_changed:bool=True, # Leave out answers that are the same
-)->View:
+    before,  # Answers of one model: texts, records or a file
+    after,  # Answers of another to the same prompts
+    prompts=None,  # What was asked, in the order of `before`; by default what the records say
+    n: int = 20,  # Number of answers
+    names: tuple = ("before", "after"),  # Of the models
+    only_changed: bool = True,  # Leave out answers that are the same
+) -> View:
     "Look at what training changed in the responses"
-    a,b = _answers(before),_answers(after)
+    a, b = _answers(before), _answers(after)
     ids = [k for k in a if k in b]
-    if not ids: raise TunaError(f"no answer of {names[0]} has a counterpart in {names[1]}: their ids differ")
+    if not ids:
+        raise TunaError(
+            f"no answer of {names[0]} has a counterpart in {names[1]}: their ids differ"
+        )
     asked = dict(zip(a, prompts)) if prompts is not None else {}
-    words = lambda o: sum(len(o[k]['text'].split()) for k in ids)/len(ids)
-    changed = [k for k in ids if a[k]['text']!=b[k]['text']]
-    parts = [f'<p>{len(changed)} of {len(ids)} answers changed. Mean length in words: {_esc(names[0])} {words(a):.1f}, '
-        f'{_esc(names[1])} {words(b):.1f}.</p>']
+    words = lambda o: sum(len(o[k]["text"].split()) for k in ids) / len(ids)
+    changed = [k for k in ids if a[k]["text"] != b[k]["text"]]
+    parts = [
+        f"<p>{len(changed)} of {len(ids)} answers changed. Mean length in words: {_esc(names[0])} {words(a):.1f}, "
+        f"{_esc(names[1])} {words(b):.1f}.</p>"
+    ]
     for k in (changed if only_changed else ids)[:n]:
-        text,same = word_diff(a[k]['text'], b[k]['text'])
-        lengths = [len(o[k]['text'].split()) for o in (a, b)]
-        head = asked.get(k) or a[k].get('asked') or b[k].get('asked') or k
-        parts.append(f'<details open><summary>{_esc(head)}</summary>'
+        text, same = word_diff(a[k]["text"], b[k]["text"])
+        lengths = [len(o[k]["text"].split()) for o in (a, b)]
+        head = asked.get(k) or a[k].get("asked") or b[k].get("asked") or k
+        parts.append(
+            f"<details open><summary>{_esc(head)}</summary>"
             f'<div class="facts"><span>words: {lengths[0]}, then {lengths[1]}</span><span>{same:.0%} alike</span></div>'
-            f'<div class="text">{text}</div></details>')
-    return View(f'{names[0]} and {names[1]}', ''.join(parts))
+            f'<div class="text">{text}</div></details>'
+        )
+    return View(f"{names[0]} and {names[1]}", "".join(parts))
 
 # %% ../../nbs/utils/views.ipynb #a14cb739
 def _log(run):
     "The lines of a log that have a loss"
-    where = 'the log'
-    if hasattr(run, 'state'): run = run.state.log_history
-    if isinstance(run, (str,Path)):
-        where = p = Path(run)/'trainer_state.json' if Path(run).is_dir() else Path(run)
-        try: run = json.loads(p.read_text(encoding='utf-8'))['log_history']
+    where = "the log"
+    if hasattr(run, "state"):
+        run = run.state.log_history
+    if isinstance(run, (str, Path)):
+        where = p = Path(run) / "trainer_state.json" if Path(run).is_dir() else Path(run)
+        try:
+            run = json.loads(p.read_text(encoding="utf-8"))["log_history"]
         except FileNotFoundError:
-            raise TunaError(f"{p}: no such file; a run writes it at its end and at each checkpoint") from None
-        except (ValueError, KeyError, TypeError): raise TunaError(f"{p}: not the state of a training run") from None
+            raise TunaError(
+                f"{p}: no such file; a run writes it at its end and at each checkpoint"
+            ) from None
+        except (ValueError, KeyError, TypeError):
+            raise TunaError(f"{p}: not the state of a training run") from None
     if not isinstance(run, list) or not all(isinstance(o, dict) for o in run):
         raise TunaError(f"{where}: the log is not a list of objects")
-    rows = [o for o in run if 'loss' in o]
-    if not rows: raise TunaError(f"{where} has nothing to draw: no line with a loss")
-    for i,o in enumerate(rows, 1):
-        for k in ('step','loss'):
+    rows = [o for o in run if "loss" in o]
+    if not rows:
+        raise TunaError(f"{where} has nothing to draw: no line with a loss")
+    for i, o in enumerate(rows, 1):
+        for k in ("step", "loss"):
             if not _is_number(o.get(k)):
-                raise TunaError(f"{where}, line {i} with a loss, field {k!r}: expected a number, got {o.get(k)!r:.60}")
+                raise TunaError(
+                    f"{where}, line {i} with a loss, field {k!r}: expected a number, got {o.get(k)!r:.60}"
+                )
     return rows
 
 # %% ../../nbs/utils/views.ipynb #6686b61f
-_LINES = ('#d95f02',''),('#1b9e77','6 3'),('#7570b3','2 2'),('#e7298a','8 2 2 2'),('#66a61e','10 4'),('#a6761d','3 5')
-_W,_H,_L,_B = 320,150,54,22 # size of a chart, room for numbers at its left and below
+_LINES = (
+    ("#d95f02", ""),
+    ("#1b9e77", "6 3"),
+    ("#7570b3", "2 2"),
+    ("#e7298a", "8 2 2 2"),
+    ("#66a61e", "10 4"),
+    ("#a6761d", "3 5"),
+)
+_W, _H, _L, _B = 320, 150, 54, 22  # size of a chart, room for numbers at its left and below
 
-def _number(x): return f'{x:.0f}' if 100<=abs(x)<1e5 else f'{x:.2g}'
+
+def _number(x):
+    return f"{x:.0f}" if 100 <= abs(x) < 1e5 else f"{x:.2g}"
+
 
 def _line(points, box, k):
-    x0,x1,y0,y1 = box
-    at = ' '.join(f'{_L+(x-x0)/(x1-x0 or 1)*(_W-_L-8):.1f},{8+(y1-y)/(y1-y0)*(_H-_B-8):.1f}' for x,y in points)
-    colour,dash = _LINES[k%len(_LINES)]
+    x0, x1, y0, y1 = box
+    at = " ".join(
+        f"{_L + (x - x0) / (x1 - x0 or 1) * (_W - _L - 8):.1f},{8 + (y1 - y) / (y1 - y0) * (_H - _B - 8):.1f}"
+        for x, y in points
+    )
+    colour, dash = _LINES[k % len(_LINES)]
     return f'<polyline points="{at}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
+
 
 def _chart(title, unit, curves):
     "One panel: curves is a list of (label, [(step, value)])"
-    xs,ys = ([o[i] for _,ps in curves for o in ps] for i in (0,1))
-    lo,hi = min(ys),max(ys)
-    pad = (hi-lo)*.05 or abs(hi)*.1 or 1
-    box = min(xs),max(xs),lo-pad,hi+pad
-    text = lambda x,y,s,a: f'<text x="{x}" y="{y}" text-anchor="{a}" font-size="13" fill="currentColor">{s}</text>'
-    axes = f'<path d="M{_L} 4V{_H-_B}H{_W-4}" fill="none" stroke="currentColor" stroke-opacity=".5"/>'
-    marks = (text(_L-4, 17, _number(hi), 'end')+text(_L-4, _H-_B-2, _number(lo), 'end')
-        +text(_L, _H-5, f'step {box[0]:g}', 'start')+text(_W-4, _H-5, f'step {box[1]:g}', 'end'))
+    xs, ys = ([o[i] for _, ps in curves for o in ps] for i in (0, 1))
+    lo, hi = min(ys), max(ys)
+    pad = (hi - lo) * 0.05 or abs(hi) * 0.1 or 1
+    box = min(xs), max(xs), lo - pad, hi + pad
+    text = lambda x, y, s, a: (
+        f'<text x="{x}" y="{y}" text-anchor="{a}" font-size="13" fill="currentColor">{s}</text>'
+    )
+    axes = f'<path d="M{_L} 4V{_H - _B}H{_W - 4}" fill="none" stroke="currentColor" stroke-opacity=".5"/>'
+    marks = (
+        text(_L - 4, 17, _number(hi), "end")
+        + text(_L - 4, _H - _B - 2, _number(lo), "end")
+        + text(_L, _H - 5, f"step {box[0]:g}", "start")
+        + text(_W - 4, _H - 5, f"step {box[1]:g}", "end")
+    )
     svg = f'<svg viewBox="0 0 {_W} {_H}" role="img" aria-label="{_esc(title)}, {_esc(unit)}, by step">{axes}{marks}'
-    return svg+''.join(_line(ps, box, k) for k,(_,ps) in enumerate(curves))+'</svg>'
+    return svg + "".join(_line(ps, box, k) for k, (_, ps) in enumerate(curves)) + "</svg>"
 
 # %% ../../nbs/utils/views.ipynb #1b835bb9
 def _key(label, k):
-    colour,dash = _LINES[k%len(_LINES)]
-    return (f'<span><svg viewBox="0 0 24 8" style="display:inline-block;width:1.6rem;height:.5rem" '
+    colour, dash = _LINES[k % len(_LINES)]
+    return (
+        f'<span><svg viewBox="0 0 24 8" style="display:inline-block;width:1.6rem;height:.5rem" '
         f'aria-hidden="true"><path d="M0 4H24" '
-        f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/></svg> {_esc(label)}</span>')
+        f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/></svg> {_esc(label)}</span>'
+    )
+
 
 def _panel(title, unit, names, logs):
     "A chart with its key and the meaning of what it shows; nothing if the logs have none of it"
-    curves = [(f'{label}, {run}' if len(logs)>1 else label,
-        [(o['step'], o[k]) for o in rows if isinstance(o.get(k), (int,float))
-        and math.isfinite(o[k])]) for run,rows in logs.items() for k,label in names.items()]
+    curves = [
+        (
+            f"{label}, {run}" if len(logs) > 1 else label,
+            [
+                (o["step"], o[k])
+                for o in rows
+                if isinstance(o.get(k), (int, float)) and math.isfinite(o[k])
+            ],
+        )
+        for run, rows in logs.items()
+        for k, label in names.items()
+    ]
     curves = [c for c in curves if c[1]]
-    if not curves: return ''
+    if not curves:
+        return ""
     has = [k for k in names if any(k in o for rows in logs.values() for o in rows)]
-    said = ' '.join(dict.fromkeys(f'<b>{re.sub("_[0-9]+$", "_k", k)}</b>: {_esc(metric(k)[1])}.' for k in has))
-    keys = ''.join(_key(label, k) for k,(label,_) in enumerate(curves))
-    return (f'<figure><div class="small"><b>{_esc(title)}</b>, {_esc(unit)}</div>{_chart(title, unit, curves)}'
+    said = " ".join(
+        dict.fromkeys(f"<b>{re.sub('_[0-9]+$', '_k', k)}</b>: {_esc(metric(k)[1])}." for k in has)
+    )
+    keys = "".join(_key(label, k) for k, (label, _) in enumerate(curves))
+    return (
+        f'<figure><div class="small"><b>{_esc(title)}</b>, {_esc(unit)}</div>{_chart(title, unit, curves)}'
         f'<div class="facts">{keys}</div><figcaption><details><summary>what is '
-        f'shown</summary>{said}</details></figcaption></figure>')
+        f"shown</summary>{said}</details></figcaption></figure>"
+    )
 
 # %% ../../nbs/utils/views.ipynb #eb6229e1
 def view_training(
-    runs, # A trainer, a folder of a run, its trainer_state.json, its `log_history`, or a dict of several of these by name
-    panels:tuple|None=None, # Names of charts, such as ('Loss','Pairs'); None for all that the log has
-)->View:
+    runs,  # A trainer, a folder of a run, its trainer_state.json, its `log_history`, or a dict of several of these by name
+    panels: tuple
+    | None = None,  # Names of charts, such as ('Loss','Pairs'); None for all that the log has
+) -> View:
     "Look at the metrics of training runs, each with its meaning"
-    logs = {k: _log(v) for k,v in runs.items()} if isinstance(runs, dict) else {'run': _log(runs)}
-    rest = {k: {k: k} for rows in logs.values() for o in rows for k in o if k in ('learning_rate','grad_norm')}
-    known = {**PANELS, **{k: (metric(k)[0], v) for k,v in rest.items()}}
+    logs = {k: _log(v) for k, v in runs.items()} if isinstance(runs, dict) else {"run": _log(runs)}
+    rest = {
+        k: {k: k}
+        for rows in logs.values()
+        for o in rows
+        for k in o
+        if k in ("learning_rate", "grad_norm")
+    }
+    known = {**PANELS, **{k: (metric(k)[0], v) for k, v in rest.items()}}
     for o in panels or ():
-        if o not in known: raise TunaError(f"no panel {o!r}; there are: {', '.join(known)}")
-    last = ' '.join(f'<span><b>{_esc(run)}</b>: step {rows[-1]["step"]:g}, loss {rows[-1]["loss"]:.4g}</span>'
-        for run,rows in logs.items())
-    charts = ''.join(_panel(title, unit, names, logs) for title,(unit,names) in known.items()
-        if panels is None or title in panels)
-    return View('Training', f'<div class="facts">{last}</div><div class="charts">{charts}</div>')
+        if o not in known:
+            raise TunaError(f"no panel {o!r}; there are: {', '.join(known)}")
+    last = " ".join(
+        f"<span><b>{_esc(run)}</b>: step {rows[-1]['step']:g}, loss {rows[-1]['loss']:.4g}</span>"
+        for run, rows in logs.items()
+    )
+    charts = "".join(
+        _panel(title, unit, names, logs)
+        for title, (unit, names) in known.items()
+        if panels is None or title in panels
+    )
+    return View("Training", f'<div class="facts">{last}</div><div class="charts">{charts}</div>')
