@@ -1,10 +1,8 @@
 "House rules that nbdev does not check. Prints each breach; the exit status is 1 if there is one."
 
 import ast
-import io
 import re
 import sys
-import tokenize
 from pathlib import Path
 
 from execnb.nbio import read_nb
@@ -29,7 +27,6 @@ directives = {
     "label:",
     "warning:",
 }
-max_lines, max_chars = 40, 120  # of a cell and of its lines, so that nothing has to be scrolled
 max_width, max_height = 5 * 72, 3 * 72  # points of a figure
 in_outputs = {
     "an address": r" at 0x[0-9a-f]+",
@@ -84,26 +81,6 @@ def lint_output(o):
             yield "dated figure; fill outputs with tools/run_nbs.py"
 
 
-def wide_lines(s):
-    "Lines that would have to be scrolled; text of several lines is left as it is, and a parameter's comment stays beside it"
-    if re.search(r"^\s*[%!]", s, flags=re.MULTILINE):
-        return
-    text = {
-        i
-        for t in tokenize.generate_tokens(io.StringIO(s).readline)
-        if t.type == tokenize.STRING
-        for i in range(t.start[0], t.end[0] + 1)
-        if t.start[0] < t.end[0]
-    }
-    for i, l in enumerate(s.splitlines(), 1):
-        if (
-            len(l) > max_chars
-            and i not in text
-            and not re.match(r"\s*(\*{0,2}\w+\s*(:.*)?(=.*)?,?|\).*)\s*# ", l)
-        ):
-            yield l
-
-
 def lint_code(c):
     "One code cell"
     s = c.source
@@ -115,10 +92,6 @@ def lint_code(c):
         flags=re.MULTILINE,
     ):
         yield "directive without #|"
-    if s.count("\n") >= max_lines:
-        yield f"cell of {s.count(chr(10)) + 1} lines; at most {max_lines}"
-    for l in wide_lines(s):
-        yield f"line of {len(l)} characters; at most {max_chars}: {l.strip()[:40]!r}"
     if "#| export" in s and re.search(r"^\s*[%!]", s, flags=re.MULTILINE):
         yield "magic or shell command in an exported cell"
     if not re.search(r"^\s*[%!]", s, flags=re.MULTILINE):
