@@ -2,7 +2,7 @@
 # One word for each job. The first run makes a virtual environment and installs everything into it, later runs start at once.
 #   ./go mini [options of tuna_mini]    the whole paper in miniature; says where the report is
 #   ./go test [options of nbdev_test]   the tests: every notebook, two at a time
-#   ./go setup                          the installation alone
+#   ./go setup [--hooks]                the installation alone; with --hooks also Git's: ruff before a commit, notebooks merged as notebooks
 # TUNA_VENV: folder of the environment (.venv).  PYTHON: interpreter to make it with (the first of 3.11 to 3.13 that is found).
 # TUNA_REAL_DATA: folder of the public data sets, for the parts that use them.  OMP_NUM_THREADS: threads of each of the two test workers (1).
 set -eu
@@ -46,5 +46,16 @@ case $job in
         export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false TUNA_PROGRESS=0 PYTHONUNBUFFERED=1
         export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
         exec python tools/test_nbs.py "$@" ;;
-    setup) echo "Ready: $venv" ;;
+    setup)
+        if [ "${1:-}" = --hooks ]; then
+            hook=$(git rev-parse --git-path hooks)/pre-commit
+            if [ -e "$hook" ] && ! cmp -s tools/pre-commit "$hook"; then
+                echo "$hook is there already: add a call of tools/pre-commit to it" >&2
+                exit 1
+            fi
+            mkdir -p "$(dirname "$hook")"
+            cp tools/pre-commit "$hook"
+            nbdev_install_hooks
+        fi
+        echo "Ready: $venv" ;;
 esac

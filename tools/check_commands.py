@@ -1,7 +1,7 @@
-"""Run every command of the package with --help, and the plain ones for real, in the environment of this interpreter.
+"""Run every command of the package with --help, and plain ones for real, in this environment.
 
-The help must fit the terminal and must not depend on the version of fastcore: what is printed for 80 columns goes to
-standard output, so that two environments can be compared.
+The help must fit the terminal and must not depend on the version of fastcore: what is printed for
+80 columns goes to standard output, so that two environments can be compared.
 """
 
 import json

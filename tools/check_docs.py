@@ -1,7 +1,8 @@
-"""All of the docs build up to Quarto: nbdev's processors over every notebook, then what the site would show a reader.
+"""All of the docs build up to Quarto: nbdev's processors, then what the site would show a reader.
 
-The sidebar lists each page once; every page has a title and a description; every link inside the site leads to a page, and to a heading of it
-where it names one; every picture exists. Links of README.md, CONTRIBUTING.md and recipes/ are checked against the files of the repository.
+The sidebar lists each page once; every page has a title and a description; every link inside the
+site leads to a page, and to a heading of it where it names one; every picture exists. Links of
+README.md, CONTRIBUTING.md and recipes/ are checked against the files of the repository.
 `--self-test` shows that broken pages are found.
 """
 
@@ -162,7 +163,11 @@ def processed(p):
 
 
 def check_page(p):
-    "The docs build runs the cells with imports and exports: those hold nothing else, and each documented name comes out"
+    """What keeps a page from being built
+
+    The docs build runs the cells with imports and exports: those hold nothing else, and each
+    documented name comes out.
+    """
     try:
         nb = processed(p)
     except Exception as e:
@@ -197,16 +202,19 @@ def self_test(tmp):
     (tmp / "a.ipynb").write_text("")
     (tmp / "pic.svg").write_text("")
     texts = [
-        '# One\n\n## Two words, *three*\n\n## Two words, three\n\n[x](a.ipynb#here) ![p](pic.svg) `[no](link)` <a id="q"></a>',
+        "# One\n\n## Two words, *three*\n\n## Two words, three\n\n"
+        '[x](a.ipynb#here) ![p](pic.svg) `[no](link)` <a id="q"></a>',
         "```\n[no](either)\n```\n$[a](b)$",
     ]
     got = anchors(texts)
     assert got == {"one", "two-words-three", "two-words-three-1", "q"}, got
     assert slug("`name` & 2. β") == "name-2.-β" and slug("06") == "section"
-    find = lambda *ts: [
-        o.split(": ", 1)[1]
-        for o in check_links(tmp / "page.ipynb", ts, tmp, lambda p: {"here"}, ["https://me/"])
-    ]
+
+    def find(*texts):
+        page = tmp / "page.ipynb"
+        found = check_links(page, texts, tmp, lambda path: {"here"}, ["https://me/"])
+        return [fault.split(": ", 1)[1] for fault in found]
+
     assert find(*texts) == [], find(*texts)
     assert find("[x](b.ipynb) ![p](none.svg)") == [
         "b.ipynb leads nowhere",
@@ -219,18 +227,8 @@ def self_test(tmp):
     assert find("[x](../up.md)") == ["../up.md leads nowhere"] and find('<img src="gone.png">') == [
         "gone.png leads nowhere"
     ]
-    assert (
-        len(
-            list(
-                bad_links(
-                    "p",
-                    ["[[`a`](x)](y)\n\n[`b`](z)", "```\n# [`c`](https://w)\n```"],
-                    ["x = 1 # [`d`](https://v)"],
-                )
-            )
-        )
-        == 3
-    )
+    raw = ["[[`a`](x)](y)\n\n[`b`](z)", "```\n# [`c`](https://w)\n```"]
+    assert len(list(bad_links("p", raw, ["x = 1 # [`d`](https://v)"]))) == 3
     assert list(bad_links("p", ["[`b`](z) ![p](q) [[1](a)] [![pic](a)](b)"], ["a[0](b)"])) == []
     assert list(check_title("p", {"title": "T", "description": " "})) == ["p: no description"]
     nb = new_nb([mk_cell("# T\n\n> D"), mk_cell("text", cell_type="markdown")])

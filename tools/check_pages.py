@@ -1,102 +1,73 @@
-"""Open HTML pages in a browser without a window, at the width of a telephone and of a wide screen, in light and in dark.
+"""Open HTML pages in a browser without a window, in two widths and in light and dark.
 
-A message on the console, a request to anywhere, a page wider than the window, letters below 11 pixels or text with less contrast than 4.5 to 1
-is a failure. Exit status 77: there is no browser here.
+The widths are those of a telephone and of a wide screen. A failure is: a message on the console,
+a request to anywhere, a page wider than the window, letters below 11 pixels, or text with less
+contrast than 4.5 to 1 (`look.js`). Exit status 77: there is no browser here.
 """
 
 import argparse
 import shutil
 import sys
+from itertools import product
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-widths, themes = (400, 1400), ("light", "dark")
-
-# What a reader could not read, found by the browser itself: colours are laid over each other from the element up to the page
-look = r"""() => {
-  const parse = s => { const m = s.match(/[\d.]+/g).map(Number); return [m[0], m[1], m[2], m.length>3 ? m[3] : 1] }
-  const over = (a, b) => [0,1,2].map(i => a[i]*a[3]+b[i]*(1-a[3])).concat(1)
-  const lum = c => { const f = x => (x /= 255)<=.03928 ? x/12.92 : ((x+.055)/1.055)**2.4; return .2126*f(c[0])+.7152*f(c[1])+.0722*f(c[2]) }
-  const ratio = (a, b) => { const [x, y] = [lum(a), lum(b)].sort((p, q) => q-p); return (x+.05)/(y+.05) }
-  const ground = e => { const stack = []; for (let o = e; o; o = o.parentElement) stack.push(parse(getComputedStyle(o).backgroundColor))
-    const dark = matchMedia('(prefers-color-scheme: dark)').matches && getComputedStyle(document.documentElement).colorScheme.includes('dark')
-    return stack.reverse().reduce((b, c) => over(c, b), dark ? [18,18,18,1] : [255,255,255,1]) }
-  const bad = []
-  const width = document.documentElement.clientWidth
-  if (document.documentElement.scrollWidth>width+1) bad.push(`page of ${document.documentElement.scrollWidth} pixels`)
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
-  while (walk.nextNode()) {
-    const t = walk.currentNode, e = t.parentElement, s = getComputedStyle(e), text = t.data.trim()
-    if (!text || ['STYLE','SCRIPT'].includes(e.tagName) || !e.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue
-    const svg = e.closest('svg'), scale = svg && svg.viewBox.baseVal.width ? svg.getBoundingClientRect().width/svg.viewBox.baseVal.width : 1
-    if (e.getBoundingClientRect().width===0) continue
-    if (parseFloat(s.fontSize)*scale<SMALLEST) bad.push(`letters of ${(parseFloat(s.fontSize)*scale).toFixed(1)} pixels: ${text.slice(0, 30)}`)
-    const g = ground(e), c = over(parse(svg ? s.fill : s.color), g)
-    if (!(svg && svg.parentElement && svg.closest('[data-own-ground]')) && ratio(c, g)<4.5) bad.push(`contrast ${ratio(c, g).toFixed(1)}: ${text.slice(0, 30)}`)
-  }
-  return bad }"""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WIDTHS = (400, 1400)
+THEMES = ("light", "dark")
+LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
 
 
 def find_browser():
-    "A Chromium of this machine"
-    return next(
-        (
-            p
-            for o in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-            if (p := shutil.which(o))
-        ),
-        None,
-    )
+    "Path of a Chromium of this machine, None if there is none"
+    found = [path for name in BROWSERS if (path := shutil.which(name))]
+    return found[0] if found else None
 
 
-def check(browser, path, width, theme, shots, smallest):
-    "One page in one window"
-    bad, page = [], browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page.on("console", lambda m: bad.append(f"console: {m.text}"))
-    page.on("pageerror", lambda e: bad.append(f"error: {e}"))
-    page.on(
-        "request",
-        lambda r: (
-            None
-            if r.url.startswith(("file:", "data:", "blob:"))
-            else bad.append(f"request to {r.url}")
-        ),
-    )
+def check(browser, path, width, theme, smallest, shots=None):
+    "Faults of one page in one window"
+    faults = []
+
+    def on_request(request):
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            faults.append(f"request to {request.url}")
+
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page.on("console", lambda message: faults.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    page.on("request", on_request)
     page.goto(path.absolute().as_uri())
     page.evaluate("() => document.querySelectorAll('details').forEach(o => o.open = true)")
-    bad += page.evaluate(look.replace("SMALLEST", str(smallest)))
+    faults += page.evaluate(LOOK, smallest)
     if shots:
-        page.screenshot(path=Path(shots) / f"{path.stem}-{width}-{theme}.png", full_page=True)
+        page.screenshot(path=shots / f"{path.stem}-{width}-{theme}.png", full_page=True)
     page.close()
-    return [f"{path.name} at {width}, {theme}: {o}" for o in bad]
+    return [f"{path.name} at {width}, {theme}: {fault}" for fault in faults]
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("pages", nargs="+", type=Path)
-    p.add_argument("--shots", type=Path, help="folder for pictures of the pages")
-    p.add_argument("--smallest", type=float, default=11, help="pixels of the smallest letters")
-    a = p.parse_args()
-    if not (exe := find_browser()):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pages", nargs="+", type=Path)
+    parser.add_argument("--shots", type=Path, help="folder for pictures of the pages")
+    parser.add_argument("--smallest", type=float, default=11, help="pixels of the smallest letters")
+    args = parser.parse_args()
+    program = find_browser()
+    if not program:
         print("no browser here: install chromium or google-chrome")
         return 77
-    if a.shots:
-        a.shots.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as pw:
-        browser = pw.chromium.launch(executable_path=exe, args=["--no-sandbox"])
-        bad = [
-            o
-            for path in a.pages
-            for w in widths
-            for t in themes
-            for o in check(browser, path, w, t, a.shots, a.smallest)
-        ]
+    if args.shots:
+        args.shots.mkdir(parents=True, exist_ok=True)
+    faults = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        for path, width, theme in product(args.pages, WIDTHS, THEMES):
+            faults += check(browser, path, width, theme, args.smallest, shots=args.shots)
         browser.close()
-    for o in bad:
-        print(o)
-    print(f"{len(a.pages)} pages, {len(bad)} faults")
-    return bool(bad)
+    for fault in faults:
+        print(fault)
+    print(f"{len(args.pages)} pages, {len(faults)} faults")
+    return bool(faults)
 
 
 if __name__ == "__main__":

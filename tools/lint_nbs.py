@@ -30,7 +30,8 @@ directives = {
 max_width, max_height = 5 * 72, 3 * 72  # points of a figure
 in_outputs = {
     "an address": r" at 0x[0-9a-f]+",
-    "a path of this machine": r'(^|[\s\'"(=:])/(home|tmp|root|Users|private|var|opt|work|usr|mnt|data)/|\b[A-Z]:\\\\',
+    "a path of this machine": r'(^|[\s\'"(=:])/'
+    r"(home|tmp|root|Users|private|var|opt|work|usr|mnt|data)/|\b[A-Z]:\\\\",
     "a timing": r"Wall time|CPU times|\bit/s\b|\bs/it\b|\b\d+(\.\d+)? ?ms\b|\b(elapsed|took) \d",
     "a progress bar": r"\d%\|",
 }
@@ -56,9 +57,9 @@ def lint_title(nb):
     c = nb.cells[0]
     if c.cell_type != "markdown" or not c.source.startswith("# "):
         return (yield 0, "the first cell is not a title")
-    for l in c.source.splitlines()[1:]:
-        if l.strip() and not l.startswith(">"):
-            yield 0, f"title cell holds prose that the docs drop: {l[:40]!r}"
+    for line in c.source.splitlines()[1:]:
+        if line.strip() and not line.startswith(">"):
+            yield 0, f"title cell holds prose that the docs drop: {line[:40]!r}"
 
 
 def lint_output(o):

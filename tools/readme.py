@@ -38,14 +38,11 @@ def out2md(o):
         return "".join(d["text/markdown"])
     if "image/svg+xml" in d:
         raise SystemExit(
-            "README: a figure in a cell of index.ipynb has no file to link to; use ![](images/name.svg)"
+            "README: a figure in a cell of index.ipynb has no file to link to; "
+            "use ![](images/name.svg)"
         )
-    return "".join(
-        "    " + l
-        for l in "".join(o.get("text") or d.get("text/plain", []))
-        .rstrip()
-        .splitlines(keepends=True)
-    )
+    text = "".join(o.get("text") or d.get("text/plain", [])).rstrip()
+    return "".join("    " + line for line in text.splitlines(keepends=True))
 
 
 def cell2md(c, folder):
@@ -53,7 +50,7 @@ def cell2md(c, folder):
         return ""
     if c.cell_type == "markdown":
         return relink(c.source, folder)
-    src = "\n".join(l for l in c.source.splitlines() if not l.startswith("#|"))
+    src = "\n".join(line for line in c.source.splitlines() if not line.startswith("#|"))
     shown = [] if "#| echo: false" in c.source else [f"```python\n{src}\n```"]
     return "\n\n".join([*shown, *filter(None, map(out2md, c.get("outputs", [])))])
 

@@ -1,4 +1,7 @@
-"Run notebooks top to bottom in place, skipping what `nbdev_test` skips, so that stored outputs are what a fresh run gives. Run twice, the bytes are the same."
+"""Run notebooks top to bottom in place, so that stored outputs are what a fresh run gives.
+
+Cells that `nbdev_test` skips keep their outputs. Run twice, the bytes are the same.
+"""
 
 import os
 import re
@@ -47,7 +50,10 @@ def run_nb(p, flags):
     nb = read_nb(p)
     sh = CaptureShell(p, mpl_format="svg")
     sh._run(
-        "import matplotlib; matplotlib.rcdefaults(); matplotlib.rcParams['svg.hashsalt'] = 'tuna_nb'; del matplotlib"
+        "import matplotlib\n"
+        "matplotlib.rcdefaults()\n"
+        "matplotlib.rcParams['svg.hashsalt'] = 'tuna_nb'\n"
+        "del matplotlib"
     )  # settings of the notebook before do not stay
     for c in nb.cells:
         if not is_skipped(c, flags):

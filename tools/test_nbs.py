@@ -14,9 +14,9 @@ with subprocess.Popen(
     encoding="utf-8",
     errors="replace",
 ) as p:
-    for l in p.stdout:
-        print(l, end="", flush=True)
-        out += l
+    for line in p.stdout:
+        print(line, end="", flush=True)
+        out += line
 done = out.count("- Completed ")
 failed = len(re.findall(r"^\t.+", out.partition("nbdev Tests Failed")[2], flags=re.MULTILINE))
 ok = p.returncode == 0 and done > 0
