@@ -1,14 +1,17 @@
-"""Contextual ranking under load, faults and kills, against a loopback server in a process of its own.
+"""Contextual ranking under load, faults and kills, against a loopback server in a process of its
+own.
 
     python benchmarks/load.py [--requests 20000] [--out benchmarks/load.json] [--memory]
 
 Five parts, all over real HTTP:
-- throughput: answers a second from a server that takes 50 ms, beside the ceiling that the number of concurrent requests sets;
+- throughput: answers a second from a server that takes 50 ms, beside the ceiling that the number
+  of concurrent requests sets;
 - complete: so many records judged while a fifth of the requests fail, each reply stored once;
-- memory: peak of the process (Linux counts it) for 1,000 and for all records, of the client alone and with the ranked dataset;
-- killed: the same run killed by SIGKILL at five random moments and resumed: is the file the same, was anything stored asked again?
-- environment: cores and versions.
-"""
+- memory: peak of the process (Linux counts it) for 1,000 and for all records, of the client
+  alone and with the ranked dataset;
+- killed: the same run killed by SIGKILL at five random moments and resumed: is the file the
+  same, was anything stored asked again?
+- environment: cores and versions."""
 
 import argparse
 import http.client
@@ -26,10 +29,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from tuna_nb.mini.server import request_digest, serve
+from tuna_nb.mini.protocol import request_digest
+from tuna_nb.mini.server import serve
 from tuna_nb.models.cache import Store
 from tuna_nb.models.endpoint import Endpoint
-from tuna_nb.utils.core import origin, read_json, write_jsonl, write_text
+from tuna_nb.utils.core import provenance, read_json, write_jsonl, write_text
 
 CONCURRENCY = 64
 
@@ -140,16 +144,22 @@ def throughput(server, seconds=3, repeats=3):
 
 JOB = r"""
 import re,sys
-from tuna_nb.contextual_ranking import judge_prompt,tuna_ctx_rank
+from tuna_nb.commands.rank import tuna_ctx_rank
+from tuna_nb.contextual_ranking import judge_prompt
 from tuna_nb.utils.core import read_json
 from tuna_nb.models.endpoint import Endpoint
 what,data,out,url,limit = sys.argv[1:]
-if what=='rank': tuna_ctx_rank(data, 'judge', out, base_url=url, concurrency=%d, limit=int(limit))
+limit = int(limit)
+if what=='rank':
+    tuna_ctx_rank(data, 'judge', out, base_url=url, concurrency=CONCURRENCY, limit=limit)
 else:
-    prompts = (judge_prompt(f'question {i}', '', [f'answer {i} {k}' for k in range(4)]) for i in range(int(limit)))
-    Endpoint('judge', url, 'k', concurrency=%d, store=out+'.replies.db').each(prompts, lambda i, gens: None)
+    def prompts():
+        for i in range(limit):
+            yield judge_prompt(f'question {i}', '', [f'answer {i} {k}' for k in range(4)])
+    judge = Endpoint('judge', url, 'k', concurrency=CONCURRENCY, store=out+'.replies.db')
+    judge.each(prompts(), lambda i, gens: None)
 print('peak', int(re.search(r'VmHWM:\s+(\d+)', open('/proc/self/status').read())[1])//1024)
-""" % (CONCURRENCY, CONCURRENCY)
+""".replace("CONCURRENCY", str(CONCURRENCY))
 
 
 def job(what, data, out, url, limit):
@@ -302,7 +312,7 @@ def main():
         else:
             res |= faults(server, tmp, data, a.requests)
         res["memory_mb"] = memory(server, tmp, data, a.requests)
-        res["origin"] = origin()
+        res["origin"] = provenance()
     write_text(a.out, json.dumps(res, indent=1) + "\n")
     print(f"figures: {a.out}")
 

@@ -12,7 +12,9 @@ def status_mb(key):
 
 
 def keep_memory():
-    "Where C's library is glibc: no blocks outside its heap, which does not shrink, so that memory is not given back and fetched again page by page"
+    """Where C's library is glibc: keep the heap, and put large blocks there, too
+
+    By default memory is given back and fetched again page by page."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(-4, 0)  # M_MMAP_MAX

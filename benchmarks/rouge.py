@@ -1,16 +1,17 @@
 """How much faster than `rouge_score` is `tuna_nb.judge.rouge` on the all-pairs job?
 
-Every two of the 4 responses to each of 10,000 instructions are compared, 60,000 pairs, with the Porter stemmer and without.
-`rouge_score` scores the pairs one by one; ours makes one matrix per instruction. Both run in one process and one thread, after
-a warm-up, in turn; our memory of stems is emptied before each repeat, and any two scores that are not the same float stop the run.
+Every two of the 4 responses to each of 10,000 instructions are compared, 60,000 pairs, with the
+Porter stemmer and without. `rouge_score` scores the pairs one by one; ours makes one matrix per
+instruction. Both run in one process and one thread, after a warm-up, in turn; our memory of
+stems is emptied before each repeat, and any two scores that are not the same float stop the run.
 
 From the root of the repository, about 5 minutes with the defaults:
 
     OMP_NUM_THREADS=1 python benchmarks/rouge.py --real "$TUNA_REAL_DATA"
 
-Without --real the texts are made up: 37 words long in the mean, log-normal, of words as frequent as Zipf's law has it.
-Other jobs may share the machine, so ratios are of CPU time; wall time stands beside it.
-"""
+Without --real the texts are made up: 37 words long in the mean, log-normal, of words as frequent
+as Zipf's law has it. Other jobs may share the machine, so ratios are of CPU time; wall time
+stands beside it."""
 
 import argparse
 import json
@@ -26,7 +27,7 @@ from statistics import mean, median
 from rouge_score.rouge_scorer import RougeScorer
 
 from tuna_nb.judge import rouge
-from tuna_nb.utils.core import origin, write_text
+from tuna_nb.utils.core import provenance, write_text
 
 
 def made_up(n, seed=0):
@@ -89,13 +90,13 @@ def compare(groups, stem, repeats):
     for rep in range(repeats):
         (t, a), (u, b) = ours(groups, stem), theirs(groups, stem)
         if a != b:
-            raise SystemExit(
-                f"{sum(x != y for x, y in zip(a, b))} of {len(a)} scores differ (stemmer: {stem})"
-            )
+            differ = sum(x != y for x, y in zip(a, b, strict=True))
+            raise SystemExit(f"{differ} of {len(a)} scores differ (stemmer: {stem})")
         times["ours"].append(t)
         times["rouge_score"].append(u)
         print(
-            f"stemmer {stem}, repeat {rep + 1}: ours {t[0]:.2f} s CPU, rouge_score {u[0]:.2f} s CPU",
+            f"stemmer {stem}, repeat {rep + 1}: ours {t[0]:.2f} s CPU, "
+            f"rouge_score {u[0]:.2f} s CPU",
             flush=True,
         )
     out = {
@@ -140,7 +141,8 @@ def main():
     for stem in (False, True):
         compare(groups[:50], stem, 1)
     res = {
-        "job": f"ROUGE-L of all pairs among {args.n} responses to each of {args.items} instructions",
+        "job": f"ROUGE-L of all pairs among {args.n} responses to each of {args.items} "
+        "instructions",
         "texts": source,
         "words": {
             "mean": round(mean(lengths), 1),
@@ -148,8 +150,9 @@ def main():
             "p99": lengths[len(lengths) * 99 // 100],
             "largest": lengths[-1],
         },
-        "method": "one process, one thread, after a warm-up; both sides in turn; our memory of stems emptied before each repeat; ratios are of "
-        "median CPU time, since other jobs share the machine",
+        "method": "one process, one thread, after a warm-up; both sides in turn; our memory of "
+        "stems emptied before each repeat; ratios are of median CPU time, since other jobs share "
+        "the machine",
         "stemmer_off": compare(groups, False, args.repeats),
         "stemmer_on": compare(groups, True, args.repeats),
         "machine": {
@@ -158,7 +161,7 @@ def main():
             "processor": platform.machine(),
             "python": platform.python_version(),
         },
-        "origin": origin(),
+        "origin": provenance(),
         "versions": {k: version(k) for k in ("rouge-score", "rapidfuzz", "nltk", "numpy")},
         "date": time.strftime("%Y-%m-%d"),
     }

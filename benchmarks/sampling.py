@@ -1,34 +1,46 @@
-"""How many answers a second does `diverse_sample` draw from a local model, beside the authors' loop?
+"""How many answers a second does `diverse_sample` draw from a local model, beside the authors'
+loop?
 
-Contestants, all with N answers a prompt at temperature 1 (no top-k, no top-p), τ = 0.8, up to 3 further trials at 0.1 more each, at
-most 256 tokens, and the same number of answers decoded at once:
-- authors: the released script's loop. Prompts are padded on the left and given to `generate` with `num_return_sequences=N`; if any two
-  answers to a prompt are at or above τ, its whole group is drawn again; when trials run out, the group with the lowest mean stays.
-- ours: `diverse_sample` over `LocalModel`. A prompt is read once for its N answers, answers that are over leave the batch, waiting
-  prompts take their places.
-- waves: the same without taking anyone in, so that each batch starts when the one before has ended.
-- continuous: `diverse_sample` over transformers' `generate_batch`, on a CPU with pages, blocks and tokens a batch that were the fastest of
-  those tried. (As it configures itself there, its cache took over 12 GB.) It knows no seed for each prompt: an answer depends on
-  the other prompts.
+Contestants, all with N answers a prompt at temperature 1 (no top-k, no top-p), τ = 0.8, up to 3
+further trials at 0.1 more each, at most 256 tokens, and the same number of answers decoded at
+once:
+- authors: the released script's loop. Prompts are padded on the left and given to `generate`
+  with `num_return_sequences=N`; if any two answers to a prompt are at or above τ, its whole
+  group is drawn again; when trials run out, the group with the lowest mean stays.
+- ours: `diverse_sample` over `LocalModel`. A prompt is read once for its N answers, answers that
+  are over leave the batch, waiting prompts take their places.
+- waves: the same without taking anyone in, so that each batch starts when the one before has
+  ended.
+- continuous: `diverse_sample` over transformers' `generate_batch`, on a CPU with pages, blocks
+  and tokens a batch that were the fastest of those tried. (As it configures itself there, its
+  cache took over 12 GB.) It knows no seed for each prompt: an answer depends on the other
+  prompts.
 
-Model: a randomly initialised Llama, plus a bias on the end token's logit such that an answer ends after 54 tokens on average. The
-chance to end is about the same at every token, so lengths are geometric: median 37, 95 % below 162, which is close to what Alpaca-like
-answers have (median 35, 164). Prompts: random words, as long as Alpaca's with their template (60 tokens on average). Words are tokens.
-Such a model never says the same thing twice, so no group of the authors' is drawn again: their loop is timed at its best. Ours draws
-again for empty answers, which end at once.
+Model: a randomly initialised Llama, plus a bias on the end token's logit such that an answer
+ends after 54 tokens on average. The chance to end is about the same at every token, so lengths
+are geometric: median 37, 95 % below 162, which is close to what Alpaca-like answers have (median
+35, 164). Prompts: random words, as long as Alpaca's with their template (60 tokens on average).
+Words are tokens. Such a model never says the same thing twice, so no group of the authors' is
+drawn again: their loop is timed at its best. Ours draws again for empty answers, which end at
+once.
 
-Passes: how often the model was called, which is what a device feels that has more power than a batch this size can use.
-Utilisation: of all rows times steps after an answer's first token, the share that gave a token of an answer that was not over yet.
-Useful share: tokens that had to be computed (each prompt once, each answer's tokens but the last) among all that went through the model.
-Ratios are of median samples per second of CPU time, since other jobs may share the machine; wall time stands beside it. The
-contestants take turns, the order reversed every other time, after a warm-up. C's allocator is told to keep its memory, since by default it
-gives large blocks back and gets them again page by page, which slows the authors' loop, whose batches are large, most.
+Passes: how often the model was called, which is what a device feels that has more power than a
+batch this size can use. Utilisation: of all rows times steps after an answer's first token, the
+share that gave a token of an answer that was not over yet. Useful share: tokens that had to be
+computed (each prompt once, each answer's tokens but the last) among all that went through the
+model. Ratios are of median samples per second of CPU time, since other jobs may share the
+machine; wall time stands beside it. The contestants take turns, the order reversed every other
+time, after a warm-up. C's allocator is told to keep its memory, since by default it gives large
+blocks back and gets them again page by page, which slows the authors' loop, whose batches are
+large, most.
 
 From the root of the repository; the defaults take a quarter of an hour and more on one thread:
 
     OMP_NUM_THREADS=1 python benchmarks/sampling.py
-    OMP_NUM_THREADS=1 python benchmarks/sampling.py --quick --out quick.json   # half a minute, to see that it runs
-    python benchmarks/sampling.py --device cuda --dtype bfloat16 --hidden 2048 --layers 22 --batches 64 256 --out gpu.json
+    # half a minute, to see that it runs
+    OMP_NUM_THREADS=1 python benchmarks/sampling.py --quick --out quick.json
+    python benchmarks/sampling.py --device cuda --dtype bfloat16 --hidden 2048 --layers 22 \\
+        --batches 64 256 --out gpu.json
 """
 
 import argparse
@@ -55,10 +67,11 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from tuna_nb.contextual_ranking import diverse_sample
-from tuna_nb.models.endpoint import Generation
-from tuna_nb.models.local import CausalState, LocalModel
-from tuna_nb.utils.core import origin, write_text
+from tuna_nb.diverse_sampling import diverse_sample
+from tuna_nb.models.decoding import CausalState
+from tuna_nb.models.generation import Generation
+from tuna_nb.models.local import LocalModel
+from tuna_nb.utils.core import provenance, write_text
 
 PAD, START, END = range(3)
 WHO = "authors", "ours", "waves", "continuous"
@@ -91,7 +104,7 @@ def make_tokenizer(size):
 
 @torch.no_grad()
 def make_model(args):
-    "Random weights, and a bias that ends an answer with probability 1/(answer length+1) at each token"
+    "Random weights, and a bias that ends an answer with probability 1/(length+1) at each token"
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(
@@ -132,7 +145,7 @@ def make_prompts(n, vocab, seed=0):
 
 
 class Counts:
-    "What went through the model: tokens read, rows times steps, passes, and tokens that answers got"
+    "What went through the model: tokens read, rows times steps, passes, and answers' tokens"
 
     def __init__(self):
         self.read = self.slots = self.passes = self.tokens = self.answers = self.rouge_s = 0
@@ -160,7 +173,7 @@ class Ours(LocalModel):
 
 
 class Continuous:
-    "`generate_batch` as a backend; one seed for all prompts is all it can use, here that of the first"
+    "`generate_batch` as a backend; it can use only one seed for all prompts, here the first's"
 
     name = "continuous"
 
@@ -231,7 +244,7 @@ def authors(model, tok, prompts, args, batch, counts, tau=0.8, trials=3):
                 model, tok, [some[j] for j in todo], args.n, 1 + t / 10, args.longest, counts
             )
             start, again = time.process_time(), []
-            for j, g in zip(todo, groups):
+            for j, g in zip(todo, groups, strict=True):
                 sims = [scorer.score(a, b)["rougeL"].fmeasure for a, b in combinations(g, 2)]
                 if max(sims) >= tau:
                     again.append(j)
@@ -331,7 +344,8 @@ def compare(model, tok, prompts, args, batch):
             runs[w].append(run(w, model, tok, prompts, args, batch, rep))
             (cpu, wall), c, _ = runs[w][-1]
             print(
-                f"batch {batch}, repeat {rep + 1}, {w}: {cpu:.1f} s CPU, {wall:.1f} s, {c.tokens} tokens",
+                f"batch {batch}, repeat {rep + 1}, {w}: {cpu:.1f} s CPU, {wall:.1f} s, "
+                f"{c.tokens} tokens",
                 flush=True,
             )
     read = sum(len(o) for o in tok(prompts).input_ids)
@@ -405,7 +419,8 @@ def main():
     res = {
         "job": f"{args.n} answers to each of {args.prompts} prompts",
         "settings": {k: v for k, v in vars(args).items() if k != "out"},
-        "model": f"Llama with random weights, {round(model.num_parameters() / 1e6, 1)} million of them, and a bias on the end token",
+        "model": f"Llama with random weights, {round(model.num_parameters() / 1e6, 1)} million "
+        "of them, and a bias on the end token",
         "prompt_tokens": spread([len(o) for o in tok(prompts).input_ids]),
         "batches": {},
     }
@@ -425,7 +440,7 @@ def main():
             "processor": platform.machine(),
             "python": platform.python_version(),
         },
-        "origin": origin(),
+        "origin": provenance(),
         "versions": {
             k: version(k)
             for k in ("torch", "transformers", "tokenizers", "rouge-score", "rapidfuzz")
@@ -436,7 +451,8 @@ def main():
     for b, rows in res["batches"].items():
         for w, r in rows.items():
             print(
-                f"batch {b}, {w}: {r['samples_per_cpu_s']} samples per CPU second, {r.get('ratio_cpu', 1)} times the authors'"
+                f"batch {b}, {w}: {r['samples_per_cpu_s']} samples per CPU second, "
+                f"{r.get('ratio_cpu', 1)} times the authors'"
             )
 
 

@@ -1,26 +1,32 @@
 """How fast, and in how much memory, is a training step on ranked responses?
 
-Contestants, each given the same items as token ids and asked for the gradients of one optimizer step:
-- released: the work of the authors' step. All sequences padded to the batch's longest; the model's own cross-entropy over all
-  of them in float32; a second float32 log-softmax over all logits for the ranking.
+Contestants, each given the same items as token ids and asked for the gradients of one optimizer
+step:
+- released: the work of the authors' step. All sequences padded to the batch's longest; the
+  model's own cross-entropy over all of them in float32; a second float32 log-softmax over all
+  logits for the ranking.
 - padded, rows, packed: the three modes of `tuna_nb.training.packing`, with Eq. 6 as the loss.
-- trl: TRL's `DPOTrainer`, run by its own `train()`, on all 6 pairs of the 4 ranked responses of the same items. Chosen in its favour:
-  reference log-probabilities are computed beforehand and not counted; the pairs of one item share a micro-batch, which pads least
-  (`trl_whole` puts all pairs of the step in one micro-batch); no time for its collator, while the others pad or pack on the clock.
-  Left out if TRL is not installed.
+- trl: TRL's `DPOTrainer`, run by its own `train()`, on all 6 pairs of the 4 ranked responses of
+  the same items. Chosen in its favour: reference log-probabilities are computed beforehand and
+  not counted; the pairs of one item share a micro-batch, which pads least (`trl_whole` puts all
+  pairs of the step in one micro-batch); no time for its collator, while the others pad or pack
+  on the clock. Left out if TRL is not installed.
 
-Items: 4 ranked responses and the original, random token ids, lengths as in Alpaca (prompt 60 tokens, response 54, long tail, no text
-longer than 512 tokens, or fewer where a setting says so). Of 2,000 random draws the one is timed whose padded, row and packed sizes are
-nearest to the long run's.
+Items: 4 ranked responses and the original, random token ids, lengths as in Alpaca (prompt 60
+tokens, response 54, long tail, no text longer than 512 tokens, or fewer where a setting says
+so). Of 2,000 random draws the one is timed whose padded, row and packed sizes are nearest to the
+long run's.
 
-On a CPU every repetition of every contestant is a process of its own: a small warm-up step, then the steps that count, from token ids
-to gradients; the contestants take turns. Peak memory as Linux counts it for a process, above what it held before the steps (weights,
-gradients, libraries). CPU and wall time are measured in other processes, which were given all their memory beforehand and keep it: by
-default C's allocator returns every large block to the system and gets it back page by page, which costs a step that makes large tensors
-much of its time. Ratios are therefore the lower ones; the default allocator's times stand beside them as `default_cpu_s`.
+On a CPU every repetition of every contestant is a process of its own: a small warm-up step, then
+the steps that count, from token ids to gradients; the contestants take turns. Peak memory as
+Linux counts it for a process, above what it held before the steps (weights, gradients,
+libraries). CPU and wall time are measured in other processes, which were given all their memory
+beforehand and keep it: by default C's allocator returns every large block to the system and gets
+it back page by page, which costs a step that makes large tensors much of its time. Ratios are
+therefore the lower ones; the default allocator's times stand beside them as `default_cpu_s`.
 From the root of the repository, alone on a machine with 24 GB:
 
-    python benchmarks/training.py                       # all settings, about two hours on one thread
+    python benchmarks/training.py                       # all settings, two hours on one thread
     python benchmarks/training.py --only v512_b16       # one setting; the others in the file stay
     python benchmarks/training.py --quick --out quick.json  # half a minute, to see that it runs
 
@@ -61,10 +67,10 @@ from transformers import (
 )
 
 from tuna_nb.loss import tuna_loss
-from tuna_nb.train import RankedCollator, sequence_logps
+from tuna_nb.scoring import RankedCollator, sequence_logps
 from tuna_nb.training.metrics import Work, best_flops
 from tuna_nb.training.packing import pack, to_device, use_packed
-from tuna_nb.utils.core import origin, write_text
+from tuna_nb.utils.core import provenance, write_text
 
 OURS = ("padded", "rows", "packed")
 TRL = ("trl", "trl_whole")
@@ -116,7 +122,7 @@ def make_items(prompt, resp, vocab, seed=0):
     "Items as `encode_records` makes them, of random token ids; 0 ends a text, 1 pads"
     rng, ids = np.random.default_rng(seed), lambda n: rng.integers(2, vocab, n).tolist()
     items = []
-    for i, (p, rs) in enumerate(zip(prompt, resp), 1):
+    for i, (p, rs) in enumerate(zip(prompt, resp, strict=True), 1):
         start = ids(p)
         items.append(
             {
@@ -167,7 +173,7 @@ def make_model(s, device="cpu"):
 
 
 def released_step(model, items, **kwargs):
-    "What the authors' step computes: token mean over all sequences, and by gaps a mean over pairs and batch"
+    "The authors' step: token mean over all sequences, and by gaps a mean over pairs and batch"
     rows = [r for o in items for r in o["rows"]]
     t, dev = max(map(len, rows)), model.device
     ids = torch.tensor([r + [1] * (t - len(r)) for r in rows], device=dev)
@@ -251,7 +257,10 @@ def trl_times(model, batches, warm, s, whole, clock, on_warm, folder, bf16=False
     disable_progress_bars()
     warnings.simplefilter("ignore", FutureWarning)  # names of arguments that TRL still uses
     tok = word_tokenizer(s["vocab"])
-    say = lambda ids: "".join(" " + w for w in tok.convert_ids_to_tokens(ids))
+
+    def say(ids):
+        return "".join(" " + word for word in tok.convert_ids_to_tokens(ids))
+
     pairs = [
         {
             "prompt": say(o["rows"][0][: o["start"]]).strip(),
@@ -372,8 +381,9 @@ def apart(*args):
         res = here.recv()
     except EOFError:
         raise SystemExit(
-            f"{args[1]} ended without a result (its own message stands above, or it ran out of memory)"
-        )
+            f"{args[1]} ended without a result (its own message stands above, or it ran out of "
+            "memory)"
+        ) from None
     p.join()
     return res
 
@@ -412,7 +422,7 @@ QUICK = setting("quick", 2, 64, 512, 4, 1, longest=128)
 
 
 def same(results):
-    "Largest differences among the contestants: of scores, and of the size of the gradients among our modes"
+    "Largest differences: of scores among all contestants, of gradients' size among our modes"
     vs = [np.array(r["scores"]) for rs in results.values() for r in rs if "scores" in r]
     gs = [np.array(r["grads"]) for who, rs in results.items() if who in OURS for r in rs]
     res = {
@@ -442,8 +452,13 @@ def measure(s, whos, repeats, threads):
             cpu, wall = np.sum(r["times"], 0)
             print(f"{s['name']} {rep + 1}: {who} {cpu:.1f} s CPU, {wall:.1f} s", flush=True)
     tokens = sizes(*lengths, s["b"])
-    rounded = lambda d: {k: round(float(o), 1) for k, o in d.items()}
-    total = lambda r, i: round(float(np.sum(r["times"], 0)[i]), 3)
+
+    def rounded(values):
+        return {key: round(float(value), 1) for key, value in values.items()}
+
+    def total(result, i):
+        return round(float(np.sum(result["times"], 0)[i]), 3)
+
     return dict(
         s,
         parameters=sum(p.numel() for p in make_model(s).parameters()),
@@ -472,7 +487,7 @@ def summarise(m):
         for who, r in m["contestants"].items()
     }
     tok, base = m["tokens_per_item"], med.get("released")
-    for who, r in med.items():
+    for r in med.values():
         r.update(items_per_cpu_s=round(m["items"] / r["cpu_s"], 3))
         if base:
             r.update(
@@ -504,11 +519,14 @@ def summarise(m):
 def show(m):
     "A table of a setting"
     print(
-        f"\n{m['name']}: {m['items']} items, {m['tokens_per_item']} tokens an item, {m['token_ratio']} times fewer when packed"
+        f"\n{m['name']}: {m['items']} items, {m['tokens_per_item']} tokens an item, "
+        f"{m['token_ratio']} times fewer when packed"
     )
     for who, r in m["median"].items():
         print(
-            f"  {who:10} {r['cpu_s']:8.2f} s CPU {r['wall_s']:8.2f} s {r['default_cpu_s']:8.2f} s default {r['peak_mb']:7} MB  {r['items_per_cpu_s']:7.2f} items/s  x{r.get('speedup', 1)}  1/{r.get('memory', 1)}"
+            f"  {who:10} {r['cpu_s']:8.2f} s CPU {r['wall_s']:8.2f} s "
+            f"{r['default_cpu_s']:8.2f} s default {r['peak_mb']:7} MB  "
+            f"{r['items_per_cpu_s']:7.2f} items/s  x{r.get('speedup', 1)}  1/{r.get('memory', 1)}"
         )
     for g in m["goals"]:
         print(f"  {g['what']}: {g['got']} (goal {g['goal']}) {'met' if g['met'] else 'NOT MET'}")
@@ -521,7 +539,7 @@ TINY = dict(setting("tiny", 2, 64, 512, 4, 1, True, longest=128))
 
 
 def gpu_contest(s, who, batches, warm, device):
-    "Seconds of the optimizer steps of one contestant, its peak memory, and the tokens it pushed through the model"
+    "Seconds of one contestant's optimizer steps, its peak memory, its tokens through the model"
     if device == "cuda":
         gc.collect()
         torch.cuda.empty_cache()
@@ -611,8 +629,12 @@ def record(out, change):
     "Put figures into a file, and leave its others as they are"
     res = json.loads(out.read_text()) if out.exists() else {}
     change(res)
-    res["origin"] = origin()
+    res["origin"] = provenance()
     write_text(out, json.dumps(res, indent=1) + "\n")
+
+
+def record_setting(out, name, measured):
+    record(out, lambda figures: figures.setdefault("settings", {}).update({name: measured}))
 
 
 def environment(device="cpu"):
@@ -621,9 +643,9 @@ def environment(device="cpu"):
     )
     cpu = next(
         (
-            l.split(":")[1].strip()
-            for l in Path("/proc/cpuinfo").read_text().splitlines()
-            if l.startswith("model name")
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
         ),
         platform.processor(),
     )
@@ -667,7 +689,8 @@ def main():
     p.add_argument(
         "--peak_tflops",
         type=float,
-        help="of the GPU in bf16, dense; by default what its maker states, or what it does at one product",
+        help="of the GPU in bf16, dense; by default what its maker states, or what it does at "
+        "one product",
     )
     p.add_argument(
         "--out",
@@ -719,7 +742,7 @@ def main():
             m = summarise(measure(s, whos, 1 if args.quick else args.repeats, args.threads))
             show(m)
             m["environment"] = environment()
-            record(out, lambda res: res.setdefault("settings", {}).update({s["name"]: m}))
+            record_setting(out, s["name"], m)
     print(f"figures: {out}")
 
 

@@ -16,13 +16,13 @@ from nbdev.showdoc import BasicMarkdownRenderer
 
 # %% ../nbs/utils/docs.ipynb #af6cec5a
 def table_cell(
-    o,  # A type, a default or a comment, as found in the source
+    content,  # A type, a default or a comment, as found in the source
 ) -> str:  # The same as text that is safe inside a Markdown table
     "One cell of a parameter table"
-    if o in (Parameter.empty, type(None)):
+    if content in (Parameter.empty, type(None)):
         return ""
-    s = o.__name__ if isinstance(o, type) else str(o)
-    return s.replace("|", r"\|").replace("\n", " ")
+    text = content.__name__ if isinstance(content, type) else str(content)
+    return text.replace("|", r"\|").replace("\n", " ")
 
 # %% ../nbs/utils/docs.ipynb #cec97ef9
 class ParameterTable(DocmentTbl):
@@ -36,11 +36,13 @@ class ParameterTable(DocmentTbl):
     ):
         super().__init__(obj)
         extra = docments(obj, full=True, args_kwargs=True)
-        for name, p in self.dm.items():
-            p["docment"] = extra[name]["docment"] or Parameter.empty
-            if isinstance(p["default"], str):
-                p["default"] = repr(p["default"])
-            p.update({k: table_cell(p[k]) for k in self._map if p[k] is not Parameter.empty})
+        for name, parameter in self.dm.items():
+            parameter["docment"] = extra[name]["docment"] or Parameter.empty
+            if isinstance(parameter["default"], str):
+                parameter["default"] = repr(parameter["default"])
+            for column in self._map:
+                if parameter[column] is not Parameter.empty:
+                    parameter[column] = table_cell(parameter[column])
 
     def _row(self, nm, props):
         return [self.stars.get(props["kind"], "") + nm, *(props[c] for c in self._columns)]
@@ -50,11 +52,11 @@ class TableRenderer(BasicMarkdownRenderer):
     "Heading, signature and docstring as nbdev shows them, then the table of parameters"
 
     def _repr_markdown_(self):
-        tbl = str(ParameterTable(self.sym))
-        if tbl:
-            for p in self.dm.dm.values():
-                p["docment"] = None
-        return f"{super()._repr_markdown_()}\n\n{tbl}".rstrip()
+        table = str(ParameterTable(self.sym))
+        if table:
+            for parameter in self.dm.dm.values():
+                parameter["docment"] = None
+        return f"{super()._repr_markdown_()}\n\n{table}".rstrip()
 
 # %% ../nbs/utils/docs.ipynb #993f29d2
 _FENCE = re.compile(r"\s*(```+|~~~+)")
@@ -63,17 +65,19 @@ _LINK = re.compile(r"(!?\[[^\]]*\]\([^)\s]*\))")  # what is a link or a picture 
 
 def link_names(
     md: str,  # Markdown
-    link_line,  # From a line of text to the same with names as links, such as `NbdevLookup().link_line`
+    link_line,  # Links the names in a line of text, as `NbdevLookup().link_line` does
 ) -> str:  # The same with names as links
     "Link the names in a text, outside of code and of other links"
-    fence, lines = "", md.split("\n")
+    fence = ""
+    lines = md.split("\n")
     for i, line in enumerate(lines):
         mark = _FENCE.match(line)
         if mark and (not fence or mark[1].startswith(fence)):
             fence = "" if fence else mark[1]
         elif not fence and not line.startswith("    "):
             parts = _LINK.split(line)
-            lines[i] = "".join(part if k % 2 else link_line(part) for k, part in enumerate(parts))
+            parts[::2] = map(link_line, parts[::2])  # between them stand the links
+            lines[i] = "".join(parts)
     return "\n".join(lines)
 
 
@@ -84,9 +88,9 @@ def name_links(
     link_line = NbdevLookup().link_line
     if cell.cell_type == "markdown":
         cell.source = link_names(cell.source, link_line)
-    for o in cell.get("outputs", []):
-        if md := o.get("data", {}).get("text/markdown"):
-            o["data"]["text/markdown"] = link_names("".join(md), link_line)
+    for output in cell.get("outputs", []):
+        if md := output.get("data", {}).get("text/markdown"):
+            output["data"]["text/markdown"] = link_names("".join(md), link_line)
 
 # %% ../nbs/utils/docs.ipynb #6fd9ee4b
 def repo_links(
@@ -94,23 +98,20 @@ def repo_links(
 ):
     "Links to files of the repository that are no pages go to the repository"
     if cell.cell_type == "markdown":
-        cell.source = _to_repo(cell.source)
-    for o in cell.get("outputs", []):
-        if md := o.get("data", {}).get("text/markdown"):
-            o["data"]["text/markdown"] = _to_repo("".join(md))
+        cell.source = _link_to_repo(cell.source)
+    for output in cell.get("outputs", []):
+        if md := output.get("data", {}).get("text/markdown"):
+            output["data"]["text/markdown"] = _link_to_repo("".join(md))
 
 
-def _to_repo(md):
-    cfg = get_config()
+def _link_to_repo(md):
+    config = get_config()
 
-    def f(m):
-        p, _, at = m[2].partition("#")
-        if (
-            p.endswith(".ipynb")
-            or not (cfg.config_path / p).exists()
-            or (cfg.nbs_path / p).exists()
-        ):
-            return m[0]
-        return f"{m[1]}({cfg.git_url}/blob/{cfg.branch}/{p}{'#' if at else ''}{at})"
+    def to_repo(link):
+        path, sharp, anchor = link["target"].partition("#")
+        is_page = path.endswith(".ipynb") or (config.nbs_path / path).exists()
+        if is_page or not (config.config_path / path).exists():
+            return link[0]
+        return f"]({config.git_url}/blob/{config.branch}/{path}{sharp}{anchor})"
 
-    return re.sub(r"(\])\((?:\.\./)+([^()\s]+)\)", f, md)
+    return re.sub(r"\]\((?:\.\./)+(?P<target>[^()\s]+)\)", to_repo, md)

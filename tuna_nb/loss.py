@@ -37,9 +37,9 @@ def row_means(
 def mean_logp(
     logits: Tensor,  # Next-token logits, (batch, seq, vocab)
     ids: Tensor,  # Token ids, (batch, seq)
-    mask: Tensor,  # True on response tokens only, (batch, seq); the first position has no prediction
+    mask: Tensor,  # True on response tokens only, (batch, seq)
 ) -> Tensor:  # Mean log-probability of each response in float32, (batch,)
-    "The student's score v of each response (below Eq. 5)"
+    "The student's score v of each response (below Eq. 5); the first position has no prediction"
     m = mask[:, 1:].bool()
     if empty := (~m.any(-1)).nonzero().flatten().tolist():
         raise ValueError(f"no response tokens to score in row {empty[0]}")
@@ -73,12 +73,9 @@ def rank_pairs(
 def pair_losses(
     v: Tensor,  # Scores of the responses, best first, (batch, n)
     margin: float = 0.1,  # Gap m asked for between neighbours in the ranking
-    mask: Tensor
-    | None = None,  # True where a response exists, (batch, n); responses that exist come first
-) -> tuple[
-    Tensor, Tensor
-]:  # Hinge of each pair, 0 if one of the two is missing; which pairs exist; both (batch, pairs)
-    "The hinge of every pair (Eq. 5)"
+    mask: Tensor | None = None,  # True where a response exists, (batch, n); those come first
+) -> tuple[Tensor, Tensor]:  # Hinge of each pair, and which pairs exist, both (batch, pairs)
+    "The hinge of every pair (Eq. 5), 0 if one of the two is missing"
     mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
     v = upcast(v).masked_fill(~mask, 0)
     j, k = rank_pairs(v.shape[-1], v.device)
@@ -89,21 +86,25 @@ def pair_losses(
 def rank_loss(
     v: Tensor,  # Scores of the responses, best first, (batch, n)
     margin: float = 0.1,  # Gap m asked for between neighbours in the ranking, in nats per token
-    mask: Tensor
-    | None = None,  # True where a response exists, (batch, n); responses that exist come first
-    reduction: str = "sum",  # "sum": the paper's sum over pairs; "released": the mean over the pairs of a gap and the batch, summed over gaps
+    mask: Tensor | None = None,  # True where a response exists, (batch, n); those come first
+    reduction: str = "sum",  # "sum" over pairs as in the paper, or "released"
 ) -> Tensor:  # One loss per instruction, (batch,); a scalar if reduction is "released"
-    "Pairwise ranking loss (Eqs. 4 and 5)"
+    """Pairwise ranking loss (Eqs. 4 and 5).
+
+    The released code takes the mean over the batch and the pairs of a gap, and sums over gaps.
+    """
     if reduction not in ("sum", "released"):
         raise ValueError(f'reduction must be "sum" or "released", got {reduction!r}')
     loss, real = pair_losses(v, margin, mask)
     if reduction == "sum":
         return loss.sum(-1)
     j, k = rank_pairs(v.shape[-1], v.device)
-    by_gap = lambda x: torch.zeros(
-        *x.shape[:-1], v.shape[-1], device=x.device, dtype=loss.dtype
-    ).index_add(-1, k - j, x.to(loss.dtype))
-    return (by_gap(loss) / by_gap(real).clamp(min=1)).sum(-1).mean()
+
+    def sum_by_gap(x):
+        sums = torch.zeros(*x.shape[:-1], v.shape[-1], device=x.device, dtype=loss.dtype)
+        return sums.index_add(-1, k - j, x.to(loss.dtype))
+
+    return (sum_by_gap(loss) / sum_by_gap(real).clamp(min=1)).sum(-1).mean()
 
 # %% ../nbs/03_loss.ipynb #0545f2d6
 def tuna_loss(
@@ -115,16 +116,15 @@ def tuna_loss(
     reduction: str = "sum",  # See `rank_loss`
 ) -> Tensor:  # One loss per instruction, (batch,); a scalar if reduction is "released"
     "Ranking loss plus weighted likelihood of the original response (Eq. 6)"
-    rank, mle = rank_loss(v, margin, mask, reduction), mle_loss(v_orig)
+    rank = rank_loss(v, margin, mask, reduction=reduction)
+    mle = mle_loss(v_orig)
     return rank + mle_weight * (mle if reduction == "sum" else mle.mean())
 
 # %% ../nbs/03_loss.ipynb #b99b757b
 def ordered_pairs(
     v: Tensor,  # Scores of the responses, best first, (batch, n)
     mask: Tensor | None = None,  # True where a response exists, (batch, n)
-) -> tuple[
-    Tensor, Tensor
-]:  # Pairs in the right order (a tie is one half), and pairs, both (batch,)
+) -> tuple[Tensor, Tensor]:  # Pairs in the right order, a tie is one half; pairs; both (batch,)
     "Count of the pairs whose better response is the likelier one"
     mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
     j, k = rank_pairs(v.shape[-1], v.device)
@@ -136,9 +136,7 @@ def ordered_pairs(
 def pair_accuracy(
     v: Tensor,  # Scores of the responses, best first, (batch, n)
     mask: Tensor | None = None,  # True where a response exists, (batch, n)
-) -> (
-    Tensor
-):  # Share of all pairs of the batch that are in the right order, scalar; nan if there are no pairs
+) -> Tensor:  # Share of all pairs of the batch in the right order, scalar; nan without pairs
     "How often the better of two responses is the likelier one"
     right, n = ordered_pairs(v, mask)
     return right.sum() / n.sum()

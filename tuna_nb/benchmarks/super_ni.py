@@ -15,25 +15,27 @@ from pathlib import Path
 
 from ..data import format_prompt
 from ..judge.rouge import lcs_f, rouge_tokens
-from ..utils.core import TunaError, _read_text, read_document, read_json
+from ..utils.core import TunaError, read_document, read_json, read_text
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #97f56fdc
 METRICS = "exact_match", "rouge1", "rougeL"
 
 
 def normalise(
-    s: str,  # An answer
+    answer: str,  # What a model said, or a reference
 ) -> str:
     "Lower case, no punctuation, single spaces"
-    return " ".join(s.lower().translate(str.maketrans("", "", string.punctuation)).split())
+    no_punctuation = str.maketrans("", "", string.punctuation)
+    return " ".join(answer.lower().translate(no_punctuation).split())
 
 
-def _rouge1(a, b):
-    both = sum((Counter(a) & Counter(b)).values())
-    if not both:
+def _rouge1(words, reference):
+    shared = sum((Counter(words) & Counter(reference)).values())
+    if not shared:
         return 0.0
-    p, r = both / len(a), both / len(b)
-    return 2 * p * r / (p + r)
+    precision = shared / len(words)
+    recall = shared / len(reference)
+    return 2 * precision * recall / (precision + recall)
 
 
 def score_answer(
@@ -41,26 +43,31 @@ def score_answer(
     references: list[str],  # Right answers
 ) -> dict:  # exact_match, rouge1 and rougeL, each from 0 to 1
     "Scores of one answer, each against its best reference"
-    words, refs = rouge_tokens(answer, True), [rouge_tokens(r, True) for r in references]
+    words = rouge_tokens(answer, True)
+    reference_words = [rouge_tokens(reference, True) for reference in references]
     return {
-        "exact_match": float(any(normalise(answer) == normalise(r) for r in references)),
-        "rouge1": max(_rouge1(words, r) for r in refs),
-        "rougeL": max(lcs_f(words, r) for r in refs),
+        "exact_match": float(normalise(answer) in map(normalise, references)),
+        "rouge1": max(_rouge1(words, reference) for reference in reference_words),
+        "rougeL": max(lcs_f(words, reference) for reference in reference_words),
     }
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #cc61e6df
 log = logging.getLogger(__name__)
 
 
-def _mean(rows):
-    return {k: round(100 * sum(r[k] for r in rows) / len(rows), 4) for k in METRICS}
+def _mean_percent(rows):
+    means = {}
+    for metric in METRICS:
+        total = sum(row[metric] for row in rows)
+        means[metric] = round(100 * total / len(rows), 4)
+    return means
 
 
-def _grouped(rows, keys):
+def _mean_by_group(rows, keys):
     groups = {}
-    for r, k in zip(rows, keys, strict=True):
-        groups.setdefault(k, []).append(r)
-    return {k: _mean(rs) for k, rs in groups.items()}
+    for row, key in zip(rows, keys, strict=True):
+        groups.setdefault(key, []).append(row)
+    return {key: _mean_percent(group) for key, group in groups.items()}
 
 
 def category_key(
@@ -72,24 +79,27 @@ def category_key(
 # %% ../../nbs/benchmarks/super_ni.ipynb #7131408d
 def score(
     preds: dict,  # Text by instance id
-    refs,  # References in the leaderboard's format, as a file or a list of records, or records from `load_instances`
-) -> dict:  # rougeL, exact_match, rouge1 in percent; the same in per_task and per_category; n, missing ids, and `instances` with each one's scores
-    "Super-NI scores (§3.2, Table 1)"
+    refs,  # References as a file or records, in the leaderboard's format or from `load_instances`
+) -> dict:  # `rougeL`, `exact_match`, `rouge1` in percent, and more
+    """Super-NI scores (§3.2, Table 1)
+
+    The result also holds the same figures in `per_task` and `per_category`, the number `n` of
+    instances, the ids of `missing` predictions, and each one's scores in `instances`."""
     refs = load_references(refs)
-    ids = [r["id"] for r in refs]
+    ids = [ref["id"] for ref in refs]
     known = set(ids)
     if not preds:
         raise TunaError("there are no predictions to score")
-    odd = [i for i in preds if i not in known]
-    if odd:
+    unknown = [instance_id for instance_id in preds if instance_id not in known]
+    if unknown:
         raise TunaError(
-            f"{len(odd)} predictions are for no instance of the references: "
-            f"{', '.join(map(str, odd[:3]))}{' …' if len(odd) > 3 else ''}"
+            f"{len(unknown)} predictions are for no instance of the references: "
+            f"{', '.join(map(str, unknown[:3]))}{' …' if len(unknown) > 3 else ''}"
         )
-    for i, p in preds.items():
-        if not isinstance(p, str):
-            raise TunaError(f"prediction {i}: expected text, got {p!r:.40}")
-    missing = [i for i in ids if i not in preds]
+    for instance_id, text in preds.items():
+        if not isinstance(text, str):
+            raise TunaError(f"prediction {instance_id}: expected text, got {text!r:.40}")
+    missing = [instance_id for instance_id in ids if instance_id not in preds]
     if missing:
         log.warning(
             "Super-NI: %d of %d predictions are missing and count as empty: %s …",
@@ -97,46 +107,56 @@ def score(
             len(ids),
             missing[0],
         )
-    rows = [score_answer(preds.get(r["id"], ""), r["references"]) for r in refs]
+    rows = [score_answer(preds.get(ref["id"], ""), ref["references"]) for ref in refs]
     return dict(
-        _mean(rows),
+        _mean_percent(rows),
         n=len(ids),
         missing=missing,
-        per_task=_grouped(rows, [r["task_id"] for r in refs]),
-        per_category=_grouped(rows, [category_key(r["task_category"]) for r in refs]),
-        instances=dict(zip(ids, rows)),
+        per_task=_mean_by_group(rows, [ref["task_id"] for ref in refs]),
+        per_category=_mean_by_group(rows, [category_key(ref["task_category"]) for ref in refs]),
+        instances=dict(zip(ids, rows, strict=True)),
     )
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #dc24bb31
+def _check_reference(row, where):
+    if not isinstance(row, dict):
+        raise TunaError(f"{where}: expected an object, got {type(row).__name__}")
+    for key in ("id", "references", "task_id", "task_category"):
+        if key not in row:
+            raise TunaError(f"{where}: no {key}")
+        if key != "references" and not isinstance(row[key], str):
+            raise TunaError(f"{where}: {key} should be text, got {str(row[key])[:40]!r}")
+    references = row["references"]
+    if (
+        not isinstance(references, list)
+        or not references
+        or not all(isinstance(reference, str) for reference in references)
+    ):
+        raise TunaError(f"{where} ({row['id']}): references must be a list of texts")
+
+
 def load_references(
     refs,  # A file of JSON lines, or a list of records
 ) -> list[dict]:  # With id, references, task_id, task_category
     "Read and check references"
-    where, rows = (
-        (refs, read_json(refs)) if isinstance(refs, (str, Path)) else ("references", list(refs))
-    )
-    seen = {}
-    for n, r in enumerate(rows, 1):
-        if not isinstance(r, dict):
-            raise TunaError(f"{where}, record {n}: expected an object, got {type(r).__name__}")
-        for k in ("id", "references", "task_id", "task_category"):
-            if k not in r:
-                raise TunaError(f"{where}, record {n}: no {k}")
-            if k != "references" and not isinstance(r[k], str):
-                raise TunaError(f"{where}, record {n}: {k} should be text, got {str(r[k])[:40]!r}")
-        if (
-            not isinstance(r["references"], list)
-            or not r["references"]
-            or not all(isinstance(o, str) for o in r["references"])
-        ):
-            raise TunaError(f"{where}, record {n} ({r['id']}): references must be a list of texts")
-        if r["id"] in seen:
+    if isinstance(refs, (str, Path)):
+        source = refs
+        rows = read_json(refs)
+    else:
+        source = "references"
+        rows = list(refs)
+    record_of = {}
+    for n, row in enumerate(rows, 1):
+        _check_reference(row, f"{source}, record {n}")
+        instance_id = row["id"]
+        if instance_id in record_of:
             raise TunaError(
-                f"{where}, record {n}: id {r['id']} occurs in record {seen[r['id']]} too"
+                f"{source}, record {n}: id {instance_id} occurs in record "
+                f"{record_of[instance_id]} too"
             )
-        seen[r["id"]] = n
+        record_of[instance_id] = n
     if not rows:
-        raise TunaError(f"{where}: no references")
+        raise TunaError(f"{source}: no references")
     return rows
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #1c2145f0
@@ -170,19 +190,21 @@ def category_scores(
     res: dict,  # From `score`
 ) -> dict:  # (metric, percent) by category
     "Each category in the metric that the benchmark's authors report it in"
-    return {
-        k: (BY_CATEGORY.get(k, "rougeL"), v[BY_CATEGORY.get(k, "rougeL")])
-        for k, v in res["per_category"].items()
-    }
+    scores = {}
+    for category, means in res["per_category"].items():
+        metric = BY_CATEGORY.get(category, "rougeL")
+        scores[category] = metric, means[metric]
+    return scores
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #9b09a863
 def test_task_names(
     data_dir,  # The public repository's folder, or one with test_tasks.txt
 ) -> list[str]:
     "The names of the test tasks"
-    for o in ("splits/default/test_tasks.txt", "test_tasks.txt"):
-        if (p := Path(data_dir) / o).exists():
-            return [l.strip() for l in _read_text(p).splitlines() if l.strip()]
+    for place in ("splits/default/test_tasks.txt", "test_tasks.txt"):
+        path = Path(data_dir) / place
+        if path.exists():
+            return [line.strip() for line in read_text(path).splitlines() if line.strip()]
     raise TunaError(
         f"{data_dir}: neither splits/default/test_tasks.txt nor test_tasks.txt is there"
     )
@@ -195,103 +217,96 @@ def load_instances(
 ) -> list[dict]:  # id, input, references, task_id, task_category, definition, examples
     "Instances of the test tasks"
     names = test_task_names(data_dir)
-    odd = [o for o in tasks or [] if o not in names]
-    if odd:
-        raise TunaError(f"{odd[0]} is none of the {len(names)} test tasks in {data_dir}")
-    chosen = [*(tasks or names)]
-    absent = [o for o in chosen if not (Path(data_dir) / "tasks" / f"{o}.json").is_file()]
+    unknown = [task for task in tasks or [] if task not in names]
+    if unknown:
+        raise TunaError(f"{unknown[0]} is none of the {len(names)} test tasks in {data_dir}")
+    paths = {task: Path(data_dir) / "tasks" / f"{task}.json" for task in tasks or names}
+    absent = [task for task, path in paths.items() if not path.is_file()]
     if absent:
         raise TunaError(
-            f"{data_dir}: {len(absent)} of {len(chosen)} task files are not in tasks/: "
+            f"{data_dir}: {len(absent)} of {len(tasks or names)} task files are not in tasks/: "
             f"{', '.join(absent[:3])}{' …' if len(absent) > 3 else ''}"
         )
-    rows = [
-        r
-        for o in chosen
-        for r in _task_instances(Path(data_dir) / "tasks" / f"{o}.json", o, per_task)
-    ]
+    rows = []
+    for task in tasks or names:
+        rows += _task_instances(paths[task], task, per_task)
     load_references(rows)
     return rows
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #ae5152cf
+def _first_text(texts):
+    return texts if isinstance(texts, str) else texts[0]
+
+
 def _task_instances(path, name, per_task):
-    t = read_document(path)
-    for k in ("Categories", "Definition", "Positive Examples", "Instances"):
-        if not isinstance(t, dict) or not t.get(k) and k != "Positive Examples" or k not in t:
-            raise TunaError(f"{path}: no {k}")
-    first = lambda o: o if isinstance(o, str) else o[0]
-    definition, category = first(t["Definition"]), first(t["Categories"])
-    examples = [
-        _fields(e, f"{path}, positive example {n}", "input", "output")
-        for n, e in enumerate(t["Positive Examples"], 1)
-    ]
+    "The first instances of a task file, each with what its prompt needs"
+    task = read_document(path)
+    for key in ("Categories", "Definition", "Positive Examples", "Instances"):
+        if not isinstance(task, dict) or key not in task:
+            raise TunaError(f"{path}: no {key}")
+        if not task[key] and key != "Positive Examples":
+            raise TunaError(f"{path}: no {key}")
+    definition = _first_text(task["Definition"])
+    category = _first_text(task["Categories"])
+    examples = []
+    for n, example in enumerate(task["Positive Examples"], 1):
+        where = f"{path}, positive example {n}"
+        examples.append(_text_fields(example, where, "input", "output"))
     rows = []
-    for n, e in enumerate(t["Instances"][:per_task], 1):
-        o = _fields(e, f"{path}, instance {n}", "id", "input")
-        outs = [e["output"]] if isinstance(e.get("output"), str) else e.get("output")
-        rows.append(
-            dict(
-                o,
-                references=outs,
-                task_id=name,
-                task_category=category,
-                definition=definition,
-                examples=examples,
-            )
-        )
+    for n, instance in enumerate(task["Instances"][:per_task], 1):
+        row = _text_fields(instance, f"{path}, instance {n}", "id", "input")
+        output = instance.get("output")
+        row["references"] = [output] if isinstance(output, str) else output
+        row["task_id"] = name
+        row["task_category"] = category
+        row["definition"] = definition
+        row["examples"] = examples
+        rows.append(row)
     return rows
 
 
-def _fields(e, where, *keys):
-    for k in keys:
-        if not isinstance(e, dict) or not isinstance(e.get(k), str):
-            raise TunaError(f"{where}: {k} is no text")
-    return {k: e[k] for k in keys}
+def _text_fields(record, where, *keys):
+    for key in keys:
+        if not isinstance(record, dict) or not isinstance(record.get(key), str):
+            raise TunaError(f"{where}: {key} is no text")
+    return {key: record[key] for key in keys}
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #b1e32a64
-def _stopped(s):
-    return s if s[-1] in string.punctuation else s + "."
+def _with_full_stop(text):
+    return text if text[-1] in string.punctuation else text + "."
 
 
-def _parts(r, shots):
+def _prompt_parts(instance, shots):
     "Definition, examples, instance"
-    examples = [
-        _stopped(
-            _stopped(f" Positive Example {n} -\nInput: {e['input'].strip()}")
-            + f"\n Output: {e['output'].strip()}"
-        )
-        + "\n\n"
-        for n, e in enumerate(r["examples"][:shots], 1)
-    ]
-    return (
-        _stopped(f"Definition: {r['definition'].strip()}") + "\n\n",
-        examples,
-        _stopped(f"Now complete the following example -\nInput: {r['input'].strip()}")
-        + "\nOutput: ",
-    )
+    examples = []
+    for n, example in enumerate(instance["examples"][:shots], 1):
+        text = _with_full_stop(f" Positive Example {n} -\nInput: {example['input'].strip()}")
+        text += f"\n Output: {example['output'].strip()}"
+        examples.append(_with_full_stop(text) + "\n\n")
+    definition = _with_full_stop(f"Definition: {instance['definition'].strip()}")
+    question = f"Now complete the following example -\nInput: {instance['input'].strip()}"
+    return definition + "\n\n", examples, _with_full_stop(question) + "\nOutput: "
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #5b4b0010
 # no warning that it is too long for the model: it is to be cut
-def _length(s, tokenizer):
-    return len(tokenizer(s, verbose=False).input_ids)
+def _n_tokens(text, tokenizer):
+    return len(tokenizer(text, verbose=False).input_ids)
 
 
 def cut_to(
-    s: str,  # A text
+    text: str,
     n: int,  # Tokens to keep, special ones included
     tokenizer,  # Of transformers
 ) -> str:  # Its beginning
     "Cut a text at its end to a number of tokens"
-    if _length(s, tokenizer) <= n:
-        return s
-    kept = n - _length("", tokenizer)
+    if _n_tokens(text, tokenizer) <= n:
+        return text
+    kept = n - _n_tokens("", tokenizer)
     if not tokenizer.is_fast:
-        return tokenizer.decode(tokenizer(s, add_special_tokens=False).input_ids[:kept])
-    return s[
-        : tokenizer(s, add_special_tokens=False, return_offsets_mapping=True).offset_mapping[
-            kept - 1
-        ][1]
-    ]
+        return tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids[:kept])
+    tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    _, end = tokens.offset_mapping[kept - 1]
+    return text[:end]
 
 
 def instance_prompt(
@@ -299,19 +314,20 @@ def instance_prompt(
     shots: int = 0,  # Examples at most
     tokenizer=None,  # Counts tokens; None for no limit
     max_source: int = 1024,  # Longest prompt in tokens
-    template="none",  # For `format_prompt`: "alpaca" puts the whole as an instruction into Alpaca's template
+    template="none",  # For `format_prompt`; "alpaca" takes the whole as an instruction
 ) -> str:
     "What a model is asked (§3.2)"
-    head, examples, end = _parts(r, shots)
+    head, examples, end = _prompt_parts(r, shots)
     taken = []
-    for e in examples:
-        if tokenizer and _length(head + " ".join(taken) + e + end, tokenizer) > max_source:
+    for example in examples:
+        longer = head + " ".join(taken) + example + end
+        if tokenizer and _n_tokens(longer, tokenizer) > max_source:
             break
-        taken.append(e)
+        taken.append(example)
     text = head + "".join(taken) + end
-    return format_prompt(
-        cut_to(text, max_source, tokenizer) if tokenizer else text, template=template
-    )
+    if tokenizer:
+        text = cut_to(text, max_source, tokenizer)
+    return format_prompt(text, template=template)
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #a46a907a
 class SuperNI:
@@ -329,61 +345,66 @@ class SuperNI:
     ):
         if template not in ("alpaca", "none"):
             raise TunaError(f"template must be alpaca or none, got {template!r}")
-        self.instances, self.shots, self.template = instances, shots, template
-        self.tokenizer, self.max_source = tokenizer, max_source
+        self.instances = instances
+        self.shots = shots
+        self.template = template
+        self.tokenizer = tokenizer
+        self.max_source = max_source
         self.name = f"super_ni_{shots}shot{'' if template == 'alpaca' else '_plain'}"
-        self.ids, self.groups = [r["id"] for r in instances], [r["task_id"] for r in instances]
+        self.ids = [instance["id"] for instance in instances]
+        self.groups = [instance["task_id"] for instance in instances]
 
     def prompts(self):
-        return [
-            instance_prompt(r, self.shots, self.tokenizer, self.max_source, self.template)
-            for r in self.instances
-        ]
+        options = {
+            "shots": self.shots,
+            "tokenizer": self.tokenizer,
+            "max_source": self.max_source,
+            "template": self.template,
+        }
+        return [instance_prompt(instance, **options) for instance in self.instances]
 
     def score(self, responses):
-        return score(
-            {i: r.strip() for i, r in zip(self.ids, responses, strict=True)}, self.instances
-        )
+        answers = [response.strip() for response in responses]
+        return score(dict(zip(self.ids, answers, strict=True)), self.instances)
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #a853fa5d
 def load_predictions(
     path,  # JSON lines of id and prediction
 ) -> dict:  # Text by id
     "Read predictions in the leaderboard's format"
-    res = {}
-    for n, r in enumerate(read_json(path), 1):
-        for k in ("id", "prediction"):
-            if not isinstance(r.get(k), str):
-                raise TunaError(f"{path}, record {n}: {k} is no text")
-        if r["id"] in res:
-            raise TunaError(f"{path}, record {n}: id {r['id']} occurs twice")
-        res[r["id"]] = r["prediction"]
-    if not res:
+    predictions = {}
+    for n, row in enumerate(read_json(path), 1):
+        for key in ("id", "prediction"):
+            if not isinstance(row.get(key), str):
+                raise TunaError(f"{path}, record {n}: {key} is no text")
+        if row["id"] in predictions:
+            raise TunaError(f"{path}, record {n}: id {row['id']} occurs twice")
+        predictions[row["id"]] = row["prediction"]
+    if not predictions:
         raise TunaError(f"{path}: no predictions")
-    return res
+    return predictions
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #2b15ec90
 def bert_score(
     preds: dict,  # Text by instance id; missing ones count as empty
     refs,  # As for `score`
     model: str = "microsoft/deberta-xlarge-mnli",  # Encoder: a folder or Hub name
-    layer: int
-    | None = None,  # Layer whose embeddings are compared; None for the one that the authors recommend for this encoder
+    layer: int | None = None,  # Layer to compare; None for the authors' choice for this encoder
     baseline: bool = False,  # Rescale, which needs the authors' baseline for this encoder
     batch_size: int = 64,  # Pairs at a time
     device: str | None = None,  # None for a GPU if there is one
 ) -> dict:  # f1, precision, recall from 0 to 1, and the f1 of `instances`
     "BERTScore of a model's answers (Table 11)"
     try:
-        import bert_score as b
+        import bert_score as package
     except ImportError:
         raise TunaError(
             "BERTScore needs the package bert-score: pip install 'tuna_nb[bertscore]'"
         ) from None
     refs = load_references(refs)
-    if layer is None and model not in b.utils.model2layers:
+    if layer is None and model not in package.utils.model2layers:
         raise TunaError(f"no layer is known for {model}: say which one to compare, counted from 1")
-    scorer = b.BERTScorer(
+    scorer = package.BERTScorer(
         model_type=str(model),
         num_layers=layer,
         batch_size=batch_size,
@@ -391,18 +412,24 @@ def bert_score(
         lang="en",
         rescale_with_baseline=baseline,
     )
-    tok, longest = scorer._tokenizer, getattr(scorer._model.config, "max_position_embeddings", 512)
+    tokenizer = scorer._tokenizer
+    longest = getattr(scorer._model.config, "max_position_embeddings", 512)
     # unknown to the tokenizer, and its default is larger than it takes
-    if tok.model_max_length > longest:
-        tok.model_max_length = longest - _length("", tok)
+    if tokenizer.model_max_length > longest:
+        tokenizer.model_max_length = longest - _n_tokens("", tokenizer)
     # asked for where an answer is empty, and gone from transformers 5
-    if not hasattr(tok, "build_inputs_with_special_tokens"):
-        tok.build_inputs_with_special_tokens = lambda ids: tok("").input_ids
-    p, r, f = scorer.score([preds.get(o["id"], "") for o in refs], [o["references"] for o in refs])
+    if not hasattr(tokenizer, "build_inputs_with_special_tokens"):
+
+        def only_special_tokens(ids):
+            return tokenizer("").input_ids
+
+        tokenizer.build_inputs_with_special_tokens = only_special_tokens
+    answers = [preds.get(ref["id"], "") for ref in refs]
+    precision, recall, f1 = scorer.score(answers, [ref["references"] for ref in refs])
     return {
-        "f1": float(f.mean()),
-        "precision": float(p.mean()),
-        "recall": float(r.mean()),
+        "f1": float(f1.mean()),
+        "precision": float(precision.mean()),
+        "recall": float(recall.mean()),
         "n": len(refs),
-        "instances": {o["id"]: float(x) for o, x in zip(refs, f)},
+        "instances": {ref["id"]: float(x) for ref, x in zip(refs, f1, strict=True)},
     }

@@ -17,7 +17,8 @@ import time
 import warnings
 from dataclasses import dataclass
 
-from ..utils.core import TunaError, command
+from ..utils.cli import command
+from ..utils.core import TunaError
 
 # %% ../../nbs/commands/doctor.ipynb #b800c312
 @dataclass
@@ -37,76 +38,64 @@ def find_packages(
 ) -> list:  # A `Finding` for each of its requirements; those of extras that are absent are notes
     "Compare what is installed with what is required"
     try:
-        wants = metadata.requires(dist) or []
+        requirements = metadata.requires(dist) or []
     except metadata.PackageNotFoundError:
         return [Finding(dist, "fail", "is not installed")]
-    out = [Finding("Python", "ok", platform.python_version())]
-    for o in wants:
-        spec, _, marker = (s.strip() for s in o.partition(";"))
+    findings = [Finding("Python", "ok", platform.python_version())]
+    for requirement in requirements:
+        spec, _, marker = requirement.partition(";")
         extra = re.search(r'extra\s*==\s*["\']([^"\']+)', marker)
         if not extra or extra[1] != "dev":
-            out.append(_package(spec, extra and extra[1]))
-    return out
+            findings.append(_find_package(spec.strip(), extra and extra[1]))
+    return findings
 
 # %% ../../nbs/commands/doctor.ipynb #4cf64ff0
-def _package(spec, extra):
-    "What there is of one requirement, such as `torch>=2.6`"
+def _find_package(spec, extra):
+    "What is installed of one requirement, such as `torch>=2.6`"
     name = re.split(r"[^\w.-]", spec)[0]
+    missing = "note" if extra else "fail"
     try:
-        have = metadata.version(name)
+        version = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Finding(
-            name,
-            "note" if extra else "fail",
-            f"absent; for {extra}: pip install 'tuna_nb[{extra}]'"
-            if extra
-            else f"absent: pip install '{spec}'",
-        )
+        said = f"absent: pip install '{spec}'"
+        if extra:
+            said = f"absent; for {extra}: pip install 'tuna_nb[{extra}]'"
+        return Finding(name, missing, said)
     try:
         from packaging.requirements import Requirement
     except ImportError:
-        return Finding(
-            name,
-            "note",
-            f"{have}; whether that meets {spec} cannot be said without the package packaging",
-        )
-    if Requirement(spec).specifier.contains(have, prereleases=True):
-        return Finding(name, "ok", have)
-    return Finding(name, "note" if extra else "fail", f"{have}, but {spec} is required")
+        said = f"{version}; whether that meets {spec} cannot be said without the package packaging"
+        return Finding(name, "note", said)
+    if Requirement(spec).specifier.contains(version, prereleases=True):
+        return Finding(name, "ok", version)
+    return Finding(name, missing, f"{version}, but {spec} is required")
 
 # %% ../../nbs/commands/doctor.ipynb #51c2892e
 def find_devices() -> list:  # A `Finding` for the processor, the disk and each accelerator
     "What can compute here"
-    ram = (
-        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-        if hasattr(os, "sysconf")
-        else math.nan
-    )
-    out = [
-        Finding("processor", "ok", f"{os.cpu_count()} cores, {ram:.0f} GB"),
-        Finding("disk", "ok", f"{shutil.disk_usage('.').free / 1e9:.0f} GB free in this folder"),
+    memory = math.nan
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    free = shutil.disk_usage(".").free / 1e9
+    findings = [
+        Finding("processor", "ok", f"{os.cpu_count()} cores, {memory:.0f} GB"),
+        Finding("disk", "ok", f"{free:.0f} GB free in this folder"),
     ]
     try:
         import torch
     except Exception as e:
-        return out + [Finding("accelerator", "fail", f"PyTorch cannot be imported: {e}")]
-    for i in range(torch.cuda.device_count()):
-        p = torch.cuda.get_device_properties(i)
-        out.append(
-            Finding(
-                f"cuda:{i}",
-                "ok",
-                f"{p.name}, {p.total_memory / 1e9:.0f} GB, "
-                f"bfloat16 {'yes' if torch.cuda.is_bf16_supported() else 'no'}",
-            )
-        )
+        findings.append(Finding("accelerator", "fail", f"PyTorch cannot be imported: {e}"))
+        return findings
+    for index in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(index)
+        bfloat16 = "yes" if torch.cuda.is_bf16_supported() else "no"
+        said = f"{device.name}, {device.total_memory / 1e9:.0f} GB, bfloat16 {bfloat16}"
+        findings.append(Finding(f"cuda:{index}", "ok", said))
     if torch.backends.mps.is_available():
-        out.append(Finding("mps", "ok", f"shares the {ram:.0f} GB"))
-    return (
-        out
-        if len(out) > 2
-        else out + [Finding("accelerator", "note", "none; the miniature needs none")]
-    )
+        findings.append(Finding("mps", "ok", f"shares the {memory:.0f} GB"))
+    if len(findings) == 2:
+        findings.append(Finding("accelerator", "note", "none; the miniature needs none"))
+    return findings
 
 # %% ../../nbs/commands/doctor.ipynb #787ff0d4
 def find_endpoint(
@@ -120,38 +109,39 @@ def find_endpoint(
         raise TunaError(f"an endpoint is http://HOST/v1#MODEL, got {spec!r}")
     from tuna_nb.models.endpoint import Endpoint
 
-    ep = Endpoint(name, url, kind=kind, timeout=timeout, max_retries=0, turns=0)
-    return _answers(ep, name)
+    endpoint = Endpoint(name, url, kind=kind, timeout=timeout, max_retries=0, turns=0)
+    return [*_find_replies(endpoint, name)]
 
 # %% ../../nbs/commands/doctor.ipynb #3ce18783
-def _answers(ep, name):
-    "What the replies of an endpoint show"
+def _find_replies(endpoint, name):
+    "Does an endpoint reply, and does it return log-probabilities?"
+    question = {"max_new_tokens": 4, "temperature": 0.0}
     start = time.monotonic()
     try:
-        g = ep.sample(["Name a colour."], max_new_tokens=4, temperature=0.0)[0][0]
+        reply = endpoint.sample(["Name a colour."], **question)[0][0]
     except TunaError as e:
-        return [Finding(name, "fail", str(e))]
-    took = time.monotonic() - start
-    if not hasattr(g, "text"):
-        return [Finding(name, "fail", f"refuses: {g.reason}")]
-    price = (
-        f"${ep.price.input:g} and ${ep.price.output:g} a million tokens in and out, {ep.price.date}"
-        if ep.price
-        else "no price known"
-    )
-    out = [Finding(name, "ok", f"answers after {took:.1f} s; {price}")]
+        yield Finding(name, "fail", str(e))
+        return
+    seconds = time.monotonic() - start
+    if not hasattr(reply, "text"):
+        yield Finding(name, "fail", f"refuses: {reply.reason}")
+        return
+    price = "no price known"
+    if endpoint.price:
+        usd = f"${endpoint.price.input:g} and ${endpoint.price.output:g}"
+        price = f"{usd} a million tokens in and out, {endpoint.price.date}"
+    yield Finding(name, "ok", f"answers after {seconds:.1f} s; {price}")
+    title = f"{name}, logprobs"
+    none = "none, so it can judge and not teach"
     try:
-        lp = ep.sample(["Name a colour."], max_new_tokens=4, temperature=0.0, logprobs=True)[0][0]
+        reply = endpoint.sample(["Name a colour."], logprobs=True, **question)[0][0]
     except TunaError as e:
-        return out + [
-            Finding(f"{name}, logprobs", "note", f"none, so it can judge and not teach: {e}")
-        ]
-    has = getattr(lp, "logps", None)
-    return out + [
-        Finding(f"{name}, logprobs", "ok", "returned: it can teach")
-        if has
-        else Finding(f"{name}, logprobs", "note", "none, so it can judge and not teach")
-    ]
+        yield Finding(title, "note", f"{none}: {e}")
+        return
+    if getattr(reply, "logps", None):
+        yield Finding(title, "ok", "returned: it can teach")
+    else:
+        yield Finding(title, "note", none)
 
 # %% ../../nbs/commands/doctor.ipynb #daa66bc5
 def known_config(
@@ -187,33 +177,47 @@ class Layout:
 
     def option(self, name, default=0):
         "The value of an option, True for one without"
-        m = re.search(rf"--{name}(?: (\d+))?", self.options)
-        return default if not m else int(m[1]) if m[1] else True
+        found = re.search(rf"--{name}(?: (\d+))?", self.options)
+        if not found:
+            return default
+        return int(found[1]) if found[1] else True
 
 
 LAYOUTS = {
     "1x24": Layout(
-        1,
-        24,
-        "RTX 4090",
-        "lora_24gb.yaml",
-        "--lora 16 --bf16 --activation-checkpointing --max-tokens 4096",
+        devices=1,
+        memory=24,
+        card="RTX 4090",
+        config="lora_24gb.yaml",
+        options="--lora 16 --bf16 --activation-checkpointing --max-tokens 4096",
     ),
     "1x80": Layout(
-        1,
-        80,
-        "H100",
-        "one_80gb.yaml",
-        "--lora 64 --bf16 --activation-checkpointing --max-tokens 16384",
+        devices=1,
+        memory=80,
+        card="H100",
+        config="one_80gb.yaml",
+        options="--lora 64 --bf16 --activation-checkpointing --max-tokens 16384",
     ),
-    "8x80": Layout(8, 80, "H100", "fsdp2_8x80gb.yaml", "--bf16 --max-tokens 12288", "fsdp2"),
+    "8x80": Layout(
+        devices=8,
+        memory=80,
+        card="H100",
+        config="fsdp2_8x80gb.yaml",
+        options="--bf16 --max-tokens 12288",
+        sharding="fsdp2",
+    ),
     "8x80-zero3": Layout(
-        8, 80, "H100", "zero3_8x80gb.yaml", "--activation-checkpointing --max-tokens 12288", "zero3"
+        devices=8,
+        memory=80,
+        card="H100",
+        config="zero3_8x80gb.yaml",
+        options="--activation-checkpointing --max-tokens 12288",
+        sharding="zero3",
     ),
 }
 
 # %% ../../nbs/commands/doctor.ipynb #0f2aeb2d
-def _layout(name):
+def _find_layout(name):
     if name in LAYOUTS:
         return LAYOUTS[name]
     raise TunaError(f"no layout {name!r}; there are: {', '.join(LAYOUTS)}")
@@ -224,8 +228,11 @@ def records_of(
     by: str = "",  # Only those ranked by the teacher or by the judge
 ) -> int:  # Instructions
     "How many instructions a recipe is about"
-    parts = [o for o in recipe.data.split(";") if by in o]
-    return sum(1000 * int(n) for o in parts for n in re.findall(r"\b(\d+)K\b", o))
+    thousands = 0
+    for part in recipe.data.split(";"):
+        if by in part:
+            thousands += sum(map(int, re.findall(r"\b(\d+)K\b", part)))
+    return 1000 * thousands
 
 # %% ../../nbs/commands/doctor.ipynb #8fd22279
 def recipe_needs(
@@ -238,42 +245,43 @@ def recipe_needs(
     "What training by a recipe takes"
     import torch
 
-    from tuna_nb.train import get_recipe
+    from tuna_nb.paper.recipes import get_recipe
     from tuna_nb.training.memory import Item, hours, plan
 
-    r, o = get_recipe(recipe), _layout(layout)
-    n, ranked, lora = (
-        records or records_of(r),
-        r.margin is not None or recipe.startswith("PRM"),
-        o.option("lora"),
-    )
-    several = 5 if recipe == "Alpaca-Mul" else 1
-    start = (
-        "StableLM-3B" if r.start == "StableLM-3B" else "LLaMA-7B"
-    )  # Alpaca and its students have LLaMA's shape
+    chosen = get_recipe(recipe)
+    devices = _find_layout(layout)
+    lora = devices.option("lora")
+    records = records or records_of(chosen)
+    is_ranked = chosen.margin is not None or recipe.startswith("PRM")
+    n_answers = 5 if recipe == "Alpaca-Mul" else 1
+    # Alpaca and its students have LLaMA's shape
+    base = "StableLM-3B" if chosen.start == "StableLM-3B" else "LLaMA-7B"
+    options = {
+        "memory": devices.memory,
+        "bf16": devices.option("bf16", False) or devices.sharding == "zero3",
+        "checkpointing": devices.option("activation-checkpointing", False)
+        or devices.sharding == "fsdp2",
+        "lora": lora,
+        "dtype": torch.bfloat16 if lora else torch.float32,
+    }
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # PEFT's use of names that transformers 6 will not have
-        p = plan(
-            known_config(model or start),
-            o.option("max-tokens"),
-            Item() if ranked else Item(responses=(54,)),
-            o.devices,
-            o.sharding,
-            lora,
-            torch.bfloat16 if lora else torch.float32,
-            memory=o.memory,
-            bf16=o.option("bf16", False) or o.sharding == "zero3",
-            checkpointing=o.option("activation-checkpointing", False) or o.sharding == "fsdp2",
+        # PEFT uses names that transformers 6 will not have
+        warnings.simplefilter("ignore", FutureWarning)
+        memory_plan = plan(
+            known_config(model or base),
+            devices.option("max-tokens"),
+            Item() if is_ranked else Item(responses=(54,)),
+            devices.devices,
+            devices.sharding,
+            **options,
         )
-    took = hours(p, n * several, r.epochs, card=o.card)
+    duration = hours(memory_plan, records * n_answers, chosen.epochs, card=devices.card)
     return {
-        "plan": p,
-        "fits": p.fits,
-        "records": n,
-        "hours": took,
-        "usd": usd_per_hour and took * o.devices * usd_per_hour,
+        "plan": memory_plan,
+        "fits": memory_plan.fits,
+        "records": records,
+        "hours": duration,
+        "usd": usd_per_hour and duration * devices.devices * usd_per_hour,
     }
 
 # %% ../../nbs/commands/doctor.ipynb #8233660a
@@ -285,70 +293,63 @@ def ranking_needs(
     "What the rankings of a recipe take"
     from tuna_nb.contextual_ranking import judge_prompt
     from tuna_nb.models.cost import find_price
-    from tuna_nb.train import get_recipe
+    from tuna_nb.paper.recipes import get_recipe
 
-    r, frame = get_recipe(recipe), len(judge_prompt("", "", [""] * 4).encode()) // 4
-    sizes, out = {"teacher": (60, 4 * 54), "judge": (60 + 4 * 54 + frame, 160)}, {}
-    for role, model in (("teacher", teacher), ("judge", judge)):
-        n, price = records_of(r, role), find_price(model) if model else None
-        if n:
-            out[role] = {
+    chosen = get_recipe(recipe)
+    frame = len(judge_prompt("", "", [""] * 4).encode()) // 4
+    responses = 4 * 54  # tokens of four responses to an instruction of 60
+    roles = {
+        "teacher": (teacher, 60, responses),
+        "judge": (judge, 60 + responses + frame, 160),
+    }
+    needs = {}
+    for role, (model, sent, received) in roles.items():
+        requests = records_of(chosen, role)
+        price = find_price(model) if model else None
+        if requests:
+            needs[role] = {
                 "model": model,
-                "requests": n,
-                "sent": n * sizes[role][0],
-                "received": n * sizes[role][1],
-                "usd": price and price.cost(n * sizes[role][0], n * sizes[role][1]),
+                "requests": requests,
+                "sent": requests * sent,
+                "received": requests * received,
+                "usd": price and price.cost(requests * sent, requests * received),
             }
-    return out
+    return needs
 
 # %% ../../nbs/commands/doctor.ipynb #87ad3dc4
-def _needs(recipe, layout, model, usd_per_hour, records, teacher, judge):
-    "Findings about a recipe"
-    need, asked = (
-        recipe_needs(recipe, layout, model, usd_per_hour, records),
-        ranking_needs(recipe, teacher, judge),
-    )
-    p, o = need["plan"], _layout(layout)
-    out = [
-        Finding(
-            "memory",
-            "ok" if need["fits"] else "fail",
-            f"{p.total / 1e9:.1f} of {o.memory:g} GB of "
-            f"{'the device' if o.devices == 1 else f'each of {o.devices} devices'}"
-            + ("" if need["fits"] else "; a tenth has to stay free"),
-        ),
-        Finding(
-            "time",
-            "ok",
-            f"{need['hours']:.2g} hours for {need['records']:,} instructions, as arithmetic at 40 % of an {o.card}",
-        ),
-        Finding("options", "ok", f"--recipe {recipe} {o.options}; recipes/{o.config}"),
-    ]
+def _training_findings(recipe, need, layout, usd_per_hour):
+    "Findings about the devices that train"
+    where = "the device" if layout.devices == 1 else f"each of {layout.devices} devices"
+    memory = f"{need['plan'].total / 1e9:.1f} of {layout.memory:g} GB of {where}"
+    state = "ok"
+    if not need["fits"]:
+        memory += "; a tenth has to stay free"
+        state = "fail"
+    yield Finding("memory", state, memory)
+    duration = f"{need['hours']:.2g} hours for {need['records']:,} instructions"
+    yield Finding("time", "ok", f"{duration}, as arithmetic at 40 % of an {layout.card}")
+    options = f"--recipe {recipe} {layout.options}; recipes/{layout.config}"
+    yield Finding("options", "ok", options)
     if need["usd"] is not None:
-        out.append(
-            Finding(
-                "devices, money",
-                "ok",
-                f"${need['usd']:,.0f} at ${usd_per_hour:g} an hour and device",
-            )
-        )
-    for role, a in asked.items():
-        money = (
-            f"${a['usd']:,.0f}"
-            if a["usd"] is not None
-            else f"no price for {a['model']}"
-            if a["model"]
-            else f"--{role} MODEL says the price"
-        )
-        out.append(
-            Finding(
-                f"{role}, money",
-                "ok" if a["usd"] is not None else "note",
-                f"{a['requests']:,} requests, "
-                f"{a['sent'] / 1e6:.1f} million tokens sent, {a['received'] / 1e6:.1f} received: {money}",
-            )
-        )
-    return out, dict(need, plan=str(p), rankings=asked)
+        money = f"${need['usd']:,.0f} at ${usd_per_hour:g} an hour and device"
+        yield Finding("devices, money", "ok", money)
+
+
+def _ranking_findings(needs):
+    "Findings about the models that rank"
+    for role, need in needs.items():
+        state = "note"
+        if need["usd"] is not None:
+            money = f"${need['usd']:,.0f}"
+            state = "ok"
+        elif need["model"]:
+            money = f"no price for {need['model']}"
+        else:
+            money = f"--{role} MODEL says the price"
+        sent = f"{need['sent'] / 1e6:.1f} million tokens sent"
+        received = f"{need['received'] / 1e6:.1f} received"
+        said = f"{need['requests']:,} requests, {sent}, {received}: {money}"
+        yield Finding(f"{role}, money", state, said)
 
 # %% ../../nbs/commands/doctor.ipynb #28be5a00
 @command(
@@ -370,17 +371,22 @@ def tuna_doctor(
     "Say what is installed, which devices and endpoints answer, and what a recipe would need"
     parts = {"installed": find_packages(), "devices": find_devices()}
     if endpoints:
-        parts["endpoints"] = [f for o in endpoints.split(",") for f in find_endpoint(o, kind)]
-    need = {}
+        parts["endpoints"] = []
+        for spec in endpoints.split(","):
+            parts["endpoints"].extend(find_endpoint(spec, kind))
+    needs = {}
     if recipe:
-        parts[f"{recipe} on {layout}"], need = _needs(
-            recipe, layout, model, usd_per_hour, records, teacher, judge
-        )
-    for k, fs in parts.items():
-        print(f"{k}:", *[f"  {f}" for f in fs], sep="\n")
-    bad = [f for fs in parts.values() for f in fs if f.state == "fail"]
-    if bad:
-        raise TunaError(
-            f"{len(bad)} of these would stop a run: {'; '.join(f'{f.what}: {f.said}' for f in bad)}"
-        )
-    return dict(parts, needs=need)
+        needs = recipe_needs(recipe, layout, model, usd_per_hour, records=records)
+        rankings = ranking_needs(recipe, teacher, judge)
+        parts[f"{recipe} on {layout}"] = [
+            *_training_findings(recipe, needs, _find_layout(layout), usd_per_hour),
+            *_ranking_findings(rankings),
+        ]
+        needs |= {"plan": str(needs["plan"]), "rankings": rankings}
+    failed = []
+    for title, findings in parts.items():
+        print(f"{title}:", *[f"  {finding}" for finding in findings], sep="\n")
+        failed.extend(f"{f.what}: {f.said}" for f in findings if f.state == "fail")
+    if failed:
+        raise TunaError(f"{len(failed)} of these would stop a run: {'; '.join(failed)}")
+    return dict(parts, needs=needs)

@@ -20,15 +20,10 @@ from transformers import PrinterCallback, TrainerCallback
 
 from ..data import format_prompt, load_ranked, to_preference
 from .ppo import ppo
-from tuna_nb.train import (
-    TunaTrainer,
-    context_length,
-    encode_records,
-    fit,
-    load_pretrained,
-    load_prm,
-    prm_scores,
-)
+from ..reward_model import load_prm, prm_scores
+from ..scoring import context_length, encode_records
+from ..train import TunaTrainer, run_training
+from ..training.checkpoints import load_pretrained
 from ..utils.core import TunaError, seed_all
 from ..utils.pretrained import quiet
 
@@ -39,53 +34,58 @@ def token_count(
     template="alpaca",  # See `format_prompt`
 ) -> int:  # Tokens of prompts and responses, end tokens included
     "Tokens that Tuna trains on in one pass over ranked records"
-    return sum(len(r) for o in encode_records(ds, tokenizer, template=template) for r in o["rows"])
+    items = encode_records(ds, tokenizer, template=template)
+    return sum(sum(map(len, item["rows"])) for item in items)
 
 # %% ../../nbs/experiments/baselines.ipynb #5d7bb82c
-def _size(batch):
+def _batch_tokens(batch):
     "Tokens of a batch of TRL's or of ours, without padding"
     if "layout" in batch:
-        return sum(p + b for p, bs in batch["layout"].lines for b in bs)
-    return sum(
-        int(batch[k].sum())
-        for k in (
-            ["attention_mask"] if "attention_mask" in batch else ["prompt_mask", "completion_mask"]
-        )
-    )
+        total = 0
+        for prompt, responses in batch["layout"].lines:
+            total += prompt * len(responses) + sum(responses)
+        return total
+    masks = ["attention_mask"]
+    if "attention_mask" not in batch:
+        masks = ["prompt_mask", "completion_mask"]
+    return sum(int(batch[name].sum()) for name in masks)
 
 
 def _counting(cls):
-    "A trainer that counts"
+    "A subclass of a trainer that counts the tokens that it trains on, in `spent`"
 
-    class Counting(cls):
+    class CountingTrainer(cls):
         spent = 0
 
         def compute_loss(self, model, inputs, *args, **kwargs):
             if model.training:
-                self.spent += _size(inputs)
+                self.spent += _batch_tokens(inputs)
             return super().compute_loss(model, inputs, *args, **kwargs)
 
-    return Counting
+    return CountingTrainer
 
 
-class _Stop(TrainerCallback):
+class _StopAtBudget(TrainerCallback):
     "Ends training at the first step that reaches the budget"
 
     def __init__(self, trainer, max_tokens):
-        self.trainer, self.max_tokens = trainer, max_tokens
+        self.trainer = trainer
+        self.max_tokens = max_tokens
 
     def on_step_end(self, args, state, control, **kwargs):
         if self.trainer.spent >= self.max_tokens:
             control.should_training_stop = True
 
 
-def _limit(trainer, max_tokens):
-    "Give a counting trainer a budget"
-    trainer.add_callback(_Stop(trainer, max_tokens))
+def _set_token_budget(trainer, max_tokens):
+    "Give a counting trainer a budget: the learning rate falls to 0 at its end"
+
+    def rate(_):
+        return max(0, 1 - trainer.spent / max_tokens)
+
+    trainer.add_callback(_StopAtBudget(trainer, max_tokens))
     trainer.create_optimizer()
-    trainer.lr_scheduler = LambdaLR(
-        trainer.optimizer, lambda _: max(0, 1 - trainer.spent / max_tokens)
-    )
+    trainer.lr_scheduler = LambdaLR(trainer.optimizer, rate)
     return trainer
 
 # %% ../../nbs/experiments/baselines.ipynb #fa18bf2e
@@ -101,22 +101,22 @@ class Baseline:
     folder: Path  # Where model and tokenizer are saved
 
 
-def _finish(model, tokenizer, steps, tokens, log, out):
+def _save_baseline(model, tokenizer, out, **facts):
     "Save a trained model and load it again, free of what a trainer did to it"
     with quiet():
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
     device = model.device
     model, tokenizer = load_pretrained(str(out))
-    return Baseline(model.to(device).eval(), tokenizer, steps, tokens, log, Path(out))
+    return Baseline(model.to(device).eval(), tokenizer, folder=Path(out), **facts)
 
 # %% ../../nbs/experiments/baselines.ipynb #c941b041
-def _begin(start, ds, out, max_tokens):
+def _load_start(start, ds, out, max_tokens):
     "Check what all trainers are given; returns the records, the model and its tokenizer"
     if hasattr(start, "forward"):
         raise TunaError(
-            "start must be a folder or Hub id: the trainer loads it twice, to train one and to keep "
-            "the other"
+            "start must be a folder or Hub id: the trainer loads it twice, to train one and to "
+            "keep the other"
         )
     if not len(ds):
         raise TunaError("no records to train on")
@@ -124,39 +124,41 @@ def _begin(start, ds, out, max_tokens):
         raise TunaError(f"max_tokens must be at least 1, got {max_tokens}")
     if Path(out).is_file():
         raise TunaError(f"{out}: is a file, and a folder is needed to save the model")
-    return load_ranked(ds, blank_output="keep"), *load_pretrained(str(start))
+    model, tokenizer = load_pretrained(str(start))
+    return load_ranked(ds, blank_output="keep"), model, tokenizer
 
 
-def _trl(*names):
-    "Classes of TRL, which is an extra"
+def _import_trl():
+    "TRL, which is an extra"
     try:
         import trl
     except ImportError:
         raise TunaError("DPO and RLOO need TRL: pip install 'tuna_nb[baselines]'") from None
-    return [getattr(trl, o) for o in names]
+    return trl
 
 # %% ../../nbs/experiments/baselines.ipynb #f63b8ef2
 @contextmanager
-def _quiet():
-    "No progress bars of datasets, and no word on names that TRL will have to change"
-    was = datasets.are_progress_bars_disabled()
+def _quiet_trl():
+    "No progress bars of datasets, and no warnings of names that TRL will have to change"
+    were_disabled = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
-        was or datasets.enable_progress_bars()
+        if not were_disabled:
+            datasets.enable_progress_bars()
 
 
-def _settings(cls, out, max_tokens, **args):
+def _trl_config(cls, out, max_tokens, **args):
     "Settings of a TRL trainer: float32, no reports, no checkpoints"
     fixed = {
-        "max_steps": max_tokens,
+        "max_steps": max_tokens,  # a step has a token at least
         "use_cpu": not torch.accelerator.is_available(),
         "bf16": False,
         "gradient_checkpointing": False,
-        "report_to": "none",  # a step has a token at least
+        "report_to": "none",
         "save_strategy": "no",
         "disable_tqdm": True,
         "logging_steps": 1,
@@ -164,21 +166,21 @@ def _settings(cls, out, max_tokens, **args):
     }
     try:
         return cls(str(out), **{**fixed, **args})
-    except TypeError as e:
-        raise TunaError(f"unknown setting: {e}") from None
+    except TypeError as error:
+        raise TunaError(f"unknown setting: {error}") from None
 
 
-def _run(trainer, max_tokens, tokenizer, out):
+def _train_within_budget(trainer, max_tokens, tokenizer, out):
     "Train a TRL trainer within a budget and save"
     trainer.remove_callback(PrinterCallback)
-    _limit(trainer, max_tokens).train()
-    return _finish(
+    _set_token_budget(trainer, max_tokens).train()
+    return _save_baseline(
         trainer.accelerator.unwrap_model(trainer.model),
         tokenizer,
-        trainer.state.global_step,
-        trainer.spent,
-        trainer.state.log_history,
         out,
+        steps=trainer.state.global_step,
+        tokens=trainer.spent,
+        log=trainer.state.log_history,
     )
 
 # %% ../../nbs/experiments/baselines.ipynb #1ce1eb51
@@ -196,8 +198,8 @@ def train_dpo(
     **args,  # Further fields of TRL's DPOConfig
 ) -> Baseline:  # After training
     "Direct preference optimisation on all pairs of each ranking"
-    DPOTrainer, DPOConfig = _trl("DPOTrainer", "DPOConfig")
-    ds, model, tokenizer = _begin(start, ds, out, max_tokens)
+    trl = _import_trl()
+    ds, model, tokenizer = _load_start(start, ds, out, max_tokens)
     pairs = to_preference(ds, "all", template)
     if not len(pairs):
         raise TunaError("no record has two responses that the judge told apart")
@@ -209,12 +211,14 @@ def train_dpo(
         "max_length": context_length(model),
         **args,
     }
-    with _quiet():
-        config = _settings(DPOConfig, out, max_tokens, **args)
-        trainer = _counting(DPOTrainer)(
-            model, args=config, train_dataset=pairs.shuffle(seed), processing_class=tokenizer
+    with _quiet_trl():
+        trainer = _counting(trl.DPOTrainer)(
+            model,
+            args=_trl_config(trl.DPOConfig, out, max_tokens, **args),
+            train_dataset=pairs.shuffle(seed),
+            processing_class=tokenizer,
         )
-        return _run(trainer, max_tokens, tokenizer, out)
+        return _train_within_budget(trainer, max_tokens, tokenizer, out)
 
 # %% ../../nbs/experiments/baselines.ipynb #2edce6ef
 def train_rrhf(
@@ -224,47 +228,41 @@ def train_rrhf(
     *,
     learning_rate: float,  # Highest one
     max_steps: int | None = None,  # Optimizer steps; or
-    max_tokens: int
-    | None = None,  # stop at the first step at which so many tokens have been trained on; the learning rate then falls in a straight line
+    max_tokens: int | None = None,  # a budget of tokens, over which the rate falls to 0
     batch_size: int = 16,  # Instructions a step
     seed: int = 0,  # Of the order of the records
-    **training_args,  # Settings of `fit` and fields of `TunaConfig`
+    **training_args,  # Settings of `run_training` and fields of `TunaConfig`
 ) -> Baseline:  # After training
     "Rank responses to align human feedback: `tune` without a margin, on the best response"
     if not (max_steps or max_tokens):
         raise TunaError("say when to stop: max_steps or max_tokens")
-    ds = [dict(o, output=o["responses"][0]) for o in _begin(start, ds, out, max_tokens or 1)[0]]
-    if not any(len(o["responses"]) > 1 for o in ds):
+    ranked, _, _ = _load_start(start, ds, out, max_tokens or 1)
+    records = [dict(record, output=record["responses"][0]) for record in ranked]
+    if not any(len(record["responses"]) > 1 for record in records):
         raise TunaError("no record has two responses, so there is no order to learn")
 
-    def trainer(*args, **kwargs):
-        t = _counting(TunaTrainer)(*args, **kwargs)
-        return _limit(t, max_tokens) if max_tokens else t
+    def counting_trainer(*args, **kwargs):
+        trainer = _counting(TunaTrainer)(*args, **kwargs)
+        return _set_token_budget(trainer, max_tokens) if max_tokens else trainer
 
-    t = fit(
-        trainer,
-        str(start),
-        None,
-        ds,
-        out,
-        **{
-            "margin": 0.0,
-            "mle_weight": 1.0,
-            "learning_rate": learning_rate,
-            "max_steps": max_steps or max_tokens,
-            "per_device_train_batch_size": batch_size,
-            "seed": seed,
-            "logging_steps": 1,
-            **training_args,
-        },
-    )
+    settings = {
+        "margin": 0.0,
+        "mle_weight": 1.0,
+        "learning_rate": learning_rate,
+        "max_steps": max_steps or max_tokens,
+        "per_device_train_batch_size": batch_size,
+        "seed": seed,
+        "logging_steps": 1,
+        **training_args,
+    }
+    trainer = run_training(counting_trainer, str(start), None, records, out, **settings)
     return Baseline(
-        t.model.eval(),
-        t.processing_class,
-        t.state.global_step,
-        t.spent,
-        t.state.log_history,
-        Path(out),
+        model=trainer.model.eval(),
+        tokenizer=trainer.processing_class,
+        steps=trainer.state.global_step,
+        tokens=trainer.spent,
+        log=trainer.state.log_history,
+        folder=Path(out),
     )
 
 # %% ../../nbs/experiments/baselines.ipynb #5d279618
@@ -274,31 +272,36 @@ def prm_reward(
     tokenizer=None,  # Tokenizer; None takes the one saved with the model
     template="alpaca",  # See `format_prompt`
     batch_size: int = 64,  # Texts at once
-):  # Function of a list of records' numbers and a list of texts; returns a number for each
-    "A proxy ranking model as a reward, in standard deviations above the record's own ranked responses"
+):  # Function of a list of records' indices and a list of texts; returns a number for each
+    "A PRM's score as a reward: standard deviations above the record's own ranked responses"
     prm, tokenizer = load_prm(prm, tokenizer)
 
-    def raw(rows):
+    def raw_scores(rows):
         return prm_scores(rows, prm, tokenizer, template=template, batch_size=batch_size)
 
-    known = [torch.tensor(v, dtype=torch.float64) for v in raw(ds)]
-    means, unit = (
-        [v.mean().item() for v in known],
-        math.sqrt(sum(((v - v.mean()) ** 2).sum().item() for v in known) / sum(map(len, known))),
-    )
+    means = []
+    squares = 0.0
+    n_scores = 0
+    for of_record in raw_scores(ds):
+        scores = torch.tensor(of_record, dtype=torch.float64)
+        means.append(scores.mean().item())
+        squares += ((scores - scores.mean()) ** 2).sum().item()
+        n_scores += len(scores)
+    unit = math.sqrt(squares / n_scores)
     if not unit:
         raise TunaError("the ranked responses' scores do not differ, so a reward has no unit")
 
-    def reward(idx, texts):
-        rows = [dict(ds[i], responses=[t]) for i, t in zip(idx, texts, strict=True)]
-        return [(v - means[i]) / unit for i, (v,) in zip(idx, raw(rows))]
+    def reward(indices, texts):
+        rows = [dict(ds[i], responses=[text]) for i, text in zip(indices, texts, strict=True)]
+        scored = zip(indices, raw_scores(rows), strict=True)
+        return [(score - means[i]) / unit for i, (score,) in scored]
 
     return reward
 
 # %% ../../nbs/experiments/baselines.ipynb #8afd217f
 def train_rloo(
     start,  # Folder or Hub id of the model to start from, which is also the reference
-    ds,  # Records that the prompts are taken from; their ranked responses set the reward's unit, see `prm_reward`
+    ds,  # Records of the prompts; their ranked responses set the reward's unit, see `prm_reward`
     reward_model,  # Folder, Hub id, or a loaded proxy ranking model with `reward_tokenizer`
     out,  # Folder for model and tokenizer
     *,
@@ -315,8 +318,8 @@ def train_rloo(
     **args,  # Further fields of TRL's RLOOConfig
 ) -> Baseline:  # After training
     "REINFORCE with a leave-one-out baseline"
-    RLOOTrainer, RLOOConfig = _trl("RLOOTrainer", "RLOOConfig")
-    ds, model, tokenizer = _begin(start, ds, out, max_tokens)
+    trl = _import_trl()
+    ds, model, tokenizer = _load_start(start, ds, out, max_tokens)
     if n < 2:
         raise TunaError(
             f"an answer needs siblings to be compared with: n must be at least 2, got {n}"
@@ -326,12 +329,7 @@ def train_rloo(
     def reward(completions, row, **kwargs):
         return score(row, completions)
 
-    prompts = Dataset.from_dict(
-        {
-            "prompt": [format_prompt(o["instruction"], o["input"], template) for o in ds],
-            "row": list(range(len(ds))),
-        }
-    )
+    prompts = [format_prompt(o["instruction"], o["input"], template) for o in ds]
     args = {
         "learning_rate": learning_rate,
         "per_device_train_batch_size": min(batch_size, len(ds)) * n,
@@ -342,17 +340,20 @@ def train_rloo(
         "seed": seed,
         **args,
     }
-    with _quiet():
-        config = _settings(RLOOConfig, out, max_tokens, **args)
-        trainer = _counting(RLOOTrainer)(
-            model, reward, args=config, train_dataset=prompts, processing_class=tokenizer
+    with _quiet_trl():
+        trainer = _counting(trl.RLOOTrainer)(
+            model,
+            reward,
+            args=_trl_config(trl.RLOOConfig, out, max_tokens, **args),
+            train_dataset=Dataset.from_dict({"prompt": prompts, "row": list(range(len(ds)))}),
+            processing_class=tokenizer,
         )
-        return _run(trainer, max_tokens, tokenizer, out)
+        return _train_within_budget(trainer, max_tokens, tokenizer, out)
 
 # %% ../../nbs/experiments/baselines.ipynb #c02b2195
 def train_ppo(
     start,  # Folder or Hub id of the model to start from, which is also the reference
-    ds,  # Records that the prompts are taken from; their ranked responses set the reward's unit, see `prm_reward`
+    ds,  # Records of the prompts; their ranked responses set the reward's unit, see `prm_reward`
     reward_model,  # Folder, Hub id, or a loaded proxy ranking model with `reward_tokenizer`
     out,  # Folder for model and tokenizer
     *,
@@ -369,9 +370,10 @@ def train_ppo(
     **args,  # Further settings of `ppo`
 ) -> Baseline:  # After training
     "Proximal policy optimisation against a proxy ranking model (App. I)"
-    if odd := args.keys() - (ppo.__kwdefaults__ or {}).keys():
-        raise TunaError(f"unknown setting: {', '.join(sorted(odd))}")
-    ds, model, tokenizer = _begin(start, ds, out, max_tokens)
+    unknown = args.keys() - (ppo.__kwdefaults__ or {}).keys()
+    if unknown:
+        raise TunaError(f"unknown setting: {', '.join(sorted(unknown))}")
+    ds, model, tokenizer = _load_start(start, ds, out, max_tokens)
     if torch.cuda.is_available():
         model = model.cuda()
     seed_all(seed)
@@ -392,4 +394,5 @@ def train_ppo(
         seed=seed,
         **args,
     )
-    return _finish(model, tokenizer, len(log), log[-1]["tokens"], log, out)
+    facts = {"steps": len(log), "tokens": log[-1]["tokens"], "log": log}
+    return _save_baseline(model, tokenizer, out, **facts)

@@ -9,12 +9,15 @@ __all__ = ['gae', 'ppo_loss', 'value_loss', 'token_rewards', 'ppo']
 import copy
 import math
 import random
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
 
-from ..models.local import LocalModel, check_sampling, left_pad, prompt_ids, right_pad
-from ..utils.core import TunaError, evaluating, progress, takes
+from ..models.decoding import left_pad, right_pad
+from ..models.local import LocalModel, check_sampling, prompt_ids
+from ..utils.core import TunaError, accepts_kwarg, evaluating, progress
 
 # %% ../../nbs/experiments/ppo.ipynb #310b1e1f
 def gae(
@@ -22,15 +25,19 @@ def gae(
     values: Tensor,  # The critic's guess before each token, same shape
     mask: Tensor,  # True on tokens; answers begin in the first column, same shape
     gamma: float = 1.0,  # Worth of a reward one token later
-    lam: float = 0.95,  # Trust in rewards seen over the critic's guess: 0 looks one token ahead, 1 to the end
+    lam: float = 0.95,  # λ: 0 trusts the critic's next guess, 1 only rewards that were seen
 ) -> Tensor:  # Advantages, 0 where there is no token, same shape
     "Generalised advantage estimation"
-    out, after, advantage = torch.zeros_like(values), 0.0, 0.0
-    for t in reversed(range(values.shape[1])):
-        m = mask[:, t].to(values.dtype)
-        advantage = (rewards[:, t] + gamma * after - values[:, t] + gamma * lam * advantage) * m
-        out[:, t], after = advantage, values[:, t] * m
-    return out
+    advantages = torch.zeros_like(values)
+    next_value = 0.0
+    advantage = 0.0
+    for step in reversed(range(values.shape[1])):
+        exists = mask[:, step].to(values.dtype)
+        surprise = rewards[:, step] + gamma * next_value - values[:, step]
+        advantage = (surprise + gamma * lam * advantage) * exists
+        advantages[:, step] = advantage
+        next_value = values[:, step] * exists
+    return advantages
 
 # %% ../../nbs/experiments/ppo.ipynb #e17f80fb
 def _masked_mean(x, mask):
@@ -46,10 +53,11 @@ def ppo_loss(
 ) -> tuple:  # Mean over all tokens, and the share of tokens that are clipped, which feel no pull
     "Clipped policy objective of PPO, to be minimised"
     ratio = (logp - old).masked_fill(~mask, 0).exp()
-    plain, clipped = ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage
-    return -_masked_mean(torch.min(plain, clipped), mask), _masked_mean(
-        (clipped < plain).float(), mask
-    ).detach()
+    plain = ratio * advantage
+    clipped = ratio.clamp(1 - clip, 1 + clip) * advantage
+    loss = -_masked_mean(torch.min(plain, clipped), mask)
+    clipped_share = _masked_mean((clipped < plain).float(), mask)
+    return loss, clipped_share.detach()
 
 # %% ../../nbs/experiments/ppo.ipynb #4b8fe24b
 def value_loss(
@@ -64,49 +72,55 @@ def value_loss(
     return _masked_mean(torch.max((values - returns) ** 2, (near - returns) ** 2), mask) / 2
 
 # %% ../../nbs/experiments/ppo.ipynb #b967c10e
-def _lay_out(prompts, answers, pad, device):
-    "Tensors of a batch from token ids"
-    (p, pm), (a, am) = left_pad(prompts, pad, device), right_pad(answers, pad, device)
-    seen = torch.cat([pm, am], 1)
+def _answer_batch(prompts, answers, pad, device):
+    "Tensors of a batch from token ids: prompts padded on the left, answers on the right"
+    prompt_ids, prompt_mask = left_pad(prompts, pad, device)
+    answer_ids, answer_mask = right_pad(answers, pad, device)
+    attended = torch.cat([prompt_mask, answer_mask], 1)
     return {
-        "ids": torch.cat([p, a], 1),
-        "answers": a,
-        "mask": am.bool(),
-        "seen": seen,
-        "tokens": int(seen.sum()),
+        "ids": torch.cat([prompt_ids, answer_ids], 1),
+        "answers": answer_ids,
+        "mask": answer_mask.bool(),
+        "seen": attended,
+        "tokens": int(attended.sum()),
     }
 
 
-def _read(model, critic, batch, temperature):
-    "Log-probabilities, entropies and guesses at the answers' tokens, (answers, tokens)"
-    k, args = (
-        batch["answers"].shape[1],
-        {"output_hidden_states": critic is not None, "use_cache": False},
-    )
-    if takes(model, "position_ids"):
+def _read_answers(model, critic, batch, temperature):
+    "Log-probabilities, entropies and the critic's guesses at the answers' tokens"
+    length = batch["answers"].shape[1]
+    args = {"output_hidden_states": critic is not None, "use_cache": False}
+    if accepts_kwarg(model, "position_ids"):
         args["position_ids"] = (batch["seen"].cumsum(-1) - 1).clamp(min=0)
-    if takes(model, "logits_to_keep"):
-        args["logits_to_keep"] = k + 1
+    if accepts_kwarg(model, "logits_to_keep"):
+        args["logits_to_keep"] = length + 1
     out = model(input_ids=batch["ids"], attention_mask=batch["seen"], **args)
-    logp = (out.logits[:, -k - 1 : -1].float() / temperature).log_softmax(-1)
+    # a token is predicted one place before its own
+    before_token = slice(-length - 1, -1)
+    logp = (out.logits[:, before_token].float() / temperature).log_softmax(-1)
     with torch.no_grad():
         entropy = -(logp.exp() * logp).sum(-1)
-    values = (
-        None
-        if critic is None
-        else critic(out.hidden_states[-1][:, -k - 1 : -1].detach().float()).squeeze(-1)
-    )
+    values = None
+    if critic is not None:
+        hidden = out.hidden_states[-1][:, before_token].detach()
+        values = critic(hidden.float()).squeeze(-1)
     return logp.gather(-1, batch["answers"][..., None]).squeeze(-1), entropy, values
 
 # %% ../../nbs/experiments/ppo.ipynb #c034a958
-def _sample(model, tokenizer, rows, prompts, n, temperature, max_new_tokens, seeds):
+def _sample_answers(model, tokenizer, token_ids, prompts, *, n, temperature, max_new_tokens, seeds):
     "Answer each prompt n times: the batch and the texts"
-    lm = LocalModel(model, tokenizer, batch_size=len(prompts) * n)
-    gens = [g for gs in lm.sample(prompts, n, temperature, max_new_tokens, seeds) for g in gs]
-    answers = [g.ids + [tokenizer.eos_token_id] * (g.finish_reason == "stop") for g in gens]
-    return _lay_out([r for r in rows for _ in range(n)], answers, lm.pad, model.device), [
-        g.text for g in gens
-    ]
+    local = LocalModel(model, tokenizer, batch_size=len(prompts) * n)
+    prompt_rows = []
+    answers = []
+    texts = []
+    by_prompt = local.sample(prompts, n, temperature, max_new_tokens, seed=seeds)
+    for ids, generations in zip(token_ids, by_prompt, strict=True):
+        for generation in generations:
+            ended = generation.finish_reason == "stop"
+            prompt_rows.append(ids)
+            answers.append(generation.ids + [tokenizer.eos_token_id] * ended)
+            texts.append(generation.text)
+    return _answer_batch(prompt_rows, answers, local.pad, model.device), texts
 
 # %% ../../nbs/experiments/ppo.ipynb #3046fbab
 def token_rewards(
@@ -121,77 +135,107 @@ def token_rewards(
     return out.scatter_add(1, mask.sum(1, keepdim=True) - 1, scores[:, None])
 
 # %% ../../nbs/experiments/ppo.ipynb #c23ce201
-def _judge(model, ref, critic, batch, scores, a):
+@dataclass
+class _Actors:
+    "The models of a run"
+
+    policy: nn.Module  # Is trained
+    reference: nn.Module  # What it was at the start
+    critic: nn.Module  # Guesses rewards from the policy's hidden states
+    optimizer: object = None  # Of policy and critic
+
+
+def _add_advantages(actors, batch, scores, settings):
     "Add old log-probabilities, guesses, advantages and returns to a batch; returns what to report"
-    with evaluating(model):
-        batch["old"], entropy, batch["values"] = _read(model, critic, batch, a["temperature"])
-        other, _, _ = _read(ref, None, batch, a["temperature"])
-    m, scores = batch["mask"], torch.tensor(scores, dtype=torch.float32, device=model.device)
-    rewards = token_rewards(scores, batch["old"], other, m, a["kl"])
-    adv = gae(rewards, batch["values"], m, a["gamma"], a["lam"])
-    batch["returns"] = adv + batch["values"]
-    x = adv[m]
-    batch["advantage"] = (adv - x.mean()) / (x.std(correction=0) + 1e-6) * m if a["whiten"] else adv
-    kl = ((batch["old"] - other) * m).sum(1).mean()
+    policy = actors.policy
+    with evaluating(policy):
+        old, entropy, values = _read_answers(policy, actors.critic, batch, settings.temperature)
+        reference, _, _ = _read_answers(actors.reference, None, batch, settings.temperature)
+    mask = batch["mask"]
+    scores = torch.tensor(scores, dtype=torch.float32, device=policy.device)
+    rewards = token_rewards(scores, old, reference, mask, settings.kl)
+    advantage = gae(rewards, values, mask, settings.gamma, settings.lam)
+    batch["old"] = old
+    batch["values"] = values
+    batch["returns"] = advantage + values
+    if settings.whiten:
+        of_tokens = advantage[mask]
+        spread = of_tokens.std(correction=0) + 1e-6
+        advantage = (advantage - of_tokens.mean()) / spread * mask
+    batch["advantage"] = advantage
+    divergence = ((old - reference) * mask).sum(1).mean()
     return {
         "reward": scores.mean(),
-        "kl": kl,
-        "objective": scores.mean() - a["kl"] * kl,
-        "entropy": _masked_mean(entropy, m),
-        "length": m.sum(1).float().mean(),
+        "kl": divergence,
+        "objective": scores.mean() - settings.kl * divergence,
+        "entropy": _masked_mean(entropy, mask),
+        "length": mask.sum(1).float().mean(),
     }
 
 # %% ../../nbs/experiments/ppo.ipynb #c40648cf
-def _pieces(batch, size):
-    "A batch, a few answers at a time"
+def _split_batch(batch, size):
+    "A batch, a few answers at a time; all at once without a size"
     n = len(batch["mask"])
-    for i in range(0, n, size or n):
-        yield {k: v[i : i + (size or n)] if torch.is_tensor(v) else v for k, v in batch.items()}
+    size = size or n
+    for first in range(0, n, size):
+        yield {
+            name: value[first : first + size] if torch.is_tensor(value) else value
+            for name, value in batch.items()
+        }
 
 
-def _update(model, critic, opt, batch, a):
+def _learn_from(actors, batch, settings):
     "Passes over a batch; returns what to report"
-    seen = []
-    for _ in range(a["epochs"]):
-        for b in _pieces(batch, a["at_once"]):
-            # a mean over all tokens is the pieces' means by their shares
-            m, share = b["mask"], b["mask"].sum() / batch["mask"].sum()
-            logp, _, values = _read(model, critic, b, a["temperature"])
-            policy, clipped = ppo_loss(logp, b["old"], b["advantage"], m, a["clip"])
-            error = value_loss(values, b["values"], b["returns"], m, a["clip"])
-            (share * (policy + error)).backward()
-            seen.append(
-                share * torch.stack([policy.detach(), error.detach(), clipped]) / a["epochs"]
+    n_tokens = batch["mask"].sum()
+    losses = []
+    for _ in range(settings.epochs):
+        for part in _split_batch(batch, settings.at_once):
+            # a mean over all tokens is the sum of the parts' means, each by its share of tokens
+            mask = part["mask"]
+            share = mask.sum() / n_tokens
+            logp, _, values = _read_answers(
+                actors.policy, actors.critic, part, settings.temperature
             )
-        for g in opt.param_groups:
-            nn.utils.clip_grad_norm_(g["params"], a["max_norm"])
-        opt.step()
-        opt.zero_grad()
-    return dict(zip(("policy_loss", "value_loss", "clip_fraction"), torch.stack(seen).sum(0)))
+            policy, clipped = ppo_loss(
+                logp, part["old"], part["advantage"], mask=mask, clip=settings.clip
+            )
+            critic = value_loss(
+                values, part["values"], part["returns"], mask=mask, clip=settings.clip
+            )
+            (share * (policy + critic)).backward()
+            both = torch.stack([policy.detach(), critic.detach(), clipped])
+            losses.append(share * both / settings.epochs)
+        for group in actors.optimizer.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], settings.max_norm)
+        actors.optimizer.step()
+        actors.optimizer.zero_grad()
+    names = ("policy_loss", "value_loss", "clip_fraction")
+    return dict(zip(names, torch.stack(losses).sum(0), strict=True))
 
 # %% ../../nbs/experiments/ppo.ipynb #04fde5ae
-def _batches(n, size, rng):
-    "Numbers of prompts, batch after batch, without end"
+def _prompt_batches(n_prompts, size, rng):
+    "Indices of prompts, batch after batch, without end"
     left = []
     while True:
         while len(left) < size:
-            left += rng.sample(range(n), n)
+            left += rng.sample(range(n_prompts), n_prompts)
         yield left[:size]
         left = left[size:]
 
 
-def _check(model, prompts, a):
+def _check_ppo(model, prompts, settings):
     "Refuse what cannot be trained"
     if not prompts:
         raise TunaError("no prompts to train on")
-    if not (a["steps"] or a["max_tokens"]):
+    if not (settings.steps or settings.max_tokens):
         raise TunaError("say when to stop: steps, max_tokens or both")
-    if a["batch_size"] < 1 or a["epochs"] < 1:
+    if settings.batch_size < 1 or settings.epochs < 1:
         raise TunaError(
-            f"batch_size and epochs must be at least 1, got {a['batch_size']} and {a['epochs']}"
+            f"batch_size and epochs must be at least 1, got {settings.batch_size} and "
+            f"{settings.epochs}"
         )
-    check_sampling(a["n"], a["max_new_tokens"], a["temperature"])
-    if not a["temperature"]:
+    check_sampling(settings.n, settings.max_new_tokens, settings.temperature)
+    if not settings.temperature:
         raise TunaError(
             "temperature must be more than 0: a policy that never varies cannot learn from trying"
         )
@@ -203,103 +247,108 @@ def _check(model, prompts, a):
         )
 
 
-def _scores(reward, rows, texts):
-    "The reward of every text, checked"
-    out = [float(o) for o in reward(rows, texts)]
-    if len(out) != len(texts):
-        raise TunaError(f"the reward gave {len(out)} numbers for {len(texts)} texts")
-    bad = [i for i, o in enumerate(out) if not math.isfinite(o)]
-    if bad:
-        raise TunaError(f"the reward of {texts[bad[0]][:40]!r} is {out[bad[0]]}")
-    return out
+def _checked_rewards(reward, rows, texts):
+    "The reward of every text; refuses numbers that are missing or not finite"
+    rewards = [float(number) for number in reward(rows, texts)]
+    if len(rewards) != len(texts):
+        raise TunaError(f"the reward gave {len(rewards)} numbers for {len(texts)} texts")
+    for text, number in zip(texts, rewards, strict=True):
+        if not math.isfinite(number):
+            raise TunaError(f"the reward of {text[:40]!r} is {number}")
+    return rewards
 
 # %% ../../nbs/experiments/ppo.ipynb #fdc911d7
 def ppo(
     model,  # Causal language model in float32, which is trained in place
     tokenizer,  # Its tokenizer
     prompts: list,  # Texts, sent as they are
-    reward,  # Function of a list of prompts' numbers and a list of answers' texts; returns a number for each
+    reward,  # Function of prompts' indices and answers' texts; returns a number for each
     *,
     learning_rate: float,  # Of the policy, at the first step
     steps: int | None = None,  # Batches of samples; or
-    max_tokens: int
-    | None = None,  # stop at the first step at which so many tokens of prompts and answers have been trained on, each pass counted
+    max_tokens: int | None = None,  # stop when so many tokens were trained on, each pass counted
     batch_size: int = 16,  # Prompts a step
     n: int = 4,  # Answers a prompt
-    temperature: float = 1.0,  # Of sampling; it is the policy at this temperature that is trained
+    temperature: float = 1.0,  # Of sampling; the policy at this temperature is trained
     max_new_tokens: int = 256,  # Longest answer
     kl: float = 0.05,  # Weight β of the divergence from the model at the start
     clip: float = 0.2,  # The ε of both losses
     epochs: int = 2,  # Passes over each batch
-    at_once: int | None = None,  # Answers in memory at a time while it learns; None: all of a batch
+    at_once: int | None = None,  # Answers in memory at a time while it learns; None: a whole batch
     gamma: float = 1.0,  # See `gae`
     lam: float = 0.95,  # See `gae`
-    whiten: bool = True,  # Bring the advantages of a batch to mean 0 and standard deviation 1
+    whiten: bool = True,  # Bring a batch's advantages to mean 0 and standard deviation 1
     value_rate: float = 1e-2,  # Learning rate of the critic
     max_norm: float = 1.0,  # Longest gradient, for the policy and for the critic
     seed: int = 0,  # Of the prompts' order and the samples
     log=None,  # Function that gets each step's report
 ) -> list:  # A report for each step
     "Proximal policy optimisation against a reward (App. I)"
-    a = dict(locals())
-    _check(model, prompts, a)
-    rng, was, seen, reports = random.Random(f"ppo{seed}"), model.training, 0, []
-    ref, critic, opt = _parts(model, learning_rate, value_rate)
-    context, ends = LocalModel(model, tokenizer).context, {tokenizer.eos_token_id}
-    rows = prompt_ids(tokenizer, prompts, "the policy", context, ends=ends)
-    picks, bar = _batches(len(prompts), batch_size, rng), progress(total=steps, desc="ppo")
-    while (share := max(len(reports) / (steps or math.inf), seen / (max_tokens or math.inf))) < 1:
-        report, used = _step(model, tokenizer, ref, critic, opt, rows, next(picks), rng, share, a)
-        reports.append(
-            dict(
-                step=len(reports) + 1,
-                tokens=(seen := seen + used),
-                **{k: float(o) for k, o in report.items()},
-            )
-        )
+    settings = SimpleNamespace(**locals())
+    _check_ppo(model, prompts, settings)
+    rng = random.Random(f"ppo{seed}")
+    was_training = model.training
+    actors = _make_actors(model, learning_rate, value_rate)
+    context = LocalModel(model, tokenizer).context
+    ends = {tokenizer.eos_token_id}
+    token_ids = prompt_ids(tokenizer, prompts, "the policy", context, ends=ends)
+    batches = _prompt_batches(len(prompts), batch_size, rng)
+    bar = progress(total=steps, desc="ppo")
+    reports = []
+    tokens = 0
+    while True:
+        share = max(len(reports) / (steps or math.inf), tokens / (max_tokens or math.inf))
+        if share >= 1:
+            break
+        chosen = next(batches)
+        seeds = [rng.getrandbits(32) for _ in chosen]
+        for group, rate in zip(
+            actors.optimizer.param_groups, (learning_rate, value_rate), strict=True
+        ):
+            group["lr"] = rate * (1 - share)
+        found, used = _ppo_step(actors, token_ids, chosen, seeds=seeds, settings=settings)
+        tokens += used
+        report = {name: float(value) for name, value in found.items()}
+        reports.append({"step": len(reports) + 1, "tokens": tokens, **report})
         if log:
             log(reports[-1])
         bar.update(1)
     bar.close()
-    model.train(was)
+    model.train(was_training)
     return reports
 
 # %% ../../nbs/experiments/ppo.ipynb #f7e3bf4d
-def _parts(model, learning_rate, value_rate):
-    "The reference, a critic that guesses 0, and an optimizer of policy and critic; the policy is left without dropout"
-    ref = copy.deepcopy(model.eval()).requires_grad_(False)
+def _make_actors(model, learning_rate, value_rate):
+    "Policy without dropout, reference, a critic that guesses 0, and the optimizer"
+    reference = copy.deepcopy(model.eval()).requires_grad_(False)
     critic = nn.Linear(model.config.get_text_config().hidden_size, 1, device=model.device)
-    for o in critic.parameters():
-        nn.init.zeros_(o)
-    trained = [o for o in model.parameters() if o.requires_grad]
-    return (
-        ref,
-        critic,
-        torch.optim.AdamW(
-            [
-                {"params": trained, "lr": learning_rate},
-                {"params": list(critic.parameters()), "lr": value_rate},
-            ],
-            weight_decay=0.0,
-        ),
-    )
+    for parameter in critic.parameters():
+        nn.init.zeros_(parameter)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": trained, "lr": learning_rate},
+        {"params": list(critic.parameters()), "lr": value_rate},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
+    return _Actors(model, reference, critic, optimizer)
 
 
-def _step(model, tokenizer, ref, critic, opt, rows, pick, rng, share, a):
+def _ppo_step(actors, token_ids, chosen, *, seeds, settings):
     "Sample, score, learn; returns the report and the number of tokens trained on"
-    n, seeds = a["n"], [rng.getrandbits(32) for _ in pick]
-    for g, k in zip(opt.param_groups, ("learning_rate", "value_rate")):
-        g["lr"] = a[k] * (1 - share)
-    batch, texts = _sample(
-        model,
-        tokenizer,
-        [rows[i] for i in pick],
-        [a["prompts"][i] for i in pick],
-        n,
-        a["temperature"],
-        a["max_new_tokens"],
-        seeds,
+    batch, texts = _sample_answers(
+        actors.policy,
+        settings.tokenizer,
+        [token_ids[i] for i in chosen],
+        [settings.prompts[i] for i in chosen],
+        n=settings.n,
+        temperature=settings.temperature,
+        max_new_tokens=settings.max_new_tokens,
+        seeds=seeds,
     )
-    scores = _scores(a["reward"], [i for i in pick for _ in range(n)], texts)
-    report = _judge(model, ref, critic, batch, scores, a)
-    return {**report, **_update(model, critic, opt, batch, a)}, batch["tokens"] * a["epochs"]
+    rows = []
+    for i in chosen:
+        rows += [i] * settings.n
+    scores = _checked_rewards(settings.reward, rows, texts)
+    report = _add_advantages(actors, batch, scores, settings)
+    report.update(_learn_from(actors, batch, settings))
+    return report, batch["tokens"] * settings.epochs

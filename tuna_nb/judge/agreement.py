@@ -16,9 +16,10 @@ import numpy as np
 from ..utils.core import TunaError, mean_interval
 
 # %% ../../nbs/judge/agreement.ipynb #0a5bbdb6
-def _pair(a, b):
+def _paired_arrays(a, b):
     "Two lists to be compared, as arrays"
-    a, b = np.asarray(a, float), np.asarray(b, float)
+    a = np.asarray(a, float)
+    b = np.asarray(b, float)
     if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
         raise TunaError(
             f"need two lists of equally many values, 2 or more, got shapes {a.shape} and {b.shape}"
@@ -28,8 +29,10 @@ def _pair(a, b):
     return a, b
 
 
-def _ranks(x):
-    return np.array([(x < v).sum() + ((x == v).sum() + 1) / 2 for v in x])
+def _centred_ranks(values):
+    "Ranks less their mean; equal values share the mean of their ranks"
+    ranks = [(values < value).sum() + ((values == value).sum() + 1) / 2 for value in values]
+    return np.array(ranks) - np.mean(ranks)
 
 
 def _correlation(x, y):
@@ -42,7 +45,8 @@ def rank_agreement(
     b,  # Values for the same responses in the same order, from another judge
 ) -> float:  # 1 for the same order, -1 for the opposite; NaN if either has no order
     "Spearman's rank correlation (App. G)"
-    return _correlation(*(r - r.mean() for r in map(_ranks, _pair(a, b))))
+    a, b = _paired_arrays(a, b)
+    return _correlation(_centred_ranks(a), _centred_ranks(b))
 
 # %% ../../nbs/judge/agreement.ipynb #d6c75a08
 def kendall(
@@ -50,129 +54,148 @@ def kendall(
     b,  # Values for the same responses in the same order, from another judge
 ) -> float:  # 1 for the same order, -1 for the opposite; NaN if either has no order
     "Kendall's rank correlation, with ties (tau-b)"
-    return _correlation(*(np.sign(x[:, None] - x) for x in _pair(a, b)))
+    a, b = _paired_arrays(a, b)
+    return _correlation(np.sign(a[:, None] - a), np.sign(b[:, None] - b))
 
 # %% ../../nbs/judge/agreement.ipynb #6f57e4ed
-def _places(ranking, n):
-    "Place of each of n responses, from 1; NaN for those left out"
-    out, at = np.full(n, math.nan), 0
-    for o in ranking:
-        tied = [o] if isinstance(o, (int, np.integer)) else list(o)
-        for k in tied:
-            if k not in range(n) or not math.isnan(out[k]):
+def _ranks_in(ranking, n):
+    "Rank of each of n responses, from 1; NaN for those left out"
+    ranks = np.full(n, math.nan)
+    n_ranked = 0
+    for entry in ranking:
+        tied = [entry] if isinstance(entry, (int, np.integer)) else list(entry)
+        for response in tied:
+            if response not in range(n) or not math.isnan(ranks[response]):
                 raise TunaError(
-                    f"ranking {list(ranking)}: {k!r} is there twice or no response from 0 to {n - 1}"
+                    f"ranking {list(ranking)}: {response!r} is there twice or no response "
+                    f"from 0 to {n - 1}"
                 )
-            out[k] = at + (len(tied) + 1) / 2
-        at += len(tied)
-    if not at:
+            ranks[response] = n_ranked + (len(tied) + 1) / 2
+        n_ranked += len(tied)
+    if not n_ranked:
         raise TunaError("a ranking is empty")
-    return out
+    return ranks
 
 # %% ../../nbs/judge/agreement.ipynb #fab4db26
-def _points(ranking, n):
+def _borda_points(ranking, n):
     "Points that one vote gives; NaN where it abstains"
-    r = _places(ranking, n)
-    m = np.count_nonzero(~np.isnan(r))
-    return (n - 1) * (m - r) / (m - 1) if m > 1 else r * (n - 1) / 2
+    ranks = _ranks_in(ranking, n)
+    n_ranked = np.count_nonzero(~np.isnan(ranks))
+    if n_ranked == 1:
+        return ranks * (n - 1) / 2
+    return (n - 1) * (n_ranked - ranks) / (n_ranked - 1)
 
 # %% ../../nbs/judge/agreement.ipynb #4c10b60b
 def borda(
-    rankings: list,  # Votes, each best first: numbers of responses, a list of them where tied; duplicates may be left out
+    rankings: list,  # Votes, each best first: response numbers, or lists of them where tied
     n: int,  # Number of responses
-) -> list[
-    float | None
-]:  # Points of each response, larger is better; None for those that the votes together leave out
-    "Mean Borda points over votes"
+) -> list:  # Points of each response, larger is better; None for those that the votes leave out
+    "Mean Borda points over votes; a vote abstains on responses that it leaves out as duplicates"
     if not rankings:
         raise TunaError("no votes to add up")
-    points = np.array([_points(r, n) for r in rankings])
+    points = np.array([_borda_points(ranking, n) for ranking in rankings])
     kept = ~np.isnan(points)
     votes = kept.sum(0)
     mean = np.nansum(points, 0) / np.maximum(votes, 1)
-    order = sorted(range(n), key=lambda k: (-votes[k], -mean[k]))
+    order = sorted(range(n), key=lambda response: (-votes[response], -mean[response]))
     stay = order[: median_high(kept.sum(1).tolist())]
-    return [float(p) if k in stay else None for k, p in enumerate(mean)]
+    return [float(mean[response]) if response in stay else None for response in range(n)]
 
 # %% ../../nbs/judge/agreement.ipynb #e4bdb69e
 def agreement(
     rankings: list,  # Votes, as in `borda`
     n: int,  # Number of responses
-) -> dict:  # `kendall` and `spearman`, NaN where undefined; `same_winner`, None where there is nothing to compare
+) -> dict:  # `kendall` and `spearman`, NaN where undefined; `same_winner`, None without a pair
     "Mean agreement of every two votes on one item"
-    rs, found = [_places(r, n) for r in rankings], []
-    for a, b in combinations(rs, 2):
-        both = ~np.isnan(a + b)
+    votes = [_ranks_in(ranking, n) for ranking in rankings]
+    taus = []
+    rhos = []
+    same_winner = []
+    for one, other in combinations(votes, 2):
+        both = ~np.isnan(one + other)
         if both.sum() < 2:
             continue
-        a, b = a[both], b[both]
-        found.append(
-            (kendall(a, b), rank_agreement(a, b), bool(((a == a.min()) == (b == b.min())).all()))
-        )
-    tau, rho = (_mean(o[i] for o in found) for i in (0, 1))
+        one = one[both]
+        other = other[both]
+        taus.append(kendall(one, other))
+        rhos.append(rank_agreement(one, other))
+        same_winner.append(np.array_equal(one == one.min(), other == other.min()))
     return {
-        "kendall": tau,
-        "spearman": rho,
-        "same_winner": all(o[2] for o in found) if found else None,
+        "kendall": _mean_of_defined(taus),
+        "spearman": _mean_of_defined(rhos),
+        "same_winner": all(same_winner) if same_winner else None,
     }
 
 
-def _mean(xs):
+def _mean_of_defined(values):
     "Mean of what is not NaN; NaN of nothing"
-    xs = [x for x in xs if not math.isnan(x)]
-    return sum(xs) / len(xs) if xs else math.nan
+    values = [value for value in values if not math.isnan(value)]
+    return sum(values) / len(values) if values else math.nan
 
 # %% ../../nbs/judge/agreement.ipynb #0753d276
 def mean_by_place(
-    values: list,  # Lists of numbers, one per item, such as token counts of the responses best first
+    values: list,  # A list of numbers for each item, such as lengths of its responses best first
 ) -> list[float]:  # Mean of the first, second, ... numbers of the lists that have so many
     "Means by place of ragged lists (Table 4, given lengths)"
     size = max(map(len, values), default=0)
-    return [float(np.mean([v[k] for v in values if len(v) > k])) for k in range(size)]
+    return [float(np.mean([row[k] for row in values if len(row) > k])) for k in range(size)]
 
 # %% ../../nbs/judge/agreement.ipynb #16115f15
-def _wins(vote):
+def _wins_by_place(vote):
     "Share of the win that went to each shown place"
     shown = list(vote["shown"])
-    r = _places(vote["ranking"], 1 + max(shown, default=0))
-    if len({*shown}) < len(shown) or {*np.flatnonzero(r == r)} - {*shown}:
+    ranks = _ranks_in(vote["ranking"], 1 + max(shown, default=0))
+    ranked = set(np.flatnonzero(~np.isnan(ranks)))
+    if len(set(shown)) < len(shown) or ranked - set(shown):
         raise TunaError(f"ranking {vote['ranking']} is not one of the responses shown, {shown}")
-    best = r[shown] == np.nanmin(r)
+    best = ranks[shown] == np.nanmin(ranks)
     return best / best.sum()
 
 # %% ../../nbs/judge/agreement.ipynb #bd1a9b9c
 def consistency_report(
-    rows: list[
-        dict
-    ],  # Items with `votes`: dicts with `shown`, numbers of responses as shown, and `ranking`, as in `borda`
-) -> dict:  # Counts; (mean, low, high) of `kendall`, `spearman`, `winner_changed`, `first_bias`; lists `wins` and `chance` by shown place
-    "How far the votes on each item agree, and what the order of showing did"
-    items = [vs for r in rows if (vs := [v for v in r["votes"] if len(v["shown"]) > 1])]
+    rows: list[dict],  # Items with `votes`; a vote has `shown` and `ranking`
+) -> dict:  # Counts, intervals (mean, low, high), and means by shown place
+    """How far the votes on each item agree, and what the order of showing did
+
+    A vote's `shown` lists response numbers as the judge saw them, its `ranking` is as in `borda`.
+    The report has the counts `items` and `votes`, intervals of `kendall`, `spearman`,
+    `winner_changed` and `first_bias`, and the share of `wins` by shown place, with that by
+    `chance`."""
+    items = []
+    for row in rows:
+        votes = [vote for vote in row["votes"] if len(vote["shown"]) > 1]
+        if votes:
+            items.append(votes)
     if not items:
         raise TunaError("no item with a vote on two or more responses")
-    wins = [[_wins(v) for v in vs] for vs in items]
-    agree = [
-        agreement([v["ranking"] for v in vs], 1 + max(k for v in vs for k in v["shown"]))
-        for vs in items
-    ]
-    changed = [float(not a["same_winner"]) for a in agree if a["same_winner"] is not None]
-    every = [w for ws in wins for w in ws]
+    wins = []
+    agreements = []
+    first_bias = []
+    for votes in items:
+        item_wins = [_wins_by_place(vote) for vote in votes]
+        wins += item_wins
+        first_bias.append(np.mean([by_place[0] - 1 / len(by_place) for by_place in item_wins]))
+        n = 1 + max(max(vote["shown"]) for vote in votes)
+        agreements.append(agreement([vote["ranking"] for vote in votes], n))
+    same_winner = [item["same_winner"] for item in agreements]
     return {
         "items": len(items),
-        "votes": len(every) / len(items),
-        "kendall": _interval(a["kendall"] for a in agree),
-        "spearman": _interval(a["spearman"] for a in agree),
-        "winner_changed": _interval(changed),
-        "wins": mean_by_place(every),
-        "chance": mean_by_place([[1 / len(w)] * len(w) for w in every]),
-        "first_bias": _interval(np.mean([w[0] - 1 / len(w) for w in ws]) for ws in wins),
+        "votes": len(wins) / len(items),
+        "kendall": _interval_of_defined(item["kendall"] for item in agreements),
+        "spearman": _interval_of_defined(item["spearman"] for item in agreements),
+        "winner_changed": _interval_of_defined(
+            not same for same in same_winner if same is not None
+        ),
+        "wins": mean_by_place(wins),
+        "chance": mean_by_place([[1 / len(by_place)] * len(by_place) for by_place in wins]),
+        "first_bias": _interval_of_defined(first_bias),
     }
 
 
-def _interval(xs):
+def _interval_of_defined(values):
     "Mean and 95 % interval of what is not NaN"
-    xs = [float(x) for x in xs if not math.isnan(x)]
-    return mean_interval(xs) if xs else (math.nan,) * 3
+    values = [float(value) for value in values if not math.isnan(value)]
+    return mean_interval(values) if values else (math.nan, math.nan, math.nan)
 
 # %% ../../nbs/judge/agreement.ipynb #5c6760ff
 def consistency_table(
@@ -181,9 +204,11 @@ def consistency_table(
     "A consistency report to be read"
 
     def show(key):
-        return "{:.2f} [{:.2f}, {:.2f}]".format(*report[key])
+        mean, low, high = report[key]
+        return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
-    places = ", ".join(f"{w:.2f} ({c:.2f})" for w, c in zip(report["wins"], report["chance"]))
+    by_place = zip(report["wins"], report["chance"], strict=True)
+    places = ", ".join(f"{wins:.2f} ({chance:.2f})" for wins, chance in by_place)
     return [
         ("items", f"{report['items']}"),
         ("votes per item", f"{report['votes']:.1f}"),
@@ -195,71 +220,92 @@ def consistency_table(
     ]
 
 # %% ../../nbs/judge/agreement.ipynb #0c322673
-def _beats(wins):
+def _beats_and_ties(wins):
     "Results of all pairs as two matrices: who beats whom, who ties with whom"
-    w = np.asarray(wins, float)
-    if w.ndim != 2 or w.shape[0] != w.shape[1]:
-        raise TunaError(f"expected an n x n matrix of results, got shape {w.shape}")
-    off = ~np.eye(len(w), dtype=bool)
-    if not np.allclose((w + w.T)[off], 1):
+    wins = np.asarray(wins, float)
+    if wins.ndim != 2 or wins.shape[0] != wins.shape[1]:
+        raise TunaError(f"expected an n x n matrix of results, got shape {wins.shape}")
+    is_pair = ~np.eye(len(wins), dtype=bool)
+    if not np.allclose((wins + wins.T)[is_pair], 1):
         raise TunaError("the two results of a pair must add up to 1")
-    return ((w > 0.5) & off).astype(int), ((w == 0.5) & off).astype(int)
+    beats = (wins > 0.5) & is_pair
+    ties = (wins == 0.5) & is_pair
+    return beats.astype(int), ties.astype(int)
 
 
 def cycles(
-    wins,  # Row i, column j: 1 if i won against j, 0 if it lost, 0.5 for a tie; a share of several comparisons does as well
+    wins,  # Row i, column j: 1 if i beat j, 0.5 for a tie, else 0; or a share of comparisons won
 ) -> int:  # 0 if the results can be put in an order, ties aside
     "Number of loops of three in pairwise results (App. H)"
-    a, _ = _beats(wins)
-    return int(np.trace(a @ a @ a)) // 3
+    beats, _ = _beats_and_ties(wins)
+    return int(np.trace(beats @ beats @ beats)) // 3
 
 # %% ../../nbs/judge/agreement.ipynb #2bde0b54
 def copeland(
     wins,  # Results of all pairs, as in `cycles`
 ) -> list[float]:  # Score of each response, larger is better
     "Scores from pairwise results: responses beaten, and half of those tied with"
-    beats, ties = _beats(wins)
+    beats, ties = _beats_and_ties(wins)
     return (beats.sum(1) + ties.sum(1) / 2).tolist()
 
 # %% ../../nbs/judge/agreement.ipynb #beccceb8
-def _within(rows, what):
+def _less_mean(rows, name):
     "Each list less its mean"
-    out = [np.asarray(v, float) for v in rows]
-    for i, v in enumerate(out, 1):
-        if v.ndim != 1 or not len(v) or not np.isfinite(v).all():
+    centred = []
+    for i, row in enumerate(rows, 1):
+        values = np.asarray(row, float)
+        if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
             raise TunaError(
-                f"{what} of instruction {i}: expected one or more finite numbers, got {rows[i - 1]!r:.60}"
+                f"{name} of instruction {i}: expected one or more finite numbers, got {row!r:.60}"
             )
-    return [v - v.mean() for v in out]
+        centred.append(values - values.mean())
+    return centred
 
 
 def _scores_and_lengths(scores, lengths):
-    y, x = _within(scores, "scores"), _within(lengths, "lengths")
-    if [*map(len, y)] != [*map(len, x)]:
+    "Both, each list less its mean"
+    scores = _less_mean(scores, "scores")
+    lengths = _less_mean(lengths, "lengths")
+    if [len(row) for row in scores] != [len(row) for row in lengths]:
         raise TunaError("scores and lengths must be lists of the same lengths, one per instruction")
-    return y, x
+    return scores, lengths
 
 # %% ../../nbs/judge/agreement.ipynb #a66700ca
 def length_effect(
     scores: list,  # For each instruction the scores of its responses
     lengths: list,  # For each instruction the lengths of its responses in tokens
-) -> dict:  # `slope` (points per token), its 95 % interval `low` to `high`, `correlation`, its square `explained`, `instructions` that count
-    "Regression of scores on length within instructions"
-    y, x = _scores_and_lengths(scores, lengths)
-    pairs = [(p, q) for p, q in zip(x, y) if np.ptp(p)]
-    if not pairs:
+) -> (
+    dict
+):  # `slope` in points per token, its 95 % interval `low` to `high`, `correlation`, and more
+    """Regression of scores on length within instructions
+
+    `explained` is the squared correlation, `instructions` the number of those whose responses
+    differ in length; the others say nothing. The interval is a jackknife's over instructions."""
+    scores, lengths = _scores_and_lengths(scores, lengths)
+    differ = [i for i, row in enumerate(lengths) if np.ptp(row)]
+    if not differ:
         raise TunaError("no two responses to one instruction differ in length")
-    xs, ys = map(np.concatenate, zip(*pairs))
-    xy, xx, n = float(xs @ ys), float(xs @ xs), len(pairs)
-    without = [(xy - p @ q) / (xx - p @ p) for p, q in pairs] if n > 1 else [xy / xx]
-    _, low, high = mean_interval(n * xy / xx - (n - 1) * b for b in without)
-    slope, half, r = xy / xx, (high - low) / 2, _correlation(xs, ys)
+    n = len(differ)
+    x = np.concatenate([lengths[i] for i in differ])
+    y = np.concatenate([scores[i] for i in differ])
+    xy = float(x @ y)
+    xx = float(x @ x)
+    slope = xy / xx
+    slopes_without = []
+    for i in differ if n > 1 else []:
+        rest_xy = xy - lengths[i] @ scores[i]
+        rest_xx = xx - lengths[i] @ lengths[i]
+        slopes_without.append(rest_xy / rest_xx)
+    pseudo_values = [n * xy / xx - (n - 1) * without for without in slopes_without or [slope]]
+    _, low, high = mean_interval(pseudo_values)
+    half = (high - low) / 2
+    correlation = _correlation(x, y)
     return {
         "slope": slope,
         "low": slope - half,
         "high": slope + half,
-        "correlation": r,
-        "explained": r * r,
+        "correlation": correlation,
+        "explained": correlation * correlation,
         "instructions": n,
     }
 
@@ -270,5 +316,8 @@ def remove_length(
     slope: float,  # Points per token to take out, such as the slope of `length_effect`
 ) -> list[list[float]]:  # Corrected scores; sort by them again
     "Scores without the effect of length"
-    _, x = _scores_and_lengths(scores, lengths)
-    return [(np.asarray(s, float) - slope * p).tolist() for s, p in zip(scores, x)]
+    _, lengths = _scores_and_lengths(scores, lengths)
+    corrected = []
+    for row, row_lengths in zip(scores, lengths, strict=True):
+        corrected.append((np.asarray(row, float) - slope * row_lengths).tolist())
+    return corrected

@@ -49,8 +49,9 @@ def lcs_f(
     lcs = LCSseq.similarity(a, b)
     if not lcs:
         return 0.0
-    p, r = lcs / len(b), lcs / len(a)
-    return 2 * p * r / (p + r)
+    precision = lcs / len(b)
+    recall = lcs / len(a)
+    return 2 * precision * recall / (precision + recall)
 
 
 def rouge_l(
@@ -69,9 +70,9 @@ def pairwise_rouge_l(
     "ROUGE-L of every two texts"
     if isinstance(texts, str):
         raise TunaError(f"expected a list of texts, got one: {texts!r:.40}")
-    words = [rouge_tokens(t, use_stemmer) for t in texts]
-    sims = np.zeros((len(words), len(words)))
-    for i, a in enumerate(words):
-        for j in range(i + 1):
-            sims[i, j] = sims[j, i] = lcs_f(a, words[j])
-    return sims
+    words = [rouge_tokens(text, use_stemmer) for text in texts]
+    similarities = np.zeros((len(words), len(words)))
+    for i, one in enumerate(words):
+        for j, other in enumerate(words[: i + 1]):
+            similarities[i, j] = similarities[j, i] = lcs_f(one, other)
+    return similarities

@@ -34,12 +34,14 @@ def write_example(
     folder=".",  # Where `mine.json`, `teacher/` and `student/` go
 ):
     "Write a data set and two toy models to try things on; what is there already is never replaced"
-    from tuna_nb.models.local import tiny_lm
+    from tuna_nb.models.tiny import tiny_lm
     from tuna_nb.train import sft
 
-    folder, records = Path(folder), example_records()
+    folder = Path(folder)
+    records = example_records()
     text = json.dumps(records, indent=1)
-    data, models = folder / "mine.json", [folder / "student", folder / "teacher"]
+    data = folder / "mine.json"
+    models = [folder / "student", folder / "teacher"]
     for path in (data, *models):
         ours = path.read_text() == text if path.is_file() else (path / "example").exists()
         if path.exists() and not ours:

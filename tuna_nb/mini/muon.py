@@ -54,12 +54,13 @@ class Muon(torch.optim.Optimizer):
 
     def _update(self, group, shape, weights):
         "One step for matrices of one shape"
-        momentum, means = group["momentum"], []
+        momentum = group["momentum"]
+        means = []
         for weight in weights:
             mean = self.state[weight].setdefault("mean", torch.zeros_like(weight))
             mean.lerp_(weight.grad, 1 - momentum)
             means.append(weight.grad.lerp(mean, momentum))  # Nesterov: one step ahead
         step_size = 0.2 * max(shape) ** 0.5 * group["lr"]
-        for weight, update in zip(weights, orthogonalize(torch.stack(means))):
+        for weight, update in zip(weights, orthogonalize(torch.stack(means)), strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])
             weight.sub_(update, alpha=step_size)

@@ -11,27 +11,18 @@ import json
 import secrets
 import sys
 from collections import Counter
+from functools import partial
 
 from fastcore.basics import patch
 
 from .cache import request_key
+from .connection import run_async
 from .cost import Budget
-from tuna_nb.models.endpoint import (
-    Endpoint,
-    Failure,
-    _Again,
-    _jobs,
-    _Stop,
-    check_n,
-    cost_text,
-    failure_kind,
-    one_line,
-    parse_reply,
-    request_for,
-    run_async,
-    stored,
-    usage_of,
-)
+from .endpoint import Endpoint, stored
+from .failures import FatalError, RetryableError, failure_kind, one_line
+from .generation import Failure, check_count
+from .queue import cost_text, make_jobs, request_for
+from .replies import parse_reply, usage_of
 from ..utils.core import TunaError, progress
 
 # %% ../../nbs/models/batch.ipynb #75999f61
@@ -57,349 +48,380 @@ class BatchEndpoint(Endpoint):
                 "rpm and tpm do not apply to batches; per_batch limits what is handed in at a time"
             )
         super().__init__(model, base_url, api_key, store=store, **kwargs)
-        self.poll, self.per_batch = poll, per_batch
+        self.poll = poll
+        self.per_batch = per_batch
         self.budget = Budget(self.budget.max_usd, self.price, batched=True, model=model)
         self.path = "/v1/chat/completions" if self.kind == "chat" else "/v1/completions"
 
 # %% ../../nbs/models/batch.ipynb #dd87a44f
-def _line(ep, key, body):
+def _request_line(ep, key, body):
+    "One line of a batch file"
     return json.dumps({"custom_id": key, "method": "POST", "url": ep.path, "body": body})
 
 
-def _shards(lines, most, max_bytes):
+def _split_lines(lines, max_lines, max_bytes):
     "Cut lines into files that a server accepts"
-    shard, size = [], 0
-    for l in lines:
-        k = len(l) + 1  # a line is ASCII
-        if shard and (len(shard) == most or size + k > max_bytes):
-            yield shard
-            shard, size = [], 0
-        shard.append(l)
-        size += k
-    if shard:
-        yield shard
+    part = []
+    size = 0
+    for line in lines:
+        n_bytes = len(line) + 1  # a line is ASCII
+        if part and (len(part) == max_lines or size + n_bytes > max_bytes):
+            yield part
+            part = []
+            size = 0
+        part.append(line)
+        size += n_bytes
+    if part:
+        yield part
 
 # %% ../../nbs/models/batch.ipynb #4c25bc4a
-class _Gone(TunaError):
+class _NotFoundError(TunaError):
     "The server does not know what is asked for"
 
 
-class _Batches:
+class _BatchRun:
     "All prompts of one call"
 
-    def __init__(self, ep, prompts, f, n, seed, settings):
-        self.ep, self.f, self.n, self.seed, self.settings = ep, f, n, seed, settings
-        self.jobs, self.total, self.failures = list(_jobs(prompts, n)), len(prompts), {}
-        self.turns, self.refused, self.open_ends, self.holds, self.stop = (
-            Counter(),
-            {},
-            {},
-            {},
-            None,
-        )
+    def __init__(self, ep, prompts, on_reply, n, seed, settings):
+        self.ep = ep
+        self.on_reply = on_reply
+        self.n = n
+        self.seed = seed
+        self.settings = settings
+        self.jobs = list(make_jobs(prompts, n))  # prompts that are not complete
+        self.total = len(prompts)
+        self.failures = {}  # by number of the prompt
+        self.turns = Counter()  # failed turns by request key
+        self.rejected = {}  # reason by request key
+        self.unanswered = {}  # reason by request key, of those that failed after all turns
+        self.reservations = {}  # money set aside by request key, for what is under way
+        self.stop = None  # the reason to end the run
 
-    def say(self, e):
-        return one_line(self.ep, e)
-
-    def open(self):
+    def open_batches(self):
         "Batches of this server, model and kind that are not collected yet"
-        mine = self.whose()
-        return {k: o for k, o in self.ep.store.batches().items() if mine.items() <= o.items()}
+        mine = self.owner()
+        batches = self.ep.store.batches()
+        return {name: o for name, o in batches.items() if mine.items() <= o.items()}
 
-    def whose(self):
+    def owner(self):
+        "The fields by which a run recognises its batches"
         return {"base_url": self.ep.base_url, "model": self.ep.name, "kind": self.ep.kind}
 
-    async def patiently(self, f):
-        "Ask for something small, again if it fails by accident"
+    async def retry(self, ask):
+        "Await something small, again if it fails by accident"
         for turn in range(self.ep.turns + 1):
             try:
-                return await f()
+                return await ask()
             except Exception as e:
-                why, kind, status = (
-                    self.say(e),
-                    failure_kind(e, True),
-                    getattr(e, "status_code", None),
-                )
-            if kind is not _Again or turn == self.ep.turns:
+                reason = one_line(self.ep, e)
+                kind = failure_kind(e, True)
+                status = getattr(e, "status_code", None)
+            if kind is not RetryableError or turn == self.ep.turns:
                 break
             await asyncio.sleep(0.5 * 2**turn)
-        raise (_Gone if status == 404 else TunaError)(f"{why}; {self.done()}")
+        error = _NotFoundError if status == 404 else TunaError
+        raise error(f"{reason}; {self.progress_text()}")
 
-    def done(self):
-        return (
-            f"{self.total - len(self.jobs) - len(self.failures)} of {self.total} prompts answered and kept, batches "
-            f"under way are remembered"
-        )
+    def progress_text(self):
+        "How many prompts were answered, for a message"
+        done = self.total - len(self.jobs) - len(self.failures)
+        return f"{done} of {self.total} prompts answered and kept, batches under way are remembered"
 
 # %% ../../nbs/models/batch.ipynb #1e0aa0bb
 @patch
-async def submit(self: _Batches, lines):
+async def submit(self: _BatchRun, lines):
     "Make a batch of some lines"
-    keys = [json.loads(l)["custom_id"] for l in lines]
+    keys = [json.loads(line)["custom_id"] for line in lines]
+    costs = {key: self.reservations[key].worst for key in keys}
     name = secrets.token_hex(16)
-    record = dict(self.whose(), keys={k: self.holds[k].worst for k in keys}, batch=None)
+    record = dict(self.owner(), keys=costs, batch=None)
     self.ep.store.put_batch(name, record)
     data = "\n".join(lines).encode()
-    file = await self.patiently(
-        lambda: self.ep.client.files.create(file=(f"{name}.jsonl", data), purpose="batch")
-    )
-    self.ep.store.put_batch(
-        name, {**record, "batch": await self.patiently(lambda: self.create(name, file.id))}
-    )
+    files = self.ep.client.files
+    file = await self.retry(lambda: files.create(file=(f"{name}.jsonl", data), purpose="batch"))
+    batch = await self.retry(lambda: self.create(name, file.id))
+    self.ep.store.put_batch(name, {**record, "batch": batch})
 
 
 @patch
-async def create(self: _Batches, name, file):
+async def create(self: _BatchRun, name, file):
     "The batch of this name: made now, unless it was before and only the reply got lost"
     if found := await self.find(name):
         return found
-    api = self.ep.client.with_options(max_retries=0)
-    return (
-        await api.batches.create(
-            input_file_id=file,
-            endpoint=self.ep.path,
-            completion_window="24h",
-            metadata={"tuna_nb": name},
-        )
-    ).id
+    client = self.ep.client.with_options(max_retries=0)
+    batch = await client.batches.create(
+        input_file_id=file,
+        endpoint=self.ep.path,
+        completion_window="24h",
+        metadata={"tuna_nb": name},
+    )
+    return batch.id
 
 # %% ../../nbs/models/batch.ipynb #1c65c117
 @patch
-async def find(self: _Batches, name):
-    "The server's id of the batch with this name, if there is one"
-    async for b in self.ep.client.batches.list(limit=100):
-        if (b.metadata or {}).get("tuna_nb") == name:
-            return b.id
+async def find(self: _BatchRun, name):
+    "The server's id of the batch with this name, or None"
+    async for batch in self.ep.client.batches.list(limit=100):
+        if (batch.metadata or {}).get("tuna_nb") == name:
+            return batch.id
+    return None
 
 
 @patch
-async def adopt(self: _Batches):
+async def adopt(self: _BatchRun):
     "Settle the intentions of a program that died: the batch exists, or it was never made"
-    for name, o in self.open().items():
-        if o["batch"]:
+    for name, record in self.open_batches().items():
+        if record["batch"]:
             continue
-        found = await self.patiently(lambda: self.find(name))
-        self.ep.store.put_batch(name, {**o, "batch": found} if found else None)
+        found = await self.retry(partial(self.find, name))
+        self.ep.store.put_batch(name, {**record, "batch": found} if found else None)
 
 # %% ../../nbs/models/batch.ipynb #b1d0ccb8
 @patch
-async def collect(self: _Batches, name, record, batch, wants):
+async def collect(self: _BatchRun, name, record, batch, wanted):
     "Store what a batch has brought"
-    bodies, missing = {k: wants[k] for k in record["keys"] if k in wants}, set(record["keys"])
-    if len(bodies) < len(missing):
+    bodies = {key: wanted[key] for key in record["keys"] if key in wanted}
+    missing = set(record["keys"])
+    if len(bodies) < len(missing):  # an earlier run asked for more: the uploaded file has it all
         bodies |= {o["custom_id"]: o["body"] for o in await self.lines(batch.input_file_id)}
     for file in (batch.output_file_id, batch.error_file_id):
-        for o in await self.lines(file):
-            if (k := o["custom_id"]) in bodies:
-                self.take(k, o, bodies[k])
-                missing.discard(k)
-    for k in missing:
-        self.take(k, {}, bodies.get(k))
+        for line in await self.lines(file):
+            key = line["custom_id"]
+            if key in bodies:
+                self.take(key, line, bodies[key])
+                missing.discard(key)
+    for key in missing:
+        self.take(key, {}, bodies.get(key))
     if batch.status == "cancelled":
         self.stop = f"{self.ep.name} at {self.ep.base_url}: a batch was cancelled"
     self.ep.store.put_batch(name, None)
 
 
 @patch
-async def lines(self: _Batches, file):
+async def lines(self: _BatchRun, file):
     "Lines of a file; none if the server has none"
     if not file:
         return []
     try:
-        data = (await self.patiently(lambda: self.ep.client.files.content(file))).content
-    except _Gone as e:
-        self.gone(e)
+        content = await self.retry(lambda: self.ep.client.files.content(file))
+    except _NotFoundError as e:
+        self.report_loss(e)
         return []
-    return [json.loads(l) for l in data.split(b"\n") if l.strip()]
+    return [json.loads(line) for line in content.content.split(b"\n") if line.strip()]
 
 
 @patch
-def gone(self: _Batches, e):
-    self.bar.write(f"{e}; what it would have brought is asked for again", sys.stderr)
+def report_loss(self: _BatchRun, error):
+    "Tell the user that a batch or file is gone"
+    self.bar.write(f"{error}; what it would have brought is asked for again", sys.stderr)
 
 # %% ../../nbs/models/batch.ipynb #b70740ea
+class _LineError(Exception):
+    "The error that stands in a line instead of a reply"
+
+    def __init__(self, status, error):
+        if status:
+            message = f"status {status}, {error.get('message', 'no reason given')}"
+        else:
+            message = error.get("message", "no reply")
+        super().__init__(message)
+        self.status_code = status
+        for name in ("param", "code", "type"):
+            setattr(self, name, error.get(name))
+
+
 @patch
-def take(self: _Batches, key, line, body):
-    "One line of an output or error file"
-    resp, ep = line.get("response") or {}, self.ep
-    reply, status = resp.get("body") or {}, resp.get("status_code")
-    self.book(key, usage_of(reply) or ({} if status == 200 else None))
+def take(self: _BatchRun, key, line, body):
+    "Store one line of an output or error file"
+    ep = self.ep
+    response = line.get("response") or {}
+    reply = response.get("body") or {}
+    status = response.get("status_code")
+    unknown_usage = {} if status == 200 else None  # {} is booked at its worst case
+    self.book(key, usage_of(reply) or unknown_usage)
     try:
         if status != 200:
             raise _LineError(status, reply.get("error") or line.get("error") or {})
-        ep.keep(key, body, None, reply, parse_reply(reply, ep.kind, body["n"], "logprobs" in body))
-    except (_LineError, _Again, _Stop) as e:
+        gens = parse_reply(reply, ep.kind, body["n"], "logprobs" in body)
+        ep.keep(key, body, repeat=None, reply=reply, gens=gens)
+    except (_LineError, RetryableError, FatalError) as e:
         self.failed(key, body, e)
 
 
 @patch
-def failed(self: _Batches, key, body, e):
-    "What becomes of a request that has no reply, and of the run"
-    kind = failure_kind(e, True)
-    if kind is _Stop:
-        self.stop = self.stop or self.say(e)
-    elif kind is _Again:
+def failed(self: _BatchRun, key, body, error):
+    "Ask again for a request without reply, report it, or stop the run"
+    kind = failure_kind(error, True)
+    if kind is FatalError:
+        self.stop = self.stop or one_line(self.ep, error)
+    elif kind is RetryableError:
         self.turns[key] += 1
         if self.turns[key] > self.ep.turns:
-            self.open_ends[key] = self.say(e)
-    elif not self.ep.adapt(e, body):
-        self.refused[key] = self.say(e)
+            self.unanswered[key] = one_line(self.ep, error)
+    elif not self.ep.adapt(error, body):
+        self.rejected[key] = one_line(self.ep, error)
 
-# %% ../../nbs/models/batch.ipynb #c407ca42
+
 @patch
-def book(self: _Batches, key, usage):
+def book(self: _BatchRun, key, usage):
     "Book what a line has cost, from what was set aside for it if anything was"
-    hold, b = self.holds.pop(key, None), self.ep.budget
-    if hold:
-        b.settle(hold, usage)
+    reservation = self.reservations.pop(key, None)
+    if reservation:
+        self.ep.budget.settle(reservation, usage)
     elif usage:
-        b.book(usage)
-
-
-class _LineError(Exception):
-    "What a line says that holds no reply"
-
-    def __init__(self, status, error):
-        super().__init__(
-            f"status {status}, {error.get('message', 'no reason given')}"
-            if status
-            else error.get("message", "no reply")
-        )
-        self.status_code = status
-        for k in ("param", "code", "type"):
-            setattr(self, k, error.get(k))
+        self.ep.budget.book(usage)
 
 # %% ../../nbs/models/batch.ipynb #aaf05032
 @patch
-async def wait(self: _Batches, wants):
-    "Look at what is under way until one batch has ended, and collect it; at first often, then every `poll` seconds"
+async def wait(self: _BatchRun, wanted):
+    "Poll until one batch has ended, and collect it; at first often, then every `poll` seconds"
+    batches = self.ep.client.batches
     pause = 0.02
     while True:
-        for name, o in self.open().items():
+        for name, record in self.open_batches().items():
             try:
-                b = await self.patiently(lambda: self.ep.client.batches.retrieve(o["batch"]))
-            except _Gone as e:
-                return self.forget(name, o, e)
-            if b.status in ("completed", "expired", "cancelled"):
-                return await self.collect(name, o, b, wants)
-            if b.status == "failed":
+                batch = await self.retry(partial(batches.retrieve, record["batch"]))
+            except _NotFoundError as e:
+                self.forget(name, record, e)
+                return
+            if batch.status in ("completed", "expired", "cancelled"):
+                await self.collect(name, record, batch=batch, wanted=wanted)
+                return
+            if batch.status == "failed":
                 self.ep.store.put_batch(name, None)
-                said = (
-                    "; ".join(e.message for e in (b.errors.data if b.errors else []))
-                    or "no reason given"
-                )
-                raise TunaError(
-                    f"{self.ep.name} at {self.ep.base_url}: a batch of {len(o['keys'])} requests was not "
-                    f"accepted: {said[:300]}; {self.done()}"
-                )
-        await asyncio.sleep(pause := min(2 * pause, self.ep.poll))
+                raise TunaError(self.rejection_text(record, batch))
+        pause = min(2 * pause, self.ep.poll)
+        await asyncio.sleep(pause)
 
 
 @patch
-def forget(self: _Batches, name, record, e):
+def rejection_text(self: _BatchRun, record, batch):
+    "Why a server did not accept a batch"
+    errors = batch.errors.data if batch.errors else []
+    reasons = "; ".join(error.message for error in errors) or "no reason given"
+    where = f"{self.ep.name} at {self.ep.base_url}"
+    return (
+        f"{where}: a batch of {len(record['keys'])} requests was not accepted: "
+        f"{reasons[:300]}; {self.progress_text()}"
+    )
+
+
+@patch
+def forget(self: _BatchRun, name, record, error):
     "Give up a batch that the server does not know any more"
-    self.gone(e)
-    for k in record["keys"]:
-        self.take(k, {}, None)
+    self.report_loss(error)
+    for key in record["keys"]:
+        self.take(key, {}, None)
     self.ep.store.put_batch(name, None)
 
 # %% ../../nbs/models/batch.ipynb #024dee42
 @patch
-def wants(self: _Batches):
+def wanted_requests(self: _BatchRun):
     "Requests that no reply is stored for, by key; complete prompts are handed over"
-    out, left = {}, []
+    wanted = {}
+    incomplete = []
     for job in self.jobs:
-        want = self.advance(job)
-        if want and want[0] in self.refused:
-            self.failures[job.i] = Failure(self.refused[want[0]])
-        elif want:
-            left.append(job)
-            if want[0] not in self.open_ends:
-                out[want[0]] = want[1]
-        if not left or left[-1] is not job:
+        request = self.advance(job)
+        if request is None:
             self.bar.update()
-    self.jobs = left
+            continue
+        key, body = request
+        if key in self.rejected:
+            self.failures[job.index] = Failure(self.rejected[key])
+            self.bar.update()
+            continue
+        incomplete.append(job)
+        if key not in self.unanswered:
+            wanted[key] = body
+    self.jobs = incomplete
     self.bar.set_postfix_str(cost_text(self.ep))
-    return out
+    return wanted
 
 
 @patch
-def advance(self: _Batches, job):
-    "Give a prompt its stored choices; what it still wants as (key, body), or None"
+def advance(self: _BatchRun, job):
+    "Give a prompt its stored choices; returns what it still wants as (key, body), or None"
     while len(job.gens) < self.n:
-        body = request_for(self.ep, job, self.n, self.seed, self.settings)
+        body = request_for(self.ep, job, self.n, seed=self.seed, settings=self.settings)
         key = request_key(body, self.ep.base_url, job.repeat)
-        if not (gens := stored(self.ep, key)):
+        gens = stored(self.ep, key)
+        if not gens:
             return key, body
-        job.gens, job.repeat = job.gens + gens, job.repeat + len(gens)
-    self.f(job.i, job.gens)
+        job.extend(gens)
+    self.on_reply(job.index, job.gens)
+    return None
 
 # %% ../../nbs/models/batch.ipynb #df17bcd6
 @patch
-async def all(self: _Batches):
-    "Answer all prompts; what failed for good is in `failures`"
+async def run(self: _BatchRun):
+    "Answer all prompts; returns a `Failure` by number for those that were refused"
     with progress(total=self.total, desc=f"{self.ep.name}, batches") as self.bar:
         try:
             await self.rounds()
         finally:
-            for h in self.holds.values():
-                self.ep.budget.settle(h)
-            self.holds.clear()
-    if self.stop or self.open_ends:
-        raise TunaError(f"{self.stop or next(iter(self.open_ends.values()))}; {self.done()}")
+            for reservation in self.reservations.values():
+                self.ep.budget.settle(reservation)
+            self.reservations.clear()
+    if self.stop or self.unanswered:
+        reason = self.stop or next(iter(self.unanswered.values()))
+        raise TunaError(f"{reason}; {self.progress_text()}")
     return self.failures
 
 
 @patch
-async def rounds(self: _Batches):
+async def rounds(self: _BatchRun):
     "Hand in and collect, until all is answered or the run has to end"
     await self.adopt()
     while True:
-        wants = self.wants()
+        wanted = self.wanted_requests()
         if self.stop:
             return
-        away = self.carry()
-        await self.hand_in({k: b for k, b in wants.items() if k not in away})
-        if not self.open():
+        under_way = self.carry()
+        await self.hand_in({key: body for key, body in wanted.items() if key not in under_way})
+        if not self.open_batches():
             return
-        await self.wait(wants)
+        await self.wait(wanted)
 
 # %% ../../nbs/models/batch.ipynb #30a42300
 @patch
-def carry(self: _Batches):
-    "The requests under way; what an earlier run handed in is set aside too"
-    away = {k: worst for o in self.open().values() for k, worst in o["keys"].items()}
-    for k, worst in away.items():
-        if k not in self.holds:
-            self.holds[k] = self.ep.budget.carry(worst)
-    return away
+def carry(self: _BatchRun):
+    "Keys of the requests under way; what an earlier run handed in is set aside too"
+    under_way = {}
+    for record in self.open_batches().values():
+        under_way |= record["keys"]
+    for key, worst in under_way.items():
+        if key not in self.reservations:
+            self.reservations[key] = self.ep.budget.carry(worst)
+    return under_way
 
 
 @patch
-async def hand_in(self: _Batches, bodies):
+async def hand_in(self: _BatchRun, bodies):
     "Make batches of as many requests as the money is enough for"
-    new = await self.affordable(bodies)
-    for lines in _shards(
-        (_line(self.ep, k, b) for k, b in new.items()), self.ep.per_batch, self.ep.max_bytes
-    ):
-        await self.submit(lines)
+    affordable = await self.affordable(bodies)
+    lines = (_request_line(self.ep, key, body) for key, body in affordable.items())
+    for part in _split_lines(lines, self.ep.per_batch, self.ep.max_bytes):
+        await self.submit(part)
 
 
 @patch
-async def affordable(self: _Batches, bodies):
+async def affordable(self: _BatchRun, bodies):
     "As many requests as fit below the cap at worst, beside those under way"
-    out, b = {}, self.ep.budget
-    for k, body in bodies.items():
-        if not b.fits(body) and (out or self.open()):
+    chosen = {}
+    budget = self.ep.budget
+    for key, body in bodies.items():
+        if not budget.fits(body) and (chosen or self.open_batches()):
             break
-        self.holds[k], out[k] = await b.reserve(body), body
-    return out
+        self.reservations[key] = await budget.reserve(body)
+        chosen[key] = body
+    return chosen
 
 
 @patch
-def each(self: BatchEndpoint, prompts, f, n=1, seed=None, **settings):
-    "As `Endpoint.each`, by batches: it returns when all replies are there, which may take a day"
+def each(self: BatchEndpoint, prompts, on_reply, n=1, seed=None, **settings):
+    "As `Endpoint.each`, by batches: it returns when all replies are there, in up to a day"
     if self.store is None:
         raise TunaError(f"{self.name}: batches need a store for their replies")
-    check_n(n)
-    return run_async(_Batches(self, list(prompts), f, n, seed, settings).all())
+    check_count("n", n, minimum=1)
+    run = _BatchRun(self, list(prompts), on_reply, n=n, seed=seed, settings=settings)
+    return run_async(run.run())

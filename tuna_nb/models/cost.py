@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRICES', 'load_prices', 'write_prices', 'Price', 'find_price', 'token_bound', 'request_bound', 'request_estimate',
-           'Plan', 'make_plan', 'OutOfBudget', 'Hold', 'Budget', 'human_cost']
+           'Plan', 'make_plan', 'BudgetExceededError', 'Reservation', 'Budget', 'human_cost']
 
 # %% ../../nbs/models/cost.ipynb #e616422b
 import asyncio
@@ -22,9 +22,10 @@ from ..utils.core import TunaError, read_document, write_text
 # %% ../../nbs/models/cost.ipynb #c093d156
 PRICES = {
     "date": "2026-10",
-    "source": "OpenAI's pricing and deprecation pages of October 2026, the prices as recorded by the package "
-    "genai-prices 0.2.3; "
-    "text-davinci-003 and gpt-4-0314: list prices of 2023, as recorded by public price tables of that year",
+    "source": "OpenAI's pricing and deprecation pages of October 2026, "
+    "the prices as recorded by the package genai-prices 0.2.3; "
+    "text-davinci-003 and gpt-4-0314: list prices of 2023, "
+    "as recorded by public price tables of that year",
     "models": {
         "gpt-4o": {"input": 2.5, "output": 10.0, "batch": 0.5, "retired": "2027-01-14"},
         "gpt-4o-mini": {"input": 0.15, "output": 0.6, "batch": 0.5, "retired": "2027-01-14"},
@@ -43,49 +44,53 @@ PRICES = {
 }
 
 # %% ../../nbs/models/cost.ipynb #f5beed39
-def _entry(
+def _check_entry(
     where: str,  # File and model, for the message
-    e,  # What the table says of the model
+    entry,  # What the table says of the model
     date: str | None,  # The table's own date
 ) -> dict:  # The entry with every default filled in
     "One checked entry of a price table"
-    if not isinstance(e, dict):
-        raise TunaError(f"{where}: expected an object, got {type(e).__name__}")
-    e = {"batch": 1.0, "date": date, **e}
-    got = lambda k: f"got {json.dumps(e[k])}" if e.get(k) is not None else "it is missing"
-    for k in e:
-        if k not in ("input", "output", "batch", "date", "retired"):
-            raise TunaError(f"{where}: unknown field {k}")
-    for k in ("input", "output", "batch"):
-        v = e.get(k)
-        if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 <= v < math.inf:
-            raise TunaError(f"{where}, field {k}: expected a number from 0 up, {got(k)}")
-    if e["batch"] > 1:
-        raise TunaError(f"{where}, field batch: expected a factor between 0 and 1, {got('batch')}")
-    if not re.fullmatch(r"\d{4}-\d\d(-\d\d)?", str(e["date"])):
-        raise TunaError(f"{where}, field date: expected YYYY-MM, {got('date')}")
-    return e
+    if not isinstance(entry, dict):
+        raise TunaError(f"{where}: expected an object, got {type(entry).__name__}")
+    entry = {"batch": 1.0, "date": date, **entry}
+
+    def found(field):
+        value = entry.get(field)
+        return "it is missing" if value is None else f"got {json.dumps(value)}"
+
+    for field in entry:
+        if field not in ("input", "output", "batch", "date", "retired"):
+            raise TunaError(f"{where}: unknown field {field}")
+    for field in ("input", "output", "batch"):
+        value = entry.get(field)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not 0 <= value < math.inf:
+            raise TunaError(f"{where}, field {field}: expected a number from 0 up, {found(field)}")
+    if entry["batch"] > 1:
+        expected = "expected a factor between 0 and 1"
+        raise TunaError(f"{where}, field batch: {expected}, {found('batch')}")
+    if not re.fullmatch(r"\d{4}-\d\d(-\d\d)?", str(entry["date"])):
+        raise TunaError(f"{where}, field date: expected YYYY-MM, {found('date')}")
+    return entry
 
 # %% ../../nbs/models/cost.ipynb #835a5ea0
 def load_prices(
-    path=None,  # JSON file; if None, the one that the environment variable TUNA_PRICES names, or none
+    path=None,  # JSON file; if None, the one that TUNA_PRICES in the environment names, or none
 ) -> dict:  # `date`, `source` and `models`, each model with all of its fields
     "The built-in prices, with those of your file laid over them"
     path = path or os.environ.get("TUNA_PRICES")
     tables = [("the built-in prices", PRICES)]
     if path:
         tables.append((path, read_document(path)))
-    out: dict = {"models": {}}
-    for p, t in tables:
-        if not isinstance(t, dict) or not isinstance(t.get("models"), dict):
-            raise TunaError(f"{p}: expected an object with a field models, itself an object")
-        entries = {k: _entry(f"{p}, model {k}", e, t.get("date")) for k, e in t["models"].items()}
-        out = {
-            "date": t.get("date"),
-            "source": t.get("source", ""),
-            "models": {**out["models"], **entries},
-        }
-    return out
+    models: dict = {}
+    for where, table in tables:
+        if not isinstance(table, dict) or not isinstance(table.get("models"), dict):
+            raise TunaError(f"{where}: expected an object with a field models, itself an object")
+        date = table.get("date")
+        source = table.get("source", "")
+        for model, entry in table["models"].items():
+            models[model] = _check_entry(f"{where}, model {model}", entry, date)
+    return {"date": date, "source": source, "models": models}
 
 
 def write_prices(
@@ -112,11 +117,8 @@ class Price:
         batched: bool = False,  # At the price of the Batch API?
     ) -> float:  # US dollars
         "What so many tokens cost"
-        return (
-            (self.input * prompt_tokens + self.output * completion_tokens)
-            / 1e6
-            * (self.batch if batched else 1)
-        )
+        usd = (self.input * prompt_tokens + self.output * completion_tokens) / 1e6
+        return usd * (self.batch if batched else 1)
 
 # %% ../../nbs/models/cost.ipynb #fdb07ec3
 def find_price(
@@ -124,11 +126,17 @@ def find_price(
     prices: dict | None = None,  # A table of prices; if None, what `load_prices` gives
 ) -> Price | None:  # None if the table has no such model
     "Look up a model's price, by its name or by its name without a date"
-    t = prices or load_prices()
+    table = prices or load_prices()
     family = re.sub(r"-(\d{4}-\d\d-\d\d|(0[1-9]|1[0-2])([0-2]\d|3[01]))$", "", model)
-    e = t["models"].get(model) or t["models"].get(family)
-    return e and Price(
-        e["input"], e["output"], e.get("batch", 1.0), e.get("date", t.get("date")), model
+    entry = table["models"].get(model) or table["models"].get(family)
+    if not entry:
+        return None
+    return Price(
+        entry["input"],
+        entry["output"],
+        batch=entry.get("batch", 1.0),
+        date=entry.get("date", table.get("date")),
+        model=model,
     )
 
 # %% ../../nbs/models/cost.ipynb #4828f5df
@@ -139,47 +147,59 @@ def token_bound(
     return len(text.encode("utf-8", "surrogatepass"))
 
 # %% ../../nbs/models/cost.ipynb #1c131aa9
-_EXTRA = 4  # Tokens allowed for each message and for each request, beside the text
+_EXTRA_TOKENS = 4  # Tokens allowed for each message and for each request, beside the text
 
 
-def _message(m):
+def _message_text(message):
     "All text of one message: role, name, content"
-    parts = m.get("content") or ""
+    parts = message.get("content") or ""
     if isinstance(parts, str):
         parts = [{"type": "text", "text": parts}]
-    for o in parts:
-        if o.get("type") != "text":
-            raise TunaError(f"only text has a known price; a message holds {o.get('type')!r}")
-    return "".join([m.get("role", ""), m.get("name", ""), *(o["text"] for o in parts)])
+    text = message.get("role", "") + message.get("name", "")
+    for part in parts:
+        if part.get("type") != "text":
+            raise TunaError(f"only text has a known price; a message holds {part.get('type')!r}")
+        text += part["text"]
+    return text
 
 
-def _sizes(body):
-    "Prompt in bytes, tokens allowed beside it, number of choices, token limit of each"
-    if chat := "messages" in body:
-        texts = [_message(m) for m in body["messages"]]
+@dataclass
+class _RequestSize:
+    "How large a request and its reply can be"
+
+    prompt_bytes: int  # Of all texts
+    extra_tokens: int  # Allowed for the prompt beside its text
+    choices: int  # Over all prompts
+    limit: int  # Tokens of each choice
+
+
+def _request_size(body):
+    "The size of a request, chat or completions; one without a bound is refused"
+    chat = "messages" in body
+    if chat:
+        texts = [_message_text(message) for message in body["messages"]]
     else:
-        texts = [body.get("prompt")] if isinstance(body.get("prompt"), str) else body.get("prompt")
-    if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
+        prompt = body.get("prompt")
+        texts = [prompt] if isinstance(prompt, str) else prompt
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise TunaError("a request needs messages or a prompt of text to be priced")
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
     if not isinstance(limit, int) or limit < 0:
         raise TunaError(f"a request without max_tokens can cost anything; got {limit!r}")
-    schema = body.get("response_format")
-    size = sum(map(token_bound, texts)) + (token_bound(json.dumps(schema)) if schema else 0)
-    return (
-        size,
-        _EXTRA * (len(texts) + 1),
-        (1 if chat else len(texts)) * (body.get("n") or 1),
-        limit,
-    )
+    prompt_bytes = sum(map(token_bound, texts))
+    if schema := body.get("response_format"):
+        prompt_bytes += token_bound(json.dumps(schema))
+    extra_tokens = _EXTRA_TOKENS * (len(texts) + 1)
+    n_prompts = 1 if chat else len(texts)
+    return _RequestSize(prompt_bytes, extra_tokens, n_prompts * (body.get("n") or 1), limit)
 
 # %% ../../nbs/models/cost.ipynb #906f0c5c
 def request_bound(
     body: dict,  # Request to an OpenAI-compatible server, chat or completions
 ) -> tuple[int, int]:  # Prompt tokens and completion tokens
     "The most tokens that a request can be billed for"
-    size, extra, choices, limit = _sizes(body)
-    return size + extra, choices * limit
+    size = _request_size(body)
+    return size.prompt_bytes + size.extra_tokens, size.choices * size.limit
 
 
 def request_estimate(
@@ -187,15 +207,16 @@ def request_estimate(
     expect: float | None = None,  # Expected tokens of a reply; if None, the token limit
 ) -> tuple[int, int]:  # Prompt tokens and completion tokens
     "The tokens that a request in English usually has"
-    size, extra, choices, limit = _sizes(body)
-    return math.ceil(size / 4) + extra, math.ceil(
-        choices * min(limit, limit if expect is None else expect)
-    )
+    size = _request_size(body)
+    reply_tokens = size.limit if expect is None else min(size.limit, expect)
+    prompt_tokens = math.ceil(size.prompt_bytes / 4) + size.extra_tokens
+    return prompt_tokens, math.ceil(size.choices * reply_tokens)
 
 # %% ../../nbs/models/cost.ipynb #64adbafe
-def _usd(x):
+def _format_usd(usd):
     "Dollars with as many digits as a small sum needs"
-    return f"${x:,.{2 if x >= 1 else 4 if x >= 0.01 else 6}f}"
+    digits = 2 if usd >= 1 else 4 if usd >= 0.01 else 6
+    return f"${usd:,.{digits}f}"
 
 
 @dataclass
@@ -213,20 +234,21 @@ class Plan:
     batched: bool = False  # At the price of the Batch API?
 
     def __str__(self):
-        how = "tuna_nb.models.cost.write_prices('prices.json') writes the table; edit it and set TUNA_PRICES=prices.json"
-        money = (
-            f"unknown, no price for {self.model or 'this model'}"
-            if self.usd is None
-            else (
-                f"about {_usd(self.usd)}, at most {_usd(self.usd_bound)}, "
-                f"at the {'Batch API ' if self.batched else ''}price of {self.date}"
-            )
-        )
-        return (
-            f"model:    {self.model}\nrequests: {self.requests:,} to send, {self.stored:,} answered already\n"
-            f"tokens:   about {self.prompt_tokens:,} sent, {self.completion_tokens:,} received\ncost:     "
-            f"{money}\nprices:   {how}"
-        )
+        if self.usd is None:
+            money = f"unknown, no price for {self.model or 'this model'}"
+        else:
+            price = f"{'Batch API ' if self.batched else ''}price of {self.date}"
+            usual = _format_usd(self.usd)
+            money = f"about {usual}, at most {_format_usd(self.usd_bound)}, at the {price}"
+        lines = [
+            f"model:    {self.model}",
+            f"requests: {self.requests:,} to send, {self.stored:,} answered already",
+            f"tokens:   about {self.prompt_tokens:,} sent, {self.completion_tokens:,} received",
+            f"cost:     {money}",
+            "prices:   tuna_nb.models.cost.write_prices('prices.json') writes the table; "
+            "edit it and set TUNA_PRICES=prices.json",
+        ]
+        return "\n".join(lines)
 
 # %% ../../nbs/models/cost.ipynb #ac05158d
 def make_plan(
@@ -238,37 +260,46 @@ def make_plan(
     model: str = "",  # Who is asked; the price's model if empty
 ) -> Plan:  # Printed by `--dry-run`
     "Count what a run would send and cost"
-    n, usual, worst = 0, (0, 0), (0, 0)
-    for b in bodies:
-        n += 1
-        usual = [x + y for x, y in zip(usual, request_estimate(b, expect))]
-        worst = [x + y for x, y in zip(worst, request_bound(b))]
-    usd, bound = (
-        (price.cost(*usual, batched), price.cost(*worst, batched)) if price else (None, None)
-    )
+    requests = 0
+    usual = [0, 0]  # prompt and completion tokens
+    worst = [0, 0]
+    for body in bodies:
+        requests += 1
+        for total, tokens in (
+            (usual, request_estimate(body, expect)),
+            (worst, request_bound(body)),
+        ):
+            total[0] += tokens[0]
+            total[1] += tokens[1]
     return Plan(
-        model or (price.model if price else ""),
-        n,
-        stored,
-        *usual,
-        usd,
-        bound,
-        price.date if price else "",
-        batched,
+        model=model or (price.model if price else ""),
+        requests=requests,
+        stored=stored,
+        prompt_tokens=usual[0],
+        completion_tokens=usual[1],
+        usd=price.cost(*usual, batched) if price else None,
+        usd_bound=price.cost(*worst, batched) if price else None,
+        date=price.date if price else "",
+        batched=batched,
     )
 
 # %% ../../nbs/models/cost.ipynb #c2c4126c
-class OutOfBudget(TunaError):
+class BudgetExceededError(TunaError):
     "The next request could pass the cap"
 
 
 @dataclass(eq=False)
-class Hold:
+class Reservation:
     "Money set aside for one request until its outcome is known"
 
     worst: int  # The most that one attempt can cost, in 1e-12 dollars
     tries: int  # Attempts it may take
     open: bool = False  # Is the money set aside now?
+
+    @property
+    def amount(self):
+        "All that is set aside, in 1e-12 dollars"
+        return self.worst * self.tries
 
 # %% ../../nbs/models/cost.ipynb #ef036dcf
 class Budget:
@@ -285,14 +316,18 @@ class Budget:
             raise TunaError(f"max_usd must be above 0, got {max_usd}")
         if max_usd is not None and price is None:
             raise TunaError(
-                f"no price for {model or 'this model'}, so max_usd "
-                f"cannot be kept; "
-                "add one to a file named by TUNA_PRICES"
+                f"no price for {model or 'this model'}, so max_usd cannot be kept; "
+                f"add one to a file named by TUNA_PRICES"
             )
-        self.max_usd, self.price, self.batched = max_usd, price, batched
-        self._spent = self._reserved = self._under_way = 0
+        self.max_usd = max_usd
+        self.price = price
+        self.batched = batched
         self.booked = 0  # Replies that were billed
-        self._waiting = deque()
+        self._cap = round((max_usd or 0) * 1e12)  # in 1e-12 dollars, as all sums
+        self._spent = 0
+        self._reserved = 0
+        self._under_way = 0
+        self._waiting = deque()  # of (reservation, future) in the order of arrival
 
     @property
     def spent(self):
@@ -306,43 +341,42 @@ class Budget:
 
     def _cost(self, prompt_tokens, completion_tokens):
         "The cost in 1e-12 dollars"
-        return (
-            round(self.price.cost(prompt_tokens, completion_tokens, self.batched) * 1e12)
-            if self.price
-            else 0
-        )
+        if not self.price:
+            return 0
+        return round(self.price.cost(prompt_tokens, completion_tokens, self.batched) * 1e12)
+
+    def _has_room(self, amount):
+        "Would so much more still be below the cap?"
+        return self._spent + self._reserved + amount <= self._cap
 
 # %% ../../nbs/models/cost.ipynb #3367f0c1
 @patch
 def _serve(self: Budget):
     "Let requests go or refuse them, first come first served, until one has to wait"
     while self._waiting:
-        hold, turn = self._waiting[0]
-        need = hold.worst * hold.tries
-        fits = self._spent + self._reserved + need <= round(
-            (self.max_usd or 0) * 1e12
-        )  # nobody waits where there is no cap
+        reservation, turn = self._waiting[0]
+        has_room = self._has_room(reservation.amount)
         if not turn.cancelled():
-            if not fits and self._under_way:
+            if not has_room and self._under_way:
                 return
-            if fits:
-                self._set_aside(hold)
-            turn.set_result(
-                None
-                if fits
-                else OutOfBudget(
-                    f"out of budget: {_usd(self.spent)} of max_usd {_usd(self.max_usd)} are spent, "
-                    f"and the next request could cost {_usd(need / 1e12)}"
+            refusal = None
+            if has_room:
+                self._set_aside(reservation)
+            else:
+                spent = f"{_format_usd(self.spent)} of max_usd {_format_usd(self.max_usd)}"
+                need = _format_usd(reservation.amount / 1e12)
+                refusal = BudgetExceededError(
+                    f"out of budget: {spent} are spent, and the next request could cost {need}"
                 )
-            )
+            turn.set_result(refusal)
         self._waiting.popleft()
 
 
 @patch
-def _set_aside(self: Budget, hold):
+def _set_aside(self: Budget, reservation):
     "The request leaves"
-    hold.open = True
-    self._reserved += hold.worst * hold.tries
+    reservation.open = True
+    self._reserved += reservation.amount
     self._under_way += 1
 
 # %% ../../nbs/models/cost.ipynb #e10912fd
@@ -351,48 +385,48 @@ async def reserve(
     self: Budget,
     body: dict,  # Request that is about to leave
     tries: int = 1,  # Attempts it may take: one and the client's retries
-) -> Hold:  # To be given to `settle`, whatever happens
+) -> Reservation:  # To be given to `settle`, whatever happens
     "Set the worst case of a request aside, if need be after others have come back"
-    hold = Hold(self._cost(*request_bound(body)) if self.price else 0, tries)
+    worst = self._cost(*request_bound(body)) if self.price else 0
+    reservation = Reservation(worst, tries)
     if self.max_usd is None:
-        self._set_aside(hold)
-        return hold
+        self._set_aside(reservation)
+        return reservation
     turn = asyncio.get_running_loop().create_future()
-    self._waiting.append((hold, turn))
+    self._waiting.append((reservation, turn))
     self._serve()
     try:
         refusal = await turn
     except asyncio.CancelledError:
-        if hold.open:
-            self.settle(hold)  # let go and cancelled in the same moment
+        if reservation.open:
+            self.settle(reservation)  # let go and cancelled in the same moment
         self._serve()
         raise
     if refusal:
         raise refusal
-    return hold
+    return reservation
 
 # %% ../../nbs/models/cost.ipynb #69cf8fce
 @patch
 def settle(
     self: Budget,
-    hold: Hold,  # What `reserve` gave
-    usage: dict
-    | None = None,  # `prompt_tokens` and `completion_tokens` of the reply; None if nothing was billed
+    reservation: Reservation,  # What `reserve` gave
+    usage: dict | None = None,  # Prompt and completion tokens; None if nothing was billed
     lost: int = 0,  # Attempts whose outcome is unknown
 ):
     "Book what a request has cost, and release what was set aside for it"
-    if not hold.open:
+    if not reservation.open:
         raise TunaError("this request is settled already")
-    try:
-        cost = (
-            0 if usage is None else self._cost(usage["prompt_tokens"], usage["completion_tokens"])
-        )
-    except (KeyError, TypeError):
-        cost = hold.worst
-    hold.open = False
+    cost = 0
+    if usage is not None:
+        try:
+            cost = self._cost(usage["prompt_tokens"], usage["completion_tokens"])
+        except (KeyError, TypeError):
+            cost = reservation.worst
+    reservation.open = False
     self._under_way -= 1
-    self._reserved -= hold.worst * hold.tries
-    self._spent += cost + hold.worst * lost
+    self._reserved -= reservation.amount
+    self._spent += cost + reservation.worst * lost
     self.booked += usage is not None
     self._serve()
 
@@ -405,9 +439,7 @@ def fits(
     "Could the worst case of one more request be set aside now?"
     if self.max_usd is None:
         return True
-    return not self._waiting and self._spent + self._reserved + self._cost(
-        *request_bound(body)
-    ) <= round(self.max_usd * 1e12)
+    return not self._waiting and self._has_room(self._cost(*request_bound(body)))
 
 
 @patch
@@ -423,12 +455,12 @@ def book(
 @patch
 def carry(
     self: Budget,
-    worst: int,  # The most that it can cost: `worst` of the `Hold` it left with
-) -> Hold:  # To be given to `settle`, whatever happens
+    worst: int,  # The most that it can cost: `worst` of the `Reservation` it left with
+) -> Reservation:  # To be given to `settle`, whatever happens
     "Set aside what left in an earlier run"
-    hold = Hold(worst, 1)
-    self._set_aside(hold)
-    return hold
+    reservation = Reservation(worst, 1)
+    self._set_aside(reservation)
+    return reservation
 
 # %% ../../nbs/models/cost.ipynb #ef6f8f84
 def human_cost(

@@ -10,27 +10,32 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from .endpoint import Generation
+from .generation import Generation
 from ..utils.core import TunaError
 
 # %% ../../nbs/models/vllm.ipynb #96fb15d8
 def from_vllm(
-    c,  # vllm.CompletionOutput
+    completion,  # vllm.CompletionOutput
 ) -> Generation:  # Without its end token; its ids are kept in `.ids`
     "One of vLLM's answers"
-    if c.finish_reason not in ("stop", "length"):
-        raise TunaError(f"vLLM gave up on an answer: its finish_reason is {c.finish_reason!r}")
-    g = Generation(c.text, c.finish_reason)
-    g.ids = list(c.token_ids[: len(c.token_ids) - (c.finish_reason == "stop")])
-    if c.logprobs is None:
-        return g
-    if len(c.logprobs) != len(c.token_ids):
+    reason = completion.finish_reason
+    if reason not in ("stop", "length"):
+        raise TunaError(f"vLLM gave up on an answer: its finish_reason is {reason!r}")
+    generation = Generation(completion.text, reason)
+    token_ids = list(completion.token_ids)
+    generation.ids = token_ids[:-1] if reason == "stop" else token_ids
+    if completion.logprobs is None:
+        return generation
+    if len(completion.logprobs) != len(token_ids):
         raise TunaError(
-            f"vLLM gave {len(c.token_ids)} tokens but {len(c.logprobs)} log-probabilities"
+            f"vLLM gave {len(token_ids)} tokens but {len(completion.logprobs)} log-probabilities"
         )
-    own = [lp[i] for i, lp in zip(g.ids, c.logprobs)]
-    g.tokens, g.logps = [o.decoded_token or "" for o in own], [o.logprob for o in own]
-    return g
+    generation.tokens = []
+    generation.logps = []
+    for token, candidates in zip(generation.ids, completion.logprobs, strict=False):
+        generation.tokens.append(candidates[token].decoded_token or "")
+        generation.logps.append(candidates[token].logprob)
+    return generation
 
 # %% ../../nbs/models/vllm.ipynb #1acdb0d4
 def sampling_args(
@@ -42,7 +47,8 @@ def sampling_args(
     logprobs: bool = False,  # Also ask for the log-probability of every token
 ) -> list:  # Arguments of `vllm.SamplingParams`, one dict per prompt
     "How each prompt is to be answered"
-    from tuna_nb.models.local import check_sampling, streams
+    from tuna_nb.models.decoding import rng_streams
+    from tuna_nb.models.local import check_sampling
 
     check_sampling(n, max_new_tokens, temperature)
     fixed = {
@@ -53,7 +59,7 @@ def sampling_args(
     }
     if not temperature:
         return [fixed] * len(prompts)
-    return [dict(fixed, seed=rng.getrandbits(62)) for (rng,) in streams(prompts, 1, seed)]
+    return [dict(fixed, seed=rng.getrandbits(62)) for (rng,) in rng_streams(prompts, 1, seed)]
 
 # %% ../../nbs/models/vllm.ipynb #876004cd
 class VLLMModel:
@@ -64,47 +70,57 @@ class VLLMModel:
         model,  # Folder or Hub id
         name: str | None = None,  # How results are labelled; default the folder or Hub id
         chat: bool = False,  # Send each prompt as a user message in the tokenizer's chat template
-        **engine,  # For vllm.LLM: dtype, tensor_parallel_size, max_model_len, gpu_memory_utilization, ...
+        **engine,  # For vllm.LLM: dtype, tensor_parallel_size, max_model_len, ...
     ):
         try:
             from vllm import LLM, SamplingParams
         except ImportError as e:
             raise TunaError(
-                f"vllm:{model} needs vLLM, which cannot be imported ({e}); pip install "
-                f"'tuna_nb[vllm]'"
+                f"vllm:{model} needs vLLM, which cannot be imported ({e}); "
+                f"pip install 'tuna_nb[vllm]'"
             ) from None
-        self.model, self.name, self.chat, self.params = (
-            str(model),
-            name or str(model),
-            chat,
-            SamplingParams,
-        )
-        self.llm = LLM(model=str(model), logprobs_mode="raw_logprobs", **engine)
-        self.tokenizer, self.context = self.llm.get_tokenizer(), self.llm.model_config.max_model_len
+        self.model = str(model)
+        self.name = name or self.model
+        self.chat = chat
+        self.params = SamplingParams
+        self.llm = LLM(model=self.model, logprobs_mode="raw_logprobs", **engine)
+        self.tokenizer = self.llm.get_tokenizer()
+        self.context = self.llm.model_config.max_model_len
 
     def sample(self, prompts, n=1, temperature=0.0, max_new_tokens=256, seed=None, logprobs=False):
         "Continue every prompt n times"
         from tuna_nb.models.local import prompt_ids
 
-        args = [
-            self.params(**o)
-            for o in sampling_args(prompts, n, temperature, max_new_tokens, seed, logprobs)
-        ]
-        ids = prompt_ids(
+        args = sampling_args(
+            prompts,
+            n=n,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+            logprobs=logprobs,
+        )
+        params = [self.params(**prompt_args) for prompt_args in args]
+        rows = prompt_ids(
             self.tokenizer,
             prompts,
             self.name,
-            self.context,
-            self.chat,
-            {self.tokenizer.eos_token_id},
+            context=self.context,
+            chat=self.chat,
+            ends={self.tokenizer.eos_token_id},
         )
-        outs = self.llm.generate([{"prompt_token_ids": o} for o in ids], args) if ids else []
-        return [[from_vllm(c) for c in o.outputs] * (1 if temperature else n) for o in outs]
+        if not rows:
+            return []
+        outputs = self.llm.generate([{"prompt_token_ids": ids} for ids in rows], params)
+        results = []
+        for output in outputs:
+            gens = [from_vllm(completion) for completion in output.outputs]
+            results.append(gens if temperature else gens * n)
+        return results
 
 # %% ../../nbs/models/vllm.ipynb #2e14763a
 @patch
 def identity(self: VLLMModel) -> dict:  # For JSON
-    "What shapes the replies besides the request: the model's files, tokenizer, chat template or not, context"
+    "What shapes the replies besides the request: model files, tokenizer, chat or not, context"
     from huggingface_hub import try_to_load_from_cache
 
     from tuna_nb.utils.pretrained import files_digest, tokenizer_digest

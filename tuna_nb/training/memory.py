@@ -11,7 +11,6 @@ import copy
 import logging
 import weakref
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +20,9 @@ from torch.utils._pytree import tree_leaves
 from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
 from transformers.masking_utils import sdpa_mask
 
+from .logprobs import MAX_LOGITS
 from .metrics import CARDS, Work
-from .packing import BUDGET, attended
+from .packing import attended
 from ..utils.core import TunaError, base_model
 from ..utils.pretrained import load_config
 
@@ -35,7 +35,7 @@ def empty_model(
     lora: int = 0,  # Rank of adapters on all linear layers; 0 trains all weights
     dtype=torch.float32,  # Of the weights; adapters are float32
 ):  # Model on the meta device
-    "A model without content"
+    "A model whose tensors have shapes and no content"
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(
             copy.deepcopy(config), dtype=dtype, attn_implementation=STAND_IN
@@ -44,9 +44,8 @@ def empty_model(
             return model
         from peft import LoraConfig, get_peft_model
 
-        return get_peft_model(
-            model, LoraConfig(r=lora, target_modules="all-linear", task_type="CAUSAL_LM")
-        )
+        adapters = LoraConfig(r=lora, target_modules="all-linear", task_type="CAUSAL_LM")
+        return get_peft_model(model, adapters)
 
 
 def count(
@@ -54,8 +53,13 @@ def count(
     trained: bool = False,  # Only what is trained
 ) -> tuple:  # Number of weights and their bytes
     "Count weights, tied ones once"
-    ps = [p for p in model.parameters() if p.requires_grad or not trained]
-    return sum(p.numel() for p in ps), sum(p.numel() * p.element_size() for p in ps)
+    number = 0
+    n_bytes = 0
+    for weight in model.parameters():
+        if weight.requires_grad or not trained:
+            number += weight.numel()
+            n_bytes += weight.numel() * weight.element_size()
+    return number, n_bytes
 
 # %% ../../nbs/training/memory.ipynb #c7a311f5
 def _stand_in(*args, **kwargs):
@@ -74,12 +78,15 @@ def states(
     devices: int = 1,  # How many train together
     sharding: str = "none",  # One of SHARDING
 ) -> tuple:  # Bytes of weights, optimizer and gradients on one device
-    "What lasts"
-    (_, all_), (trained, own) = count(model), count(model, trained=True)
+    "Bytes of weights, optimizer state and gradients, which stay from step to step"
+    _, weights = count(model)
+    n_trained, trained = count(model, trained=True)
     if sharding == "none":
-        return all_, 2 * own, own
-    all_, own = all_ - own + 4 * trained, 4 * trained  # what is trained is float32 there
-    return all_ / devices, 2 * own / devices, own / devices
+        return weights, 2 * trained, trained
+    # what is trained is float32 there
+    frozen = weights - trained
+    trained = 4 * n_trained
+    return (frozen + trained) / devices, 2 * trained / devices, trained / devices
 
 # %% ../../nbs/training/memory.ipynb #986d22dc
 class Live(TorchDispatchMode):
@@ -90,28 +97,32 @@ class Live(TorchDispatchMode):
         known=(),  # Tensors that are not to be counted
     ):
         super().__init__()
-        self.now, self.most, self.held, self.peak = 0, 0, 0, 0
-        self.seen = {o.untyped_storage()._cdata for o in known}
+        self.now = 0  # Bytes that are there
+        self.most = 0  # Most bytes at one time
+        self.held = 0  # Bytes that stay beside them, such as gradients
+        self.peak = 0  # Most bytes at one time, with those
+        self.seen = {tensor.untyped_storage()._cdata for tensor in known}
 
     def __torch_dispatch__(self, f, types, args=(), kwargs=None):
         out = f(*args, **(kwargs or {}))
-        for o in tree_leaves(out):
-            if isinstance(o, Tensor):
-                self._enter(o.untyped_storage())
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor):
+                self._enter(leaf.untyped_storage())
         return out
 
-    def _enter(self, s):
-        k, n = s._cdata, s.nbytes()
-        if k in self.seen:
+    def _enter(self, storage):
+        address = storage._cdata
+        n_bytes = storage.nbytes()
+        if address in self.seen:
             return
-        self.seen.add(k)
-        self.now += n
-        self._look()
-        weakref.finalize(s, self._leave, k, n)
+        self.seen.add(address)
+        self.now += n_bytes
+        self._update_peak()
+        weakref.finalize(storage, self._leave, address, n_bytes)
 
-    def _leave(self, k, n):
-        self.seen.discard(k)
-        self.now -= n
+    def _leave(self, address, n_bytes):
+        self.seen.discard(address)
+        self.now -= n_bytes
 
     def hold(
         self,
@@ -119,87 +130,92 @@ class Live(TorchDispatchMode):
     ):
         "Count something that stays beside the rest, such as a gradient"
         self.held += n
-        self._look()
+        self._update_peak()
 
-    def _look(self):
-        self.most, self.peak = max(self.most, self.now), max(self.peak, self.now + self.held)
+    def _update_peak(self):
+        self.most = max(self.most, self.now)
+        self.peak = max(self.peak, self.now + self.held)
 
 # %% ../../nbs/training/memory.ipynb #a1b6e55f
 @dataclass
 class Item:
-    "Lengths of a typical item, and what follows from them; the default is Alpaca's with four ranked responses"
+    """Lengths of a typical item, and what follows from them.
+
+    The default is Alpaca's with four ranked responses.
+    """
 
     prompt: int = 60  # Tokens of the prompt
     responses: tuple = (54,) * 5  # Tokens of each response
 
     @property
     def tokens(self):
-        return self.prompt + sum(self.responses)  # that the model reads
+        "Tokens that the model reads"
+        return self.prompt + sum(self.responses)
 
     @property
     def learnt(self):
+        "Tokens of the responses"
         return sum(self.responses)
 
     @property
     def pairs(self):
+        "Pairs of a token and one that it attends to"
         return attended(self.prompt, self.responses)
 
     @property
     def keys(self):
-        return self.prompt + sum(
-            self.prompt + b for b in self.responses
-        )  # as a GPU's kernel has them
+        "Keys as a GPU's kernel has them: those of the prompt again for each response"
+        return self.prompt + sum(self.prompt + response for response in self.responses)
 
 # %% ../../nbs/training/memory.ipynb #a699b174
+def _empty_keys(like, n):
+    "A tensor like keys or values, for another number of tokens"
+    return like.new_empty(*like.shape[:2], n, like.shape[3])
+
+
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, q, k, v, keys, row):
-        n, ctx.n = round(q.shape[2] * keys), q.shape[2]
+        ctx.n = q.shape[2]
         if keys != 1:
-            k, v = (o.new_empty(*o.shape[:2], n, o.shape[3]) for o in (k, v))
+            n_keys = round(ctx.n * keys)
+            k, v = _empty_keys(k, n_keys), _empty_keys(v, n_keys)
         out = torch.empty_like(q)
-        ctx.save_for_backward(
-            q, k, v, out, q.new_empty(q.shape[:-1], dtype=torch.float32), q.new_empty(ctx.n * row)
-        )
+        sums = q.new_empty(q.shape[:-1], dtype=torch.float32)
+        mask = q.new_empty(ctx.n * row)
+        kept = q, k, v, out, sums, mask
+        ctx.save_for_backward(*kept)
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        q, k, v = (torch.empty_like(o) for o in ctx.saved_tensors[:3])
-        return (
-            q,
-            *(
-                (k, v)
-                if k.shape[2] == ctx.n
-                else (o.new_empty(*o.shape[:2], ctx.n, o.shape[3]) for o in (k, v))
-            ),
-            None,
-            None,
-        )
+        q, k, v = (torch.empty_like(saved) for saved in ctx.saved_tensors[:3])
+        if k.shape[2] != ctx.n:
+            return q, _empty_keys(k, ctx.n), _empty_keys(v, ctx.n), None, None
+        return q, k, v, None, None
 
 
 def _attend(module, query, key, value, mask, keys=1.0, row=0, joined=False, **kwargs):
-    out = _Attention.apply(query.to(value.dtype), key.to(value.dtype), value, keys, row).transpose(
-        1, 2
-    )
+    "Attention that takes the memory of a kernel and computes nothing"
+    query, key = query.to(value.dtype), key.to(value.dtype)
+    out = _Attention.apply(query, key, value, keys, row).transpose(1, 2)
     return out.clone(memory_format=torch.contiguous_format) if joined else out, None
 
 # %% ../../nbs/training/memory.ipynb #d1b91d8b
 def _with_content(model):
     "Give a model from the meta device fake content on a CPU"
     made = {}
-    for o in model.modules():
-        for d in (o._parameters, o._buffers):
-            for k, p in d.items():
-                if p is None:
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is None:
                     continue
-                if id(p) not in made:
-                    x = torch.empty(p.shape, dtype=p.dtype)
-                    made[id(p)] = (
-                        p,
-                        nn.Parameter(x, p.requires_grad) if isinstance(p, nn.Parameter) else x,
-                    )
-                d[k] = made[id(p)][1]
+                if id(tensor) not in made:
+                    content = torch.empty(tensor.shape, dtype=tensor.dtype)
+                    if isinstance(tensor, nn.Parameter):
+                        content = nn.Parameter(content, tensor.requires_grad)
+                    made[id(tensor)] = tensor, content  # the first is kept, so that its id is
+                tensors[name] = made[id(tensor)][1]
     return model
 
 # %% ../../nbs/training/memory.ipynb #9b458394
@@ -213,35 +229,34 @@ def dry_run(
 ) -> tuple:  # Bytes after forward, most bytes at one time, and most bytes with gradients
     "Bytes of activations in a step without content"
     if checkpointing:
-        getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)(
-            {"use_reentrant": False}
+        enable = getattr(
+            model, "activation_checkpointing_enable", model.gradient_checkpointing_enable
         )
+        enable({"use_reentrant": False})
     head = base_model(model).get_output_embeddings().weight
     with FakeTensorMode():
         _with_content(model).train()
         live = Live([*model.parameters(), *model.buffers()])
 
-        def done(p):
-            n, p.grad = p.grad.untyped_storage().nbytes(), None
-            live.hold(n * share)
+        def set_aside(weight):
+            n_bytes = weight.grad.untyped_storage().nbytes()
+            weight.grad = None
+            live.hold(n_bytes * share)
 
-        for p in model.parameters():
-            if p.requires_grad:
-                p.register_post_accumulate_grad_hook(done)
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.register_post_accumulate_grad_hook(set_aside)
         if head.requires_grad:
             live.hold(head.numel() * head.element_size() * share)
-        x = {
+        inputs = {
             "input_ids": torch.ones(1, tokens, dtype=torch.long),
             "position_ids": torch.arange(tokens)[None],
             "attention_mask": torch.empty(1, 1, 0, 0, dtype=torch.long),
         }
         with live:
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                out = (
-                    base_model(model)
-                    .base_model(**x, **attention, use_cache=False)
-                    .last_hidden_state
-                )
+                body = base_model(model).base_model
+                out = body(**inputs, **attention, use_cache=False).last_hidden_state
             kept = live.now
             out.backward(torch.empty_like(out))
     return kept, live.most, live.peak
@@ -254,15 +269,18 @@ def head_bytes(
     low: bool = False,  # Arithmetic in bfloat16
     weight: int = 4,  # Bytes of a weight of the head
     trained: bool = True,  # Does the head learn?
-    chunk: int
-    | None = None,  # Tokens whose logits exist at one time; default as many as BUDGET allows
+    chunk: int | None = None,  # Tokens whose logits exist at one time; default from MAX_LOGITS
 ) -> int:  # Bytes
     "The most that the head needs at one time, with its gradient"
-    c = min(learnt, chunk or max(1, BUDGET // words))
-    rest, b, z = min(c, learnt - c), 2 if low else 4, 6 if low else 4
-    states, copy = 2 * b * learnt * width, 2 * words * width if low and weight > 2 else 0
-    forward = states + words * z * c + copy
-    backward = states + words * max(z * c, b * c + z * rest) + 2 * copy + weight * words * width
+    in_chunk = min(learnt, chunk or max(1, MAX_LOGITS // words))
+    in_next = min(in_chunk, learnt - in_chunk)
+    number = 2 if low else 4  # Bytes of a number in the arithmetic
+    logit = 6 if low else 4  # Bytes of a logit: float32, and before it bfloat16
+    hidden = 2 * number * learnt * width
+    copy = 2 * words * width if low and weight > 2 else 0
+    forward = hidden + words * logit * in_chunk + copy
+    logits = words * max(logit * in_chunk, number * in_chunk + logit * in_next)
+    backward = hidden + logits + 2 * copy + weight * words * width
     return max(forward, backward) if trained else forward
 
 # %% ../../nbs/training/memory.ipynb #22af22ec
@@ -275,11 +293,18 @@ def copies(
     "Weights and gradients that are there twice"
     if sharding == "none":
         return count(model, trained=True)[1] * (devices > 1)
-    head = base_model(model).get_output_embeddings().weight.numel()
-    layers = [o for os in model.modules() if isinstance(os, nn.ModuleList) for o in os]
-    n, learns = max((count(o)[0], count(o, trained=True)[0]) for o in layers)
-    here = min(count(model)[0], 10**9) * size if sharding == "zero3" else 2 * n * size + head * size
-    return here + learns * (size + 4)
+    largest = 0, 0  # Weights of the largest layer, and those that are trained
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList):
+            for layer in module:
+                largest = max(largest, (count(layer)[0], count(layer, trained=True)[0]))
+    in_layer, trained = largest
+    if sharding == "zero3":
+        gathered = min(count(model)[0], 10**9) * size
+    else:
+        head = base_model(model).get_output_embeddings().weight.numel()
+        gathered = 2 * in_layer * size + head * size
+    return gathered + trained * (size + 4)
 
 # %% ../../nbs/training/memory.ipynb #9bbf73a3
 @dataclass
@@ -306,62 +331,65 @@ class Plan:
 
     @property
     def fits(self):
+        "Is a tenth of the device left for what is not counted?"
         return self.memory is None or self.total <= 0.9 * self.memory * 1e9
 
     def __str__(self):
-        rows = [f"{k:<12}{getattr(self, k) / 1e9:8.2f} GB" for k in self.parts]
+        lines = [
+            f"{self.name}: {self.params:,} weights, {self.trained:,} trained",
+            f"on each of {self.devices} devices, sharding {self.sharding}, "
+            f"{self.tokens:,} tokens at once:",
+        ]
+        lines += [f"{part:<12}{getattr(self, part) / 1e9:8.2f} GB" for part in self.parts]
         if self.memory:
-            rows.append(
-                f"{'of':<12}{self.memory:8.2f} GB: "
-                f"{'fits' if self.fits else 'does not fit, a tenth is needed for other things'}"
-            )
-        return "\n".join(
-            [
-                f"{self.name}: {self.params:,} weights, {self.trained:,} trained",
-                f"on each of {self.devices} devices, sharding {self.sharding}, {self.tokens:,} tokens at once:",
-                *rows,
-            ]
-        )
+            fits = "fits" if self.fits else "does not fit, a tenth is needed for other things"
+            lines.append(f"{'of':<12}{self.memory:8.2f} GB: {fits}")
+        return "\n".join(lines)
 
 # %% ../../nbs/training/memory.ipynb #5c227515
-def _config(model):
-    "Configuration of a folder or Hub id"
-    if hasattr(model, "to_dict"):
-        return model.model_type, model
-    return str(model), load_config(model)
-
-
-def _cast(model, sharding, bf16):
+def _to_arithmetic(model, sharding, bf16):
     "Weights in the type of the arithmetic, as they are when a layer has been put together"
-    for o in model.modules():
-        if bf16 and (sharding == "fsdp2" or sharding == "zero3" and isinstance(o, nn.Linear)):
-            o.to(torch.bfloat16)
+    for module in model.modules():
+        is_cast = sharding == "fsdp2" or sharding == "zero3" and isinstance(module, nn.Linear)
+        if bf16 and is_cast:
+            module.to(torch.bfloat16)
     return model
 
 
-def _attention(item, cpu):
-    return {"row": item.tokens, "joined": True} if cpu else {"keys": item.keys / item.tokens}
+def _bytes_of_head(model, learnt, size, chunk):
+    "The most that a model's head needs at one time"
+    head = base_model(model).get_output_embeddings().weight
+    return head_bytes(
+        words=head.shape[0],
+        width=head.shape[1],
+        learnt=learnt,
+        low=size == 2,
+        weight=head.element_size(),
+        trained=head.requires_grad,
+        chunk=chunk,
+    )
 
 
-def _run(config, *args, **kwargs):
+def _dry_run_or_error(model, tokens, **options):
     "`dry_run`, with one line for models that cannot be run so"
     log = logging.getLogger("torch._subclasses.fake_tensor")
-    was, log.disabled = log.disabled, True
+    before = log.disabled
+    log.disabled = True
     try:
-        return dry_run(*args, **kwargs)
+        return dry_run(model, tokens, **options)
     except Exception as e:
+        kind = base_model(model).config.model_type
         raise TunaError(
-            f"cannot plan for a {config.model_type}: its layers do not run without numbers "
-            f"({type(e).__name__})"
+            f"cannot plan for a {kind}: its layers do not run without numbers ({type(e).__name__})"
         ) from e
     finally:
-        log.disabled = was
+        log.disabled = before
 
 # %% ../../nbs/training/memory.ipynb #ace1afb7
 def plan(
     model,  # Folder or Hub id, or a configuration
     tokens: int = 8192,  # Tokens of the largest micro-batch on one device
-    item: Item = Item(),  # What it is made of
+    item: Item | None = None,  # What it is made of; None: the default of `Item`
     devices: int = 1,  # Devices that train together
     sharding: str = "none",  # One of SHARDING
     lora: int = 0,  # Rank of adapters; 0 trains all weights
@@ -376,54 +404,43 @@ def plan(
     "What a training run takes, from the model's configuration"
     if sharding not in SHARDING:
         raise TunaError(f"sharding must be one of {', '.join(SHARDING)}, got {sharding!r}")
-    (name, config), size = _config(model), 2 if bf16 else dtype.itemsize
-    shape, run = (
-        empty_model(config, lora, dtype),
-        _cast(empty_model(config, lora, dtype), sharding, bf16),
-    )
-    weights, optimizer, grads = states(shape, devices, sharding)
-    twice, head = (
-        copies(shape, devices, sharding, size),
-        base_model(run).get_output_embeddings().weight,
-    )
-    logits = head_bytes(
-        *head.shape,
-        round(tokens * item.learnt / item.tokens),
-        size == 2,
-        head.element_size(),
-        head.requires_grad,
-        chunk,
-    )
-    held = accumulation > 1 or sharding == "zero3"
-    share = 0 if held else grads / count(run, trained=True)[1]
-    kept, most, peak = _run(
-        config,
-        run,
+    item = item or Item()
+    is_config = hasattr(model, "to_dict")
+    config = model if is_config else load_config(model)
+    size = 2 if bf16 else dtype.itemsize
+    shape = empty_model(config, lora, dtype)
+    weights, optimizer, gradients = states(shape, devices, sharding)
+    twice = copies(shape, devices, sharding, size)
+    running = _to_arithmetic(empty_model(config, lora, dtype), sharding, bf16)
+    learnt = round(tokens * item.learnt / item.tokens)
+    logits = _bytes_of_head(running, learnt, size, chunk=chunk)
+    held = accumulation > 1 or sharding == "zero3"  # gradients of the micro-batches before
+    on_cpu = {"row": item.tokens, "joined": True}
+    kept, most, peak = _dry_run_or_error(
+        running,
         tokens,
-        bf16 and sharding != "fsdp2",
-        checkpointing,
-        share,
-        **_attention(item, cpu),
+        bf16=bf16 and sharding != "fsdp2",
+        checkpointing=checkpointing,
+        share=0 if held else gradients / count(running, trained=True)[1],
+        **(on_cpu if cpu else {"keys": item.keys / item.tokens}),
     )
-    total = weights + optimizer + twice + max(kept + logits, peak) + held * grads
-    flops = Work(shape).flops(SimpleNamespace(tokens=item.tokens, pairs=item.pairs), item.learnt)
     return Plan(
-        name,
-        count(shape)[0],
-        count(shape, trained=True)[0],
-        devices,
-        sharding,
-        tokens,
-        weights,
-        optimizer,
-        grads,
-        twice,
-        most,
-        logits,
-        total,
-        item,
-        flops,
-        memory,
+        name=model.model_type if is_config else str(model),
+        params=count(shape)[0],
+        trained=count(shape, trained=True)[0],
+        devices=devices,
+        sharding=sharding,
+        tokens=tokens,
+        weights=weights,
+        optimizer=optimizer,
+        gradients=gradients,
+        copies=twice,
+        activations=most,
+        head=logits,
+        total=weights + optimizer + twice + max(kept + logits, peak) + held * gradients,
+        item=item,
+        flops=Work(shape).flops(item, item.learnt),
+        memory=memory,
     )
 
 # %% ../../nbs/training/memory.ipynb #b6373f44
@@ -431,11 +448,9 @@ def hours(
     p: Plan,  # From `plan`
     items: int,  # Instructions in the data
     epochs: float = 1,  # Times through the data
-    tokens_per_second: float
-    | None = None,  # Measured, all devices together, as `tokens_per_second` in the log of a run
-    card: str
-    | None = None,  # In place of that, a name in CARDS, and the share of its speed that is reached
-    utilisation: float = 0.4,  # That share
+    tokens_per_second: float | None = None,  # Measured, all devices together, as in a run's log
+    card: str | None = None,  # In place of that, a name in CARDS
+    utilisation: float = 0.4,  # The share of its speed that is reached
 ) -> float:
     "How long a run takes"
     if tokens_per_second:
@@ -454,12 +469,10 @@ class Plans(dict):
         return self._repr_markdown_()
 
     def _repr_markdown_(self):
-        gb = lambda o, k: f"{getattr(o, k) / 1e9:.1f}"
-        rows = [
-            ("", *self),
-            ("---", *["---:"] * len(self)),
-            *((f"{k}, GB", *(gb(o, k) for o in self.values())) for k in Plan.parts),
-            ("device, GB", *(f"{o.memory:g}" if o.memory else "" for o in self.values())),
-            ("fits", *("yes" if o.fits else "no" for o in self.values())),
-        ]
-        return "\n".join("| " + " | ".join(r) + " |" for r in rows)
+        plans = self.values()
+        rows = [["", *self], ["---", *["---:"] * len(self)]]
+        for part in Plan.parts:
+            rows.append([f"{part}, GB", *(f"{getattr(plan, part) / 1e9:.1f}" for plan in plans)])
+        rows.append(["device, GB", *(f"{p.memory:g}" if p.memory else "" for p in plans)])
+        rows.append(["fits", *("yes" if plan.fits else "no" for plan in plans)])
+        return "\n".join("| " + " | ".join(row) + " |" for row in rows)

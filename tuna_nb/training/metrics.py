@@ -26,27 +26,27 @@ class Work:
         model,  # Causal language model; not yet cut up between devices
     ):
         model = base_model(model)
-        head, words, c = (
-            model.get_output_embeddings(),
-            model.get_input_embeddings(),
-            model.config.get_text_config(),
-        )
-        weights = [
-            p
-            for p in model.parameters()
-            if p.dim() > 1 and p is not words.weight and (head is None or p is not head.weight)
-        ]
-        self.body, self.body_learns = (
-            sum(p.numel() for p in weights),
-            sum(p.numel() for p in weights if p.requires_grad),
-        )
-        self.head, self.head_learns = (
-            (0, False) if head is None else (head.weight.numel(), head.weight.requires_grad)
-        )
-        heads = getattr(c, "num_attention_heads", 0)
-        self.attention = heads and c.num_hidden_layers * heads * (
-            getattr(c, "head_dim", None) or c.hidden_size // heads
-        )
+        config = model.config.get_text_config()
+        head = model.get_output_embeddings()
+        outside = [model.get_input_embeddings().weight]
+        if head is None:
+            self.head = 0
+            self.head_learns = False
+        else:
+            outside.append(head.weight)
+            self.head = head.weight.numel()
+            self.head_learns = head.weight.requires_grad
+        self.body = 0
+        self.body_learns = 0
+        for weight in model.parameters():
+            if weight.dim() > 1 and not any(weight is other for other in outside):
+                self.body += weight.numel()
+                self.body_learns += weight.numel() * weight.requires_grad
+        n_heads = getattr(config, "num_attention_heads", 0)
+        self.attention = 0
+        if n_heads:
+            head_dim = getattr(config, "head_dim", None) or config.hidden_size // n_heads
+            self.attention = config.num_hidden_layers * n_heads * head_dim
 
     def flops(
         self,
@@ -61,7 +61,7 @@ class Work:
         )
 
 # %% ../../nbs/training/metrics.ipynb #15939f16
-CARDS = {
+CARDS = {  # Operations per second, 16 bits
     "B200": 2250e12,
     "H200": 989e12,
     "H100 PCIe": 756e12,
@@ -78,7 +78,7 @@ CARDS = {
     "A6000": 155e12,
     "V100": 125e12,
     "T4": 65e12,
-}  # operations per s, 16 bits
+}
 
 
 @lru_cache
@@ -87,24 +87,24 @@ def best_flops(
     dtype=torch.float32,  # Of the arithmetic
 ) -> float:  # Operations per second
     "What a device can do at its best"
-    name = torch.cuda.get_device_name(device) if str(device).startswith("cuda") else ""
-    listed = next((o for k, o in CARDS.items() if k in name), None)
-    if listed and dtype != torch.float32:
-        return listed
-    n = 4096 if name else 1024
-    a, b = torch.randn(2, n, n, device=device, dtype=dtype)
-    return max(2 * n**3 / _seconds(lambda: a @ b, name) for _ in range(5))
-
-
-def _seconds(f, cuda):
-    "How long a call takes"
-    if cuda:
-        torch.cuda.synchronize()
-    t = time.perf_counter()
-    f()
-    if cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - t
+    on_cuda = str(device).startswith("cuda")
+    if on_cuda and dtype != torch.float32:
+        name = torch.cuda.get_device_name(device)
+        for card, flops in CARDS.items():
+            if card in name:
+                return flops
+    size = 4096 if on_cuda else 1024
+    first, second = torch.randn(2, size, size, device=device, dtype=dtype)
+    best = 0.0
+    for _ in range(5):
+        if on_cuda:
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        first @ second
+        if on_cuda:
+            torch.cuda.synchronize()
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best
 
 # %% ../../nbs/training/metrics.ipynb #5721df0f
 def peak_memory(
@@ -113,11 +113,8 @@ def peak_memory(
     "The most memory that was in use so far"
     if str(device).startswith("cuda"):
         return torch.cuda.max_memory_allocated(device) / 1e9
-    return (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        * (1 if sys.platform == "darwin" else 1024)
-        / 1e9
-    )
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 # %% ../../nbs/training/metrics.ipynb #e0b0a629
 class Meter:
@@ -129,39 +126,40 @@ class Meter:
         device="cpu",  # Where it runs
         dtype=torch.float32,  # In which precision
     ):
-        self.work, self.device, self.dtype = Work(model), str(device), dtype
+        self.work = Work(model)
+        self.device = str(device)
+        self.dtype = dtype
         self.reset()
 
     def reset(self):
-        self.tokens, self.size, self.items, self.flops, self.since = (
-            0,
-            0,
-            0,
-            0.0,
-            time.perf_counter(),
-        )
+        "Begin anew"
+        self.tokens = 0
+        self.size = 0
+        self.items = 0
+        self.flops = 0.0
+        self.since = time.perf_counter()
 
     def add(
         self,
         batch: dict,  # What `pack` returns, after forward and backward
     ):
         "Count a micro-batch"
-        o = batch["layout"]
-        self.tokens, self.size, self.items = (
-            self.tokens + o.tokens,
-            self.size + o.size,
-            self.items + len(o.items),
-        )
-        self.flops += self.work.flops(o, len(batch["targets"]))
+        layout = batch["layout"]
+        self.tokens += layout.tokens
+        self.size += layout.size
+        self.items += len(layout.items)
+        self.flops += self.work.flops(layout, len(batch["targets"]))
 
     def read(
         self,
         gather=lambda x: [x],  # Function that returns the values of all devices
     ) -> dict:  # tokens_per_second, items_per_second, padding, utilisation, peak_memory_gb
-        "What there is to say, and begin anew"
+        "Speed and memory since the last call, and begin anew"
         took = time.perf_counter() - self.since
-        each = gather((self.tokens, self.size, self.items, self.flops, peak_memory(self.device)))
-        (tokens, size, items, flops), peak = map(sum, list(zip(*each))[:4]), max(o[4] for o in each)
+        counts = self.tokens, self.size, self.items, self.flops, peak_memory(self.device)
+        devices = gather(counts)
+        tokens, size, items, flops, _ = map(sum, zip(*devices, strict=True))
+        peak = max(counts[-1] for counts in devices)
         self.reset()
         if not tokens:
             return {}
@@ -169,7 +167,7 @@ class Meter:
             "tokens_per_second": tokens / took,
             "items_per_second": items / took,
             "padding": 1 - tokens / size,
-            "utilisation": flops / took / len(each) / best_flops(self.device, self.dtype),
+            "utilisation": flops / took / len(devices) / best_flops(self.device, self.dtype),
             "peak_memory_gb": peak,
         }
 
@@ -249,29 +247,28 @@ def plot_training(
     "Draw the curves of a training run"
     import matplotlib.pyplot as plt
 
-    logs = [o for o in (logs.state.log_history if hasattr(logs, "state") else logs) if "loss" in o]
-    shown = [k for k in panels if any(c in o for c in PANELS[k][1] for o in logs)]
+    lines = logs.state.log_history if hasattr(logs, "state") else logs
+    lines = [line for line in lines if "loss" in line]
+    logged = {name for line in lines for name in line}
+    shown = [panel for panel in panels if logged & {*PANELS[panel][1]}]
     if not shown:
         raise ValueError("the log has nothing to draw: no line with a loss")
-    rows, cols = math.ceil(len(shown) / 2), min(2, len(shown))
+    n_rows = math.ceil(len(shown) / 2)
+    n_cols = min(2, len(shown))
+    size = 2.4 * n_cols, 1.4 * n_rows if n_rows > 1 else 2
     with plt.rc_context({"font.size": 7}):
-        fig, axs = plt.subplots(
-            rows,
-            cols,
-            figsize=(2.4 * cols, 1.4 * rows if rows > 1 else 2),
-            layout="constrained",
-            squeeze=False,
-        )
-        for ax in axs.flat[len(shown) :]:
+        fig, axes = plt.subplots(n_rows, n_cols, figsize=size, layout="constrained", squeeze=False)
+        for ax in axes.flat[len(shown) :]:
             ax.remove()
-        for ax, name in zip(axs.flat, shown):
-            unit, curves = PANELS[name]
-            for k, label in curves.items():
-                at = [(o["step"], o[k]) for o in logs if k in o]
-                if at:
-                    ax.plot(*zip(*at), label=label, lw=1.2)
-            ax.set(ylabel=unit, ylim=(0, None) if name == "Speed" else None)
-            ax.set_title(name, pad=14 if len(curves) > 1 else 6)
+        for ax, panel in zip(axes.flat, shown, strict=False):
+            unit, curves = PANELS[panel]
+            for name, label in curves.items():
+                with_it = [line for line in lines if name in line]
+                if with_it:
+                    steps = [line["step"] for line in with_it]
+                    ax.plot(steps, [line[name] for line in with_it], label=label, lw=1.2)
+            ax.set(ylabel=unit, ylim=(0, None) if panel == "Speed" else None)
+            ax.set_title(panel, pad=14 if len(curves) > 1 else 6)
             if len(curves) > 1:
                 ax.legend(
                     frameon=False,

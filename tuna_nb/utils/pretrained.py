@@ -27,9 +27,11 @@ def find_model(
     revision: str | None = None,  # Branch, tag or commit on the Hub
 ) -> str:  # The name, if there is such a model
     "Check that a model exists; raises `TunaError` with one line if not"
-    name, path = str(name), Path(name)
+    name = str(name)
+    path = Path(name)
     if path.is_dir():
-        return _check_folder(name, path)
+        _check_model_folder(name)
+        return name
     if path.exists():
         raise TunaError(
             f"cannot load model {name}: it is a file; give the folder that holds config.json"
@@ -43,13 +45,14 @@ def find_model(
     return name
 
 # %% ../../nbs/utils/pretrained.ipynb #68f3bab5
-def _check_folder(name, path):
+def _check_model_folder(name):
     "A model's folder has a configuration"
-    if (path / "config.json").exists():
-        return name
-    if (path / "adapter_config.json").exists():
+    if (Path(name) / "config.json").exists():
+        return
+    if (Path(name) / "adapter_config.json").exists():
         raise TunaError(
-            f"cannot load model {name}: the folder holds adapters alone; give the folder of the merged model"
+            f"cannot load model {name}: the folder holds adapters alone; "
+            "give the folder of the merged model"
         )
     raise TunaError(f"cannot load model {name}: the folder has no config.json")
 
@@ -57,7 +60,8 @@ def _check_folder(name, path):
 @contextmanager
 def quiet():
     "No reports of `transformers`, and none of its bars where nobody looks"
-    shown, verbosity = hf_logging.is_progress_bar_enabled(), hf_logging.get_verbosity()
+    shown = hf_logging.is_progress_bar_enabled()
+    verbosity = hf_logging.get_verbosity()
     wanted = os.environ.get("TUNA_PROGRESS", "")
     if wanted == "0" or wanted != "1" and not sys.stderr.isatty():
         hf_logging.disable_progress_bar()
@@ -81,9 +85,7 @@ def loading(
             yield
     except TunaError:
         raise
-    except (
-        Exception
-    ) as e:  # loaders raise whatever the damage is: OSError, KeyError, SafetensorError, ...
+    except Exception as e:  # loaders raise OSError, KeyError, SafetensorError, ...
         lines = str(e).strip().splitlines() or [""]
         raise TunaError(f"cannot load {what} {name}: {lines[0] or type(e).__name__}") from e
 
@@ -159,7 +161,9 @@ def tokenizer_digest(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-_LOGS = "trainer_state.json", "trained_on.json", "training_args.bin"  # of the run that made a model
+# of the run that made a model
+_RUN_FILES = "trainer_state.json", "trained_on.json", "training_args.bin"
+_MODEL_SUFFIXES = ".safetensors", ".bin", ".json", ".model", ".jinja", ".txt"
 
 
 def files_digest(
@@ -168,12 +172,9 @@ def files_digest(
     "SHA-256 of a model's files, for a model that another program loads"
     digest = hashlib.sha256()
     for path in sorted(Path(folder).iterdir()):
-        if (
-            path.suffix in (".safetensors", ".bin", ".json", ".model", ".jinja", ".txt")
-            and path.name not in _LOGS
-        ):
-            with open(path, "rb") as f:
-                digest.update(
-                    f"{path.name} {hashlib.file_digest(f, 'sha256').hexdigest()}".encode()
-                )
+        if path.suffix not in _MODEL_SUFFIXES or path.name in _RUN_FILES:
+            continue
+        with open(path, "rb") as f:
+            of_file = hashlib.file_digest(f, "sha256").hexdigest()
+        digest.update(f"{path.name} {of_file}".encode())
     return digest.hexdigest()
