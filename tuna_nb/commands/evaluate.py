@@ -10,7 +10,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..benchmarks import lmentry, super_ni
+from ..benchmarks import super_ni
+from ..benchmarks.lmentry_patterns import TRUNCATED
 from ..benchmarks.predictions import prediction_file, read_predictions
 from ..benchmarks.reviewers import load_reviewers, review_records
 from ..benchmarks.suite import load_benchmarks
@@ -154,7 +155,7 @@ def _open_benchmarks(generator, options):
         shots=options.shot_counts,
         tasks=options.task_names,
         limit=options.limit,
-        truncate=options.truncate or generator.name in lmentry.TRUNCATED,
+        truncate=options.truncate or generator.name in TRUNCATED,
     )
     for bench in benchmarks:
         own = getattr(bench, "max_new_tokens", 256)

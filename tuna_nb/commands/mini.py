@@ -56,7 +56,7 @@ def real_blocks(
             f"{samples['mean_similarity']:.2f}.",
         ),
         *length_blocks(results["lengths"]),
-        ("link", ("report.html", "Back to the miniature")),
+        ("link", "report.html", "Back to the miniature"),
     ]
 
 
