@@ -40,7 +40,13 @@ GOALS = {
 }
 
 # goals that are not reached yet, with the value that nothing may be worse than
-LIMITS = {}
+LIMITS = {
+    "private top-level definitions used once": 295,
+    "chapters: code cells with an output, % (lowest chapter)": 13,
+    "chapters: most cells in one": 118,
+    "chapters without a figure or diagram": 3,
+    "chapters without an exercise": 7,
+}
 
 
 def is_source(path):

@@ -35,7 +35,8 @@ _home = {name: module for module,names in _names.items() for name in names.split
 __all__ = list(_home)
 
 def __getattr__(name):
-    if name not in _home: raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _home:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_import_module(f"{__name__}.{_home[name]}"), name)
 
 def __dir__(): return sorted([*globals(), *__all__])

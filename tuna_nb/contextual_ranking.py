@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['judge_prompt', 'read_judge_prompt', 'check_judgeable', 'judge_requests', 'failure_record', 'judge_records',
-           'contextual_rank', 'finish_ranking']
+           'contextual_rank', 'finish_ranking', 'diverse_sample', 'sample_responses', 'rank_agreement', 'rouge_l',
+           'pairwise_rouge_l', 'parse_verdict']
 
 # %% ../nbs/02_contextual_ranking.ipynb #c0a1f5dc
 import re
@@ -22,6 +23,16 @@ from .judge.votes import JudgeRequest, presented_orders, ranked_record
 from .models.generation import sample_each
 from .models.open import with_store
 from .utils.core import TunaError, check_output_path, log, write_failures
+
+# %% ../nbs/02_contextual_ranking.ipynb #74ddf59c
+_all_ = [  # parts of this chapter that have pages of their own
+    "diverse_sample",
+    "sample_responses",
+    "rank_agreement",
+    "rouge_l",
+    "pairwise_rouge_l",
+    "parse_verdict",
+]
 
 # %% ../nbs/02_contextual_ranking.ipynb #841579f8
 _TASK = """### Task:
@@ -94,8 +105,8 @@ def check_judgeable(
         raise TunaError("several votes need different orders; leave out shuffle=False")
     for number, row in enumerate(rows, 1):
         responses = row.get("responses")
-        is_list = isinstance(responses, list) and len(responses) > 0
-        if not is_list or not all(isinstance(text, str) for text in responses):
+        texts = responses if isinstance(responses, list) else []
+        if not texts or not all(isinstance(text, str) for text in texts):
             raise TunaError(
                 f"record {number}, field 'responses': "
                 f"expected a list of texts, got {responses!r:.60}"

@@ -214,8 +214,8 @@ def _read_key(path):
     labels = content.get("labels")
     if not isinstance(form, str) or not form:
         raise TunaError(f"{path}, field form: expected the id of a form, got {form!r}")
-    is_list = isinstance(systems, list) and len(systems) >= 2
-    if not is_list or not all(isinstance(system, str) for system in systems):
+    names = systems if isinstance(systems, list) else []
+    if len(names) < 2 or not all(isinstance(name, str) for name in names):
         raise TunaError(f"{path}, field systems: expected names, got {systems!r}")
     if not isinstance(labels, dict) or not labels:
         raise TunaError(f"{path}, field labels: expected systems by question and label")
@@ -274,7 +274,7 @@ def _read_saved(path, keys):
     if not isinstance(saved, dict):
         kind = type(saved).__name__
         problems.append(f"{path}, field rankings: expected rankings by question, got {kind}")
-    if problems:
+    if problems or not isinstance(saved, dict) or not isinstance(annotator, str):
         return None, {}, problems
     rankings = {}
     for question, ranking in saved.items():

@@ -12,6 +12,7 @@ __all__ = ['APPENDIX', 'TRUE_RATING', 'RIGHT_FIRST', 'LENGTH_BIAS_COLUMNS', 'WIN
 # %% ../../nbs/experiments/appendix.ipynb #b3112427
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from .figures import plot_sweep, sweep_table
 from .judging import api_costs, cost_table
@@ -162,7 +163,8 @@ class JudgeMeasure:
         judges: dict,  # What a seed measured
     ) -> float:  # Raises KeyError or TypeError where it was not measured
         "This measure of one seed"
-        value = self.factor * _look_up(judges, self.path)
+        value: Any = _look_up(judges, self.path)
+        value = self.factor * value
         return value / _look_up(judges, self.per) if self.per else value
 
     def row(

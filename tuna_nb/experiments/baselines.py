@@ -11,6 +11,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 import torch
@@ -128,7 +129,7 @@ def _load_start(start, ds, out, max_tokens):
     return load_ranked(ds, blank_output="keep"), model, tokenizer
 
 
-def _import_trl():
+def _import_trl() -> Any:
     "TRL, which is an extra"
     try:
         import trl

@@ -24,7 +24,7 @@ from ..eval import load_generator, result_cells
 from . import annotators
 from .scales import ConfigKeys, ScaleConfig, register_scale
 from ..models.open import CachedBackend, with_store
-from ..utils.core import TunaError, read_document, write_jsonl, write_text
+from ..utils.core import TunaError, read_document, write_jsonl
 
 # %% ../../nbs/experiments/full.ipynb #a94c1495
 @dataclass(frozen=True)

@@ -77,10 +77,10 @@ def top_is_best(
     quality: list,  # What each is worth
 ) -> float:  # From 0 to 1
     "Chance that a response drawn from those scored highest is one of the best"
-    scores = np.asarray(scores, float)
-    quality = np.asarray(quality, float)
-    is_top = scores == scores.max()
-    is_best = quality == quality.max()
+    score_of = np.asarray(scores, float)
+    quality_of = np.asarray(quality, float)
+    is_top = score_of == score_of.max()
+    is_best = quality_of == quality_of.max()
     return float(is_best[is_top].mean())
 
 # %% ../../nbs/experiments/judging.ipynb #4de4c5df

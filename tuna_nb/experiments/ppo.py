@@ -157,6 +157,7 @@ def _add_advantages(actors, batch, scores, settings):
     advantage = gae(rewards, values, mask, settings.gamma, settings.lam)
     batch["old"] = old
     batch["values"] = values
+    assert values is not None  # a critic was given
     batch["returns"] = advantage + values
     if settings.whiten:
         of_tokens = advantage[mask]

@@ -106,13 +106,13 @@ def needed(
     targets: list,  # Names of the stages that are wanted
 ) -> dict:  # The part of the graph that they need
     "Some stages and all that they depend on"
-    targets = set(targets)
-    if unknown := targets - graph.keys():
+    wanted = set(targets)
+    if unknown := wanted - graph.keys():
         raise TunaError(f"no stage {min(unknown)!r}")
     for name in reversed(graph):
-        if name in targets:
-            targets.update(graph[name].parents)
-    return {name: stage for name, stage in graph.items() if name in targets}
+        if name in wanted:
+            wanted.update(graph[name].parents)
+    return {name: stage for name, stage in graph.items() if name in wanted}
 
 # %% ../../nbs/experiments/runner.ipynb #49fb7c81
 class Allowed:

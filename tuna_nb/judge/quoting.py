@@ -55,7 +55,8 @@ def looks_like_format(
 ) -> bool:  # Never for a line that starts with a backslash
     "Could a judge take this line for a part of its prompt or of a verdict?"
     folded = _fold(line)
-    return bool(_FORMAT.match(folded, _DECORATION.match(folded).end()))
+    decoration = _DECORATION.match(folded)
+    return bool(_FORMAT.match(folded, decoration.end() if decoration else 0))
 
 # %% ../../nbs/judge/quoting.ipynb #f8e39367
 def _quotable_lines(text, backslashes):

@@ -11,9 +11,10 @@ import json
 import math
 import random
 from dataclasses import dataclass
+from typing import Any
 
 from .agreement import agreement, borda
-from .verdict import Verdict, parse_verdict, retry_prompt
+from .verdict import parse_verdict, retry_prompt
 
 # %% ../../nbs/judge/votes.ipynb #d4a7e0e7
 def presented_orders(
@@ -48,7 +49,7 @@ class JudgeRequest:
     structured: bool = False  # Must the reply be JSON?
     text: str = ""  # The reply that counts
     tries: int = 0  # Replies so far
-    verdict: Verdict | None = None  # The reply as it was read
+    verdict: Any = None  # The reply as it was read, a `Verdict`; None before
     problem: str = ""  # Why it is sent again
     final: bool = False  # It is not sent again
 

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from functools import cache, wraps
+from typing import Any
 
 from tuna_nb.models.failures import (
     SPENT_CODES,
@@ -85,7 +86,8 @@ def run_async(
         over.wait(5)
 
 # %% ../../nbs/models/connection.ipynb #c01eb9b7
-_current_call = contextvars.ContextVar("call", default=None)  # what this task has under way
+# what this task has under way
+_current_call: contextvars.ContextVar[Any] = contextvars.ContextVar("call", default=None)
 
 
 @_once

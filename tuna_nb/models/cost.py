@@ -63,8 +63,8 @@ def _check_entry(
             raise TunaError(f"{where}: unknown field {field}")
     for field in ("input", "output", "batch"):
         value = entry.get(field)
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not 0 <= value < math.inf:
+        number = value if isinstance(value, (int, float)) else math.nan
+        if isinstance(value, bool) or not 0 <= number < math.inf:
             raise TunaError(f"{where}, field {field}: expected a number from 0 up, {found(field)}")
     if entry["batch"] > 1:
         expected = "expected a factor between 0 and 1"

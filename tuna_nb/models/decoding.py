@@ -23,7 +23,7 @@ from ..utils.core import TunaError, accepts_kwarg
 # %% ../../nbs/models/decoding.ipynb #f1ae936d
 def sample_tokens(
     logits: torch.Tensor,  # Next-token logits in float32, (rows, vocab)
-    temperature: float = 0.0,  # 0 accepts_kwarg the likeliest token
+    temperature: float = 0.0,  # 0 takes the likeliest token
     u: torch.Tensor | None = None,  # One uniform number per row, (rows,)
 ) -> torch.Tensor:  # Token ids, (rows,)
     "Greedy choice, or a sample by inverting the cumulative distribution at u"
@@ -258,7 +258,7 @@ class Decoded:
 def next_tokens(
     rows: list,  # A `Decoded` for each row of the batch; those that are over stay as they are
     logits: torch.Tensor,  # Next-token logits in float32, (rows, vocab)
-    temperature: float,  # 0 accepts_kwarg the likeliest token
+    temperature: float,  # 0 takes the likeliest token
     ends,  # Ids of end tokens
 ) -> torch.Tensor:  # Token ids, (rows,)
     "Pick the next token of every answer"
@@ -314,13 +314,13 @@ def decode(
     start,  # Makes a state of a list of prompts, each a list of token ids
     jobs: list,  # (prompt, its `Decoded`s) in the order of admission, equally many for each prompt
     size: int,  # Answers decoded at once, except that one prompt always gets in
-    temperature: float,  # 0 accepts_kwarg the likeliest token
+    temperature: float,  # 0 takes the likeliest token
     ends,  # Ids of end tokens
 ):  # Yields each `Decoded` that is over
     "Fill all answers, a token at a time"
     waiting = deque(jobs)
     n = len(jobs[0][1]) if jobs else 1
-    batch = None
+    batch: Any = None
     while waiting or batch:
         rows = batch.rows if batch else []
         live = [i for i, answer in enumerate(rows) if not answer.reason]

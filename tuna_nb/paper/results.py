@@ -10,6 +10,7 @@ __all__ = ['ALPACA_BASE', 'ALPACA_AT_ZERO', 'load_results', 'seed_entries', 'met
 import json
 import math
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
@@ -152,6 +153,7 @@ def collect(
     "The scores of all seeds in an ablation"
     grid = {value: {} for value in _seed_grids(seeds, key)[0]}
     scores = sweep_scores(seeds, key)
-    for (value, name), group in scores.groupby(["value", "metric"], sort=False):
+    for group_key, group in scores.groupby(["value", "metric"], sort=False):
+        value, name = cast(tuple, group_key)
         grid[value][name] = group["score"].to_list()
     return grid

@@ -269,7 +269,7 @@ def by_cell(
 # %% ../../nbs/training/logprobs.ipynb #f10137fa
 def packing_error(
     model,  # Causal language model, in wrappers or not
-    items: list,  # What `pack` accepts_kwarg
+    items: list,  # What `pack` takes
     mode: str = "packed",  # How to pack them
     pad: int = 0,  # Token to fill with
     half: bool = False,  # Multiply a response's difference by the root of its length?
@@ -298,7 +298,7 @@ def packing_error(
 # %% ../../nbs/training/logprobs.ipynb #fa0f0d9c
 def packing_problem(
     model,  # Causal language model, in wrappers or not
-    items: list,  # What `pack` accepts_kwarg
+    items: list,  # What `pack` takes
     mode: str = "packed",  # How to pack them
     pad: int = 0,  # Token to fill with
     half: bool = False,  # Is anything computed in half precision? See `packing_error`

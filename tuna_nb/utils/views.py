@@ -136,8 +136,9 @@ def _response_facts(record, index, widest, ratings):
         f"score {record['scores'][index]:.3g}",
         f"{bar}{length} {unit}",
     ]
-    if entry("logprobs") is not None and length:
-        facts.append(f"mean {entry('logprobs') / length:.2f} nats a token")
+    total = entry("logprobs")
+    if total is not None and length:
+        facts.append(f"mean {total / length:.2f} nats a token")
     if entry("temperatures") is not None:
         facts.append(f"temperature {entry('temperatures'):g}")
     if text in ratings:
