@@ -126,6 +126,12 @@ def open_backend(
     for name, value in {"vllm": vllm, "chat": chat}.items():
         if value:
             raise TunaError(f"--{name} is for models that run here; leave out --base_url")
+    try:
+        fields = json.loads(extra or "{}")
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise TunaError(f"--extra must be a JSON object, got {extra!r:.60}")
     endpoint = BatchEndpoint if batch else Endpoint
     return endpoint(
         model,
@@ -138,21 +144,10 @@ def open_backend(
         max_usd=max_usd,
         prices=load_prices(prices),
         store=store,
-        extra=_parse_extra(extra),
+        extra=fields,
     )
 
 # %% ../../nbs/models/open.ipynb #0b375e49
-def _parse_extra(extra):
-    "A JSON object from the command line"
-    try:
-        fields = json.loads(extra or "{}")
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise TunaError(f"--extra must be a JSON object, got {extra!r:.60}")
-    return fields
-
-
 def _open_local(model, vllm, chat, batch_size):
     "A model that runs here; imports torch or vLLM"
     if vllm:

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['log', 'BESIDE', 'TunaError', 'replace_surrogates', 'read_text', 'read_document', 'read_json', 'atomic_write',
            'write_text', 'write_jsonl', 'keep_inputs', 'check_output_path', 'write_failures', 'report_refusals',
-           'to_jsonable', 'hub_problem', 'progress', 'mean_interval', 'seed_all', 'base_model', 'accepts_kwarg',
-           'evaluating', 'real_data', 'provenance']
+           'to_jsonable', 'json_digest', 'hub_problem', 'progress', 'student_cdf', 'student_quantile', 'mean_interval',
+           'seed_all', 'base_model', 'accepts_kwarg', 'evaluating', 'real_data', 'provenance']
 
 # %% ../../nbs/utils/core.ipynb #0a71f40e
+import hashlib
 import inspect
 import json
 import logging
@@ -272,6 +273,17 @@ def to_jsonable(
         return str(value)
     return value if math.isfinite(value) else None
 
+# %% ../../nbs/utils/core.ipynb #75c7f447
+def json_digest(
+    value,  # Anything that JSON can hold
+    length: int = 64,  # Number of hexadecimal digits
+    sort_keys: bool = True,  # Does the order of a dict's keys make no difference?
+    **options,  # Further options of `json.dumps`
+) -> str:  # Hexadecimal digits
+    "SHA-256 of a value's JSON text"
+    text = json.dumps(value, sort_keys=sort_keys, **options)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
 # %% ../../nbs/utils/core.ipynb #3a52e0c6
 def hub_problem(
     name,  # Owner and name on the Hub
@@ -310,8 +322,11 @@ def progress(
     )
 
 # %% ../../nbs/utils/core.ipynb #c5ae3d52
-def _student_cdf(theta, nu):
-    "P(|T| <= t) for t = √ν·tan θ and whole ν"
+def student_cdf(
+    theta: float,  # θ = arctan(t/√ν), between 0 and π/2
+    nu: int,  # Degrees of freedom ν
+) -> float:  # Between 0 and 1
+    "P(|T| ≤ t) under Student's distribution"
     sine = math.sin(theta)
     cosine = math.cos(theta)
     odd = nu % 2
@@ -323,13 +338,16 @@ def _student_cdf(theta, nu):
     return (theta + sine * total) * 2 / math.pi if odd else sine * total
 
 # %% ../../nbs/utils/core.ipynb #2e0ff5b9
-def _student_quantile(level, nu):
-    "The t with P(|T| <= t) = level"
+def student_quantile(
+    level: float,  # Probability inside, between 0 and 1
+    nu: int,  # Degrees of freedom ν
+) -> float:
+    "The t with P(|T| ≤ t) = level, by bisection"
     low = 0.0
     high = math.pi / 2
     for _ in range(60):
         middle = (low + high) / 2
-        if _student_cdf(middle, nu) < level:
+        if student_cdf(middle, nu) < level:
             low = middle
         else:
             high = middle
@@ -351,7 +369,7 @@ def mean_interval(
     if count == 1:
         return mean, math.nan, math.nan
     variance = math.fsum((x - mean) ** 2 for x in values) / (count - 1)
-    half = _student_quantile(level, count - 1) * math.sqrt(variance / count)
+    half = student_quantile(level, count - 1) * math.sqrt(variance / count)
     return mean, mean - half, mean + half
 
 # %% ../../nbs/utils/core.ipynb #0366ba6e
