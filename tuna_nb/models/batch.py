@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .cache import request_key
 from .connection import run_async
 from .cost import Budget
-from .endpoint import Endpoint, stored
+from .endpoint import Endpoint, stored_generations
 from .failures import FatalError, RetryableError, failure_kind, one_line
 from .generation import Failure, check_count
 from .queue import cost_text, make_jobs, request_for
@@ -343,7 +343,7 @@ def advance(self: _BatchRun, job):
     while len(job.gens) < self.n:
         body = request_for(self.ep, job, self.n, seed=self.seed, settings=self.settings)
         key = request_key(body, self.ep.base_url, job.repeat)
-        gens = stored(self.ep, key)
+        gens = stored_generations(self.ep, key)
         if not gens:
             return key, body
         job.extend(gens)

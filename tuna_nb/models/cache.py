@@ -102,11 +102,13 @@ class Store:
     def __len__(self):
         return self._sql("select count(*) from reply")[0][0]
 
-    def close(self):
-        "Close the file"
-        self._db.close()
-
 # %% ../../nbs/models/cache.ipynb #6ed9c308
+@patch
+def close(self: Store):
+    "Close the file"
+    self._db.close()
+
+
 @patch
 def get(
     self: Store,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRICES', 'load_prices', 'write_prices', 'Price', 'find_price', 'token_bound', 'request_bound', 'request_estimate',
-           'Plan', 'make_plan', 'BudgetExceededError', 'Reservation', 'Budget', 'human_cost']
+           'CostPlan', 'plan_cost', 'BudgetExceededError', 'Reservation', 'Budget', 'human_cost']
 
 # %% ../../nbs/models/cost.ipynb #e616422b
 import asyncio
@@ -221,7 +221,7 @@ def _format_usd(usd):
 
 
 @dataclass
-class Plan:
+class CostPlan:
     "What a run would send and cost"
 
     model: str  # Who is asked
@@ -252,14 +252,14 @@ class Plan:
         return "\n".join(lines)
 
 # %% ../../nbs/models/cost.ipynb #ac05158d
-def make_plan(
+def plan_cost(
     bodies,  # The requests that are still to be sent
     price: Price | None,  # None if there is none
     stored: int = 0,  # Requests already answered
     batched: bool = False,  # Through the Batch API?
     expect: float | None = None,  # Expected tokens of a reply; if None, the token limit
     model: str = "",  # Who is asked; the price's model if empty
-) -> Plan:  # Printed by `--dry-run`
+) -> CostPlan:  # Printed by `--dry-run`
     "Count what a run would send and cost"
     requests = 0
     usual = [0, 0]  # prompt and completion tokens
@@ -272,7 +272,7 @@ def make_plan(
         ):
             total[0] += tokens[0]
             total[1] += tokens[1]
-    return Plan(
+    return CostPlan(
         model=model or (price.model if price else ""),
         requests=requests,
         stored=stored,

@@ -222,7 +222,7 @@ def dataset_card(
         ]
     )
 
-
+# %% ../../nbs/utils/hub.ipynb #0886e150
 def push_ranked(
     src,  # Ranked records: a Dataset, or a JSON, JSON-lines or Parquet file
     repo_id: str,  # Name on the Hub, such as me/rankings

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, config, load_dataset
 
-from .core import TunaError, hub_problem, log, read_json, replace_surrogates
+from .core import TunaError, clean_surrogates, hub_problem, log, read_json
 
 # %% ../../nbs/utils/records.ipynb #b16f5749
 def check_text(
@@ -116,12 +116,7 @@ def read_records(
     if isinstance(src, Dataset):
         return src.to_list(), "Dataset"
     if isinstance(src, (list, tuple)):
-        records, n_replaced = replace_surrogates(list(src))
-        if n_replaced:
-            log.warning(
-                "list: %d half characters (lone surrogates) were read as \ufffd", n_replaced
-            )
-        return records, "list"
+        return clean_surrogates(list(src), "list"), "list"
     if isinstance(src, dict):
         raise TunaError(
             f"got a mapping, not one data set; choose one of its parts: {', '.join(map(str, src))}"
