@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..models.cache import Store
 from ..utils.cli import command
-from ..utils.core import TunaError, keep_inputs
+from ..utils.core import TunaError, protect_inputs
 
 # %% ../../nbs/commands/export.ipynb #acc290a7
 @command(example="tuna_export ranked.jsonl.replies.db replies.jsonl")
@@ -21,7 +21,7 @@ def tuna_export(
     "Write the replies that a command keeps, with their requests, as JSON lines"
     if not Path(store).exists():
         raise TunaError(f"{store}: no such file")
-    keep_inputs(out, store)
+    protect_inputs(out, store)
     s = Store(store)
     try:
         n = s.export(out)

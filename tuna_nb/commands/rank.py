@@ -18,7 +18,13 @@ from ..judge.agreement import consistency_report, consistency_table
 from ..judge.reports import length_report, token_lengths, without_length
 from ..judge.verdict import verdict_schema
 from ..judge.votes import JudgeRequest
-from ..models.open import open_backend, plan_of, replies_of, result_of, show_asked
+from tuna_nb.models.open import (
+    command_result,
+    cost_plan,
+    open_backend,
+    print_plans,
+    reply_store_path,
+)
 from ..models.resume import resumable_store
 from ..pairwise_ranking import pair_records, pairwise_rank
 from ..prob_ranking import prepare_prompts, prob_rank
@@ -56,7 +62,7 @@ def tuna_prob_rank(
     ds = load_instructions(data, blank_output="keep")
     if limit:
         ds = head(ds, limit)
-    teacher = open_backend(model, kind=kind, store=replies_of(out, dry_run), **kwargs)
+    teacher = open_backend(model, kind=kind, store=reply_store_path(out, dry_run), **kwargs)
     settings = {
         "n": n,
         "temperature": temperature,
@@ -66,11 +72,11 @@ def tuna_prob_rank(
     }
     if dry_run:
         _, prompts, sampling = prepare_prompts(ds, **settings)
-        return show_asked(plan_of(teacher, prompts, expect=expect, **sampling))
+        return print_plans(cost_plan(teacher, prompts, expect=expect, **sampling))
     scoring = {"beta": beta, "distinct": distinct, "keep_tokens": keep_tokens}
     ranked = prob_rank(ds, teacher, out=out, **settings, **scoring)
     print(f"{len(ranked)} of {len(ds)} instructions ranked: {out}")
-    return result_of(out, ds, ranked, teacher)
+    return command_result(out, ds, ranked, teacher)
 
 # %% ../../nbs/commands/rank.ipynb #abc7b996
 @command(example="tuna_sample alpaca_data.json out/alpaca samples.jsonl --n 4")
@@ -102,7 +108,7 @@ def tuna_sample(
     if dry_run:
         backend = open_backend(model, kind=kind, **kwargs)
         prompts = [format_prompt(r["instruction"], r["input"], template) for r in ds]
-        return show_asked(plan_of(backend, prompts, temperature=temp, expect=expect, **settings))
+        return print_plans(cost_plan(backend, prompts, temperature=temp, expect=expect, **settings))
     settings |= {"tau": tau, "temp": temp, "temp_step": temp_step}
     settings |= {"max_trials": max_trials, "seed": seed}
     with resumable_store(out) as store:
@@ -110,13 +116,13 @@ def tuna_sample(
         sampled = sample_responses(ds, sampler, store, template, out=out, **settings)
     n_resampled = sum(trials > 0 for trials in sampled["trials"])
     print(f"{len(sampled)} records, {n_resampled} of them with similar responses resampled: {out}")
-    return result_of(out, ds, sampled, sampler)
+    return command_result(out, ds, sampled, sampler)
 
 # %% ../../nbs/commands/rank.ipynb #dafa20d5
 def plan_requests(
     judge,  # Any backend
     requests: list[JudgeRequest],  # What it would be asked
-    **settings,  # As in `plan_of`
+    **settings,  # As in `cost_plan`
 ) -> list:  # One plan, or where a JSON schema is used one for each number of responses
     "What judging would cost"
     groups = defaultdict(list)
@@ -125,7 +131,7 @@ def plan_requests(
     plans = []
     for count, prompts in groups.items():
         schema = {"schema": verdict_schema(count)} if count else {}
-        plans.append(plan_of(judge, prompts, **settings, **schema))
+        plans.append(cost_plan(judge, prompts, **settings, **schema))
     return plans
 
 
@@ -187,7 +193,7 @@ def tuna_ctx_rank(
     ds = load_instructions(data, blank_output="keep")
     if limit:
         ds = head(ds, limit)
-    judge = open_backend(model, store=replies_of(out, dry_run), **kwargs)
+    judge = open_backend(model, store=reply_store_path(out, dry_run), **kwargs)
     requested = {"seed": seed, "shuffle": not in_order, "votes": votes, "structured": structured}
     settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}
     counter = None
@@ -199,7 +205,7 @@ def tuna_ctx_rank(
         rows = ds.to_list()
         requests = judge_requests(pair_records(rows) if pairwise else rows, **requested)
         settings["seed"] = seed if temperature else None
-        return show_asked(*plan_requests(judge, requests, expect=expect, **settings))
+        return print_plans(*plan_requests(judge, requests, expect=expect, **settings))
     rank = pairwise_rank if pairwise else contextual_rank
     ranked = rank(ds, judge, out=out, tries=tries, **settings, **requested)
     reports = ranking_reports(ranked, counter)
@@ -209,4 +215,4 @@ def tuna_ctx_rank(
         text = json.dumps(reports, indent=1).replace("NaN", "null")
         write_text(f"{out}.report.json", text)
     print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
-    return dict(result_of(out, ds, ranked, judge), **reports)
+    return dict(command_result(out, ds, ranked, judge), **reports)

@@ -6,7 +6,6 @@
 __all__ = ['request_key', 'Store']
 
 # %% ../../nbs/models/cache.ipynb #5f6deffd
-import hashlib
 import json
 import sqlite3
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from ..utils.core import TunaError, atomic_write
+from ..utils.core import TunaError, atomic_write, json_digest
 
 # %% ../../nbs/models/cache.ipynb #eb0a1097
 def request_key(
@@ -25,8 +24,7 @@ def request_key(
 ) -> str:  # 64 hexadecimal digits
     "Cache key of a request in the `Store`"
     parts = [body, str(base_url).rstrip("/"), repeat]
-    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return json_digest(parts, separators=(",", ":"))
 
 # %% ../../nbs/models/cache.ipynb #11014f69
 _APPLICATION_ID = int.from_bytes(b"TUNA", "big")
@@ -42,25 +40,6 @@ _LAYOUT = [
     "commit",
 ]
 
-
-def _check_store(path):
-    "Refuse a file that is no store, by its first bytes"
-    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
-        return
-    if path.is_dir():
-        raise TunaError(f"{path} is a folder, not a store of replies")
-    with path.open("rb") as f:
-        header = f.read(100)
-    application_id = int.from_bytes(header[68:72], "big")
-    if header[:16] != b"SQLite format 3\0" or application_id != _APPLICATION_ID:
-        raise TunaError(f"{path} is not a store of replies; it was left as it is")
-    version = int.from_bytes(header[60:64], "big")
-    if version != _LAYOUT_VERSION:
-        raise TunaError(
-            f"{path} is a store of layout {version}, "
-            f"this version reads layout {_LAYOUT_VERSION}; it was left as it is"
-        )
-
 # %% ../../nbs/models/cache.ipynb #9e05ff79
 class Store:
     "Replies on disk, one JSON text per request key"
@@ -71,7 +50,7 @@ class Store:
     ):
         self.path = Path(path)
         self._lock = threading.Lock()
-        _check_store(self.path)
+        self.check_file(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(
             self.path, timeout=30, check_same_thread=False, isolation_level=None
@@ -82,6 +61,25 @@ class Store:
             raise self._damaged("its pages are inconsistent")
         self._sql("pragma journal_mode=wal")
         self._sql("pragma synchronous=normal")
+
+    @staticmethod
+    def check_file(path):
+        "Refuse a file that is no store, by its first bytes"
+        if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+            return
+        if path.is_dir():
+            raise TunaError(f"{path} is a folder, not a store of replies")
+        with path.open("rb") as f:
+            header = f.read(100)
+        application_id = int.from_bytes(header[68:72], "big")
+        if header[:16] != b"SQLite format 3\0" or application_id != _APPLICATION_ID:
+            raise TunaError(f"{path} is not a store of replies; it was left as it is")
+        version = int.from_bytes(header[60:64], "big")
+        if version != _LAYOUT_VERSION:
+            raise TunaError(
+                f"{path} is a store of layout {version}, "
+                f"this version reads layout {_LAYOUT_VERSION}; it was left as it is"
+            )
 
     def _damaged(self, reason):
         return TunaError(f"store {self.path} is damaged ({reason}); it was left as it is")
@@ -104,11 +102,13 @@ class Store:
     def __len__(self):
         return self._sql("select count(*) from reply")[0][0]
 
-    def close(self):
-        "Close the file"
-        self._db.close()
-
 # %% ../../nbs/models/cache.ipynb #6ed9c308
+@patch
+def close(self: Store):
+    "Close the file"
+    self._db.close()
+
+
 @patch
 def get(
     self: Store,

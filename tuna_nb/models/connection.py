@@ -48,20 +48,16 @@ def _loop():
     return loop
 
 # %% ../../nbs/models/connection.ipynb #f043e79d
-def _in_loop():
-    "Is this the thread that all requests run in?"
-    try:
-        return asyncio.get_running_loop() is _loop()
-    except RuntimeError:
-        return False
-
-
 def run_async(
     coro,  # Coroutine to run to its end
     interrupt=None,  # Called in the loop at the first Ctrl-C, which cancels without it
 ):  # What the coroutine returns
     "Run a coroutine from plain code, whether or not a loop is running here"
-    if _in_loop():
+    try:
+        is_own_thread = asyncio.get_running_loop() is _loop()
+    except RuntimeError:  # no loop runs here
+        is_own_thread = False
+    if is_own_thread:
         coro.close()
         raise TunaError("no request can be waited for in the function that takes the replies")
     over = threading.Event()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRICES', 'load_prices', 'write_prices', 'Price', 'find_price', 'token_bound', 'request_bound', 'request_estimate',
-           'Plan', 'make_plan', 'BudgetExceededError', 'Reservation', 'Budget', 'human_cost']
+           'CostPlan', 'plan_cost', 'BudgetExceededError', 'Reservation', 'Budget', 'human_cost']
 
 # %% ../../nbs/models/cost.ipynb #e616422b
 import asyncio
@@ -150,19 +150,6 @@ def token_bound(
 _EXTRA_TOKENS = 4  # Tokens allowed for each message and for each request, beside the text
 
 
-def _message_text(message):
-    "All text of one message: role, name, content"
-    parts = message.get("content") or ""
-    if isinstance(parts, str):
-        parts = [{"type": "text", "text": parts}]
-    text = message.get("role", "") + message.get("name", "")
-    for part in parts:
-        if part.get("type") != "text":
-            raise TunaError(f"only text has a known price; a message holds {part.get('type')!r}")
-        text += part["text"]
-    return text
-
-
 @dataclass
 class _RequestSize:
     "How large a request and its reply can be"
@@ -172,33 +159,47 @@ class _RequestSize:
     choices: int  # Over all prompts
     limit: int  # Tokens of each choice
 
+    @classmethod
+    def of(cls, body):
+        "The size of a request, chat or completions; one without a bound is refused"
+        chat = "messages" in body
+        if chat:
+            texts = [cls.message_text(message) for message in body["messages"]]
+        else:
+            prompt = body.get("prompt")
+            texts = [prompt] if isinstance(prompt, str) else prompt
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise TunaError("a request needs messages or a prompt of text to be priced")
+        limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        if not isinstance(limit, int) or limit < 0:
+            raise TunaError(f"a request without max_tokens can cost anything; got {limit!r}")
+        prompt_bytes = sum(map(token_bound, texts))
+        if schema := body.get("response_format"):
+            prompt_bytes += token_bound(json.dumps(schema))
+        extra_tokens = _EXTRA_TOKENS * (len(texts) + 1)
+        n_prompts = 1 if chat else len(texts)
+        return cls(prompt_bytes, extra_tokens, n_prompts * (body.get("n") or 1), limit)
 
-def _request_size(body):
-    "The size of a request, chat or completions; one without a bound is refused"
-    chat = "messages" in body
-    if chat:
-        texts = [_message_text(message) for message in body["messages"]]
-    else:
-        prompt = body.get("prompt")
-        texts = [prompt] if isinstance(prompt, str) else prompt
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise TunaError("a request needs messages or a prompt of text to be priced")
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
-    if not isinstance(limit, int) or limit < 0:
-        raise TunaError(f"a request without max_tokens can cost anything; got {limit!r}")
-    prompt_bytes = sum(map(token_bound, texts))
-    if schema := body.get("response_format"):
-        prompt_bytes += token_bound(json.dumps(schema))
-    extra_tokens = _EXTRA_TOKENS * (len(texts) + 1)
-    n_prompts = 1 if chat else len(texts)
-    return _RequestSize(prompt_bytes, extra_tokens, n_prompts * (body.get("n") or 1), limit)
+    @staticmethod
+    def message_text(message):
+        "All text of one message: role, name, content"
+        parts = message.get("content") or ""
+        if isinstance(parts, str):
+            parts = [{"type": "text", "text": parts}]
+        text = message.get("role", "") + message.get("name", "")
+        for part in parts:
+            if part.get("type") != "text":
+                kind = part.get("type")
+                raise TunaError(f"only text has a known price; a message holds {kind!r}")
+            text += part["text"]
+        return text
 
 # %% ../../nbs/models/cost.ipynb #906f0c5c
 def request_bound(
     body: dict,  # Request to an OpenAI-compatible server, chat or completions
 ) -> tuple[int, int]:  # Prompt tokens and completion tokens
     "The most tokens that a request can be billed for"
-    size = _request_size(body)
+    size = _RequestSize.of(body)
     return size.prompt_bytes + size.extra_tokens, size.choices * size.limit
 
 
@@ -207,7 +208,7 @@ def request_estimate(
     expect: float | None = None,  # Expected tokens of a reply; if None, the token limit
 ) -> tuple[int, int]:  # Prompt tokens and completion tokens
     "The tokens that a request in English usually has"
-    size = _request_size(body)
+    size = _RequestSize.of(body)
     reply_tokens = size.limit if expect is None else min(size.limit, expect)
     prompt_tokens = math.ceil(size.prompt_bytes / 4) + size.extra_tokens
     return prompt_tokens, math.ceil(size.choices * reply_tokens)
@@ -220,7 +221,7 @@ def _format_usd(usd):
 
 
 @dataclass
-class Plan:
+class CostPlan:
     "What a run would send and cost"
 
     model: str  # Who is asked
@@ -251,14 +252,14 @@ class Plan:
         return "\n".join(lines)
 
 # %% ../../nbs/models/cost.ipynb #ac05158d
-def make_plan(
+def plan_cost(
     bodies,  # The requests that are still to be sent
     price: Price | None,  # None if there is none
     stored: int = 0,  # Requests already answered
     batched: bool = False,  # Through the Batch API?
     expect: float | None = None,  # Expected tokens of a reply; if None, the token limit
     model: str = "",  # Who is asked; the price's model if empty
-) -> Plan:  # Printed by `--dry-run`
+) -> CostPlan:  # Printed by `--dry-run`
     "Count what a run would send and cost"
     requests = 0
     usual = [0, 0]  # prompt and completion tokens
@@ -271,7 +272,7 @@ def make_plan(
         ):
             total[0] += tokens[0]
             total[1] += tokens[1]
-    return Plan(
+    return CostPlan(
         model=model or (price.model if price else ""),
         requests=requests,
         stored=stored,

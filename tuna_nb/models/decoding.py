@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['sample_tokens', 'rng_streams', 'left_pad', 'right_pad', 'CausalState', 'Seq2SeqState', 'start_token', 'Decoded',
-           'next_tokens', 'decode']
+           'next_tokens', 'DecodingBatch', 'decode']
 
 # %% ../../nbs/models/decoding.ipynb #2d1fee1c
 import random
@@ -276,38 +276,49 @@ def next_tokens(
 
 # %% ../../nbs/models/decoding.ipynb #602c7d0a
 @dataclass
-class _Batch:
+class DecodingBatch:
     "Answers that are decoded together"
 
     rows: list  # A `Decoded` for each row
     state: Any  # `CausalState` or `Seq2SeqState` of the same rows
     tokens: torch.Tensor  # The tokens chosen last, (rows,)
 
+    @classmethod
+    def start(
+        cls,
+        make_state,  # Makes a state of a list of prompts, each a list of token ids
+        jobs: list,  # (prompt, its `Decoded`s), equally many for each prompt
+        temperature: float,  # 0 takes the likeliest token
+        ends,  # Ids of end tokens
+    ):  # With the first token of each answer
+        "Read each prompt once, for all of its answers"
+        n = len(jobs[0][1])
+        state = make_state([ids for ids, _ in jobs])
+        rows = []
+        for _, answers in jobs:
+            rows += answers
+        logits = state.step().repeat_interleave(n, 0)
+        tokens = next_tokens(rows, logits, temperature, ends)
+        if n > 1:
+            state.select([i // n for i in range(len(rows))])
+        return cls(rows, state, tokens)
+
+    def step(self, temperature, ends):
+        "Pick the next token of every answer"
+        logits = self.state.step(self.tokens)
+        self.tokens = next_tokens(self.rows, logits, temperature, ends)
+
     def keep(self, rows):
-        "Go on with these rows only"
+        "Continue with these rows only"
         self.rows = [self.rows[row] for row in rows]
         self.tokens = self.tokens[_row_index(rows, self.tokens.device)]
         self.state.select(rows)
 
     def join(self, new):
-        "Take the rows of another batch in"
+        "Add the rows of another batch"
         self.state.join(new.state)
         self.rows = self.rows + new.rows
         self.tokens = torch.cat([self.tokens, new.tokens])
-
-
-def _read_prompts(start, jobs, temperature, ends):
-    "Read prompts, once each, and pick the first token of each of their answers"
-    n = len(jobs[0][1])
-    state = start([ids for ids, _ in jobs])
-    rows = []
-    for _, answers in jobs:
-        rows += answers
-    logits = state.step().repeat_interleave(n, 0)
-    tokens = next_tokens(rows, logits, temperature, ends)
-    if n > 1:
-        state.select([i // n for i in range(len(rows))])
-    return _Batch(rows, state, tokens)
 
 # %% ../../nbs/models/decoding.ipynb #037cd907
 def decode(
@@ -337,11 +348,10 @@ def decode(
         if admit:
             n_new = min(len(waiting), max(1, free // n))
             new_jobs = [waiting.popleft() for _ in range(n_new)]
-            new = _read_prompts(start, new_jobs, temperature, ends)
+            new = DecodingBatch.start(start, new_jobs, temperature, ends)
             if batch:
                 batch.join(new)
             else:
                 batch = new
         elif batch:
-            logits = batch.state.step(batch.tokens)
-            batch.tokens = next_tokens(batch.rows, logits, temperature, ends)
+            batch.step(temperature, ends)

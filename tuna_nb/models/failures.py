@@ -55,33 +55,29 @@ def failure_kind(
     )
     return FatalError if refused_connection and not worked else RetryableError
 
-
-def _describe(error, timeout):
-    "What went wrong, in a few words"
-    import openai
-
-    if isinstance(error, openai.APITimeoutError):
-        return f"no reply within {timeout:g} s"
-    if isinstance(error, openai.APIConnectionError):
-        return f"the server cannot be reached ({error.__cause__ or error})"
-    if isinstance(error, openai.APIStatusError):
-        body = error.body if isinstance(error.body, dict) else {}
-        response = error.response
-        message = body.get("message") or response.text or response.reason_phrase
-        return f"status {error.status_code}, {message}"
-    if isinstance(error, json.JSONDecodeError):
-        return "the reply is not JSON"
-    return str(error)
-
 # %% ../../nbs/models/failures.ipynb #3268ca8b
 def one_line(
     ep,  # The endpoint that was asked
     error: Exception,  # What the request raised
 ) -> str:  # At most 300 characters after model and server
     "Whatever went wrong, as one line with model and server, and never the key"
+    import openai
+
     if isinstance(error, TunaError):
         return str(error)
-    reason = " ".join(_describe(error, ep.timeout).split())
+    reason = str(error)
+    if isinstance(error, openai.APITimeoutError):
+        reason = f"no reply within {ep.timeout:g} s"
+    elif isinstance(error, openai.APIConnectionError):
+        reason = f"the server cannot be reached ({error.__cause__ or error})"
+    elif isinstance(error, openai.APIStatusError):
+        body = error.body if isinstance(error.body, dict) else {}
+        response = error.response
+        message = body.get("message") or response.text or response.reason_phrase
+        reason = f"status {error.status_code}, {message}"
+    elif isinstance(error, json.JSONDecodeError):
+        reason = "the reply is not JSON"
+    reason = " ".join(reason.split())
     key = ep.client.api_key
     if len(key) > 7:
         reason = reason.replace(key, "***")

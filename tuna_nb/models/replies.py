@@ -12,18 +12,6 @@ from .failures import FatalError, RetryableError
 from .generation import Generation
 from ..utils.core import TunaError
 
-# %% ../../nbs/models/replies.ipynb #798a92a6
-def _is_text_token(
-    text: str,  # The whole reply
-    token: str,  # Its last token as the server prints it
-    raw: list | None = None,  # The token's bytes, where the server gives them
-) -> bool:
-    "Is the last token part of the text, rather than the end token?"
-    if raw:
-        return text.encode("utf-8", "surrogatepass").endswith(bytes(raw))
-    part_of_character = "\ufffd" in token or token.startswith("bytes:")
-    return bool(token) and (text.endswith(token) or part_of_character)
-
 # %% ../../nbs/models/replies.ipynb #30b6f0f0
 def own_tokens(
     text: str,  # The whole reply
@@ -44,9 +32,16 @@ def own_tokens(
     if not all(isinstance(token, str) for token in tokens):
         raise TunaError("a token is no text")
     logps = [min(logp, 0.0) for logp in logps]  # a server's rounding
-    if tokens and finish_reason == "stop" and not _is_text_token(text, tokens[-1], raw):
-        tokens = tokens[:-1]
-        logps = logps[:-1]
+    if tokens and finish_reason == "stop":
+        last = tokens[-1]
+        if raw:
+            is_text = text.encode("utf-8", "surrogatepass").endswith(bytes(raw))
+        else:
+            part_of_character = "\ufffd" in last or last.startswith("bytes:")
+            is_text = bool(last) and (text.endswith(last) or part_of_character)
+        if not is_text:  # it is the end token
+            tokens = tokens[:-1]
+            logps = logps[:-1]
     return Generation(text, finish_reason, list(tokens), list(logps))
 
 # %% ../../nbs/models/replies.ipynb #35d3e52b

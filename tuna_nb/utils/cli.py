@@ -120,13 +120,6 @@ def stdout_for_json():
         os.close(original)
 
 # %% ../../nbs/utils/cli.ipynb #e79dd5ee
-def _leave_process_group():
-    "Part from the other processes of a launch: one that leaves its group open may be killed"
-    dist = getattr(sys.modules.get("torch"), "distributed", None)
-    if dist and dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
-
-
 def _call_and_exit(f, words, options, write_json=None):
     "Run `f`; known errors become one line and an exit status"
     try:
@@ -134,7 +127,10 @@ def _call_and_exit(f, words, options, write_json=None):
         if write_json:
             write_json(result)
         sys.stdout.flush()
-        _leave_process_group()
+        # of several processes in one launch, one that leaves its group open may be killed
+        dist = getattr(sys.modules.get("torch"), "distributed", None)
+        if dist and dist.is_available() and dist.is_initialized():
+            dist.destroy_process_group()
     except TunaError as e:
         if write_json:
             write_json({"error": str(e)})

@@ -179,23 +179,6 @@ def push_model(
         upload.push(endpoint)
     return upload
 
-# %% ../../nbs/utils/hub.ipynb #22f3a010
-def _open_ranked(src):
-    "A Dataset of ranked records"
-    from datasets import Dataset
-
-    if isinstance(src, (str, Path)):
-        if not Path(src).is_file():
-            raise TunaError(f"{src}: no such file")
-        if Path(src).suffix == ".parquet":
-            src = Dataset.from_parquet(str(src))
-        else:
-            src = Dataset.from_list(read_json(src))
-    for column in ("instruction", "responses", "scores"):
-        if column not in src.column_names:
-            raise TunaError(f"the data have no field {column!r}, so they are no rankings")
-    return src
-
 # %% ../../nbs/utils/hub.ipynb #268734a0
 _SIZE_CATEGORIES = (  # the Hub's names for numbers of records below a limit
     (1e3, "n<1K"),
@@ -239,7 +222,7 @@ def dataset_card(
         ]
     )
 
-
+# %% ../../nbs/utils/hub.ipynb #0886e150
 def push_ranked(
     src,  # Ranked records: a Dataset, or a JSON, JSON-lines or Parquet file
     repo_id: str,  # Name on the Hub, such as me/rankings
@@ -249,7 +232,17 @@ def push_ranked(
     endpoint: str | None = None,  # Address of the Hub, if it is another one
 ) -> Upload:  # What was sent, or would be
     "Push ranked records with a generated card"
-    ds = _open_ranked(src)
+    from datasets import Dataset
+
+    ds = src
+    if isinstance(src, (str, Path)):
+        if not Path(src).is_file():
+            raise TunaError(f"{src}: no such file")
+        is_parquet = Path(src).suffix == ".parquet"
+        ds = Dataset.from_parquet(str(src)) if is_parquet else Dataset.from_list(read_json(src))
+    for column in ("instruction", "responses", "scores"):
+        if column not in ds.column_names:
+            raise TunaError(f"the data have no field {column!r}, so they are no rankings")
     buffer = BytesIO()
     ds.to_parquet(buffer)
     card = dataset_card(ds, repo_id, license)

@@ -8,7 +8,6 @@ __all__ = ['find_model', 'quiet', 'loading', 'load_model', 'load_tokenizer', 'lo
 
 # %% ../../nbs/utils/pretrained.ipynb #9cc3d4dd
 import hashlib
-import json
 import os
 import sys
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from huggingface_hub import try_to_load_from_cache
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as hf_logging
 
-from .core import TunaError, hub_problem
+from .core import TunaError, hub_problem, json_digest
 
 # %% ../../nbs/utils/pretrained.ipynb #fdeddbac
 def find_model(
@@ -29,9 +28,15 @@ def find_model(
     "Check that a model exists; raises `TunaError` with one line if not"
     name = str(name)
     path = Path(name)
-    if path.is_dir():
-        _check_model_folder(name)
+    if (path / "config.json").exists():
         return name
+    if (path / "adapter_config.json").exists():
+        raise TunaError(
+            f"cannot load model {name}: the folder holds adapters alone; "
+            "give the folder of the merged model"
+        )
+    if path.is_dir():
+        raise TunaError(f"cannot load model {name}: the folder has no config.json")
     if path.exists():
         raise TunaError(
             f"cannot load model {name}: it is a file; give the folder that holds config.json"
@@ -43,18 +48,6 @@ def find_model(
     if reason := hub_problem(name, revision=revision):
         raise TunaError(f"cannot load model {name}: no such folder in {Path.cwd()}, and {reason}")
     return name
-
-# %% ../../nbs/utils/pretrained.ipynb #68f3bab5
-def _check_model_folder(name):
-    "A model's folder has a configuration"
-    if (Path(name) / "config.json").exists():
-        return
-    if (Path(name) / "adapter_config.json").exists():
-        raise TunaError(
-            f"cannot load model {name}: the folder holds adapters alone; "
-            "give the folder of the merged model"
-        )
-    raise TunaError(f"cannot load model {name}: the folder has no config.json")
 
 # %% ../../nbs/utils/pretrained.ipynb #81b1f56e
 @contextmanager
@@ -155,10 +148,8 @@ def tokenizer_digest(
     rules = backend.to_str() if backend else sorted(tokenizer.get_vocab().items())
     special = [str(o) for o in getattr(tokenizer, "all_special_tokens", [])]
     template = getattr(tokenizer, "chat_template", None)
-    text = json.dumps(
-        [type(tokenizer).__name__, rules, special, template], ensure_ascii=True, default=str
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    parts = [type(tokenizer).__name__, rules, special, template]
+    return json_digest(parts, sort_keys=False, default=str)
 
 
 # of the run that made a model
