@@ -12,7 +12,6 @@ from .rankings import Rule, compile_rules
 
 # %% ../../nbs/judge/ratings.ipynb #81fd087c
 RATING_RULES = {
-    # which responses are rated
     "rated": Rule(
         r"""
         \bresponses? [ \t\#*_`"'\[]*
@@ -38,7 +37,10 @@ RATING_RULES = {
         """,
         "- Level of detail: 5",
     ),
-    # the sum of the marks
+}
+
+# %% ../../nbs/judge/ratings.ipynb #fd6f06e3
+RATING_RULES |= {
     "total": Rule(
         r"""
         ((?&number))(?&out_of_15)
@@ -52,7 +54,10 @@ RATING_RULES = {
     "out_of_15": Rule(r"(?: \s*(?: / | out[ ]of )\s*15\b )", "/15"),
     "number": Rule(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]+)?(?![\w])", "3.5"),
     "bracketed_rating": Rule(r"\s*\[([^][]*)\]\s*(\([^()]*\))?", "[12] (4 + 5 + 3)"),
-    # the three marks
+}
+
+# %% ../../nbs/judge/ratings.ipynb #5e806513
+RATING_RULES |= {
     "mark_after_name": Rule(
         r"(?&criterion) (?: [^\w\n]*(?:score|mark|of|is)s?\b )* [^\w\n]* ((?&number))",
         "Relevance score: 4",
