@@ -132,32 +132,27 @@ def judge_requests(
 
 # %% ../nbs/02_contextual_ranking.ipynb #fb129ed3
 def _send_requests(judge, requests, retry, **settings):
-    "Send requests once more; requests with equal schemas go together"
+    "Send requests once more; those that the server refuses are final"
     structured = any(request.structured for request in requests)
     groups = defaultdict(list)
     for request in requests:
         groups[len(request.shown) if structured else 0].append(request)
     if not settings["temperature"] and not retry:
         settings["seed"] = None
-    for count, group in groups.items():
+    for count, group in groups.items():  # each with a schema of its own
         if structured:
             settings["schema"] = verdict_schema(count)
-        _send_group(judge, group, settings)
 
+        def take(index, generations, group=group):
+            group[index].take(generations[0])
 
-def _send_group(judge, requests, settings):
-    "Send requests that share their settings; those that the server refuses are final"
-
-    def take(index, generations):
-        requests[index].take(generations[0])
-
-    prompts = [request.next_prompt() for request in requests]
-    failures = sample_each(judge, prompts, take, **settings)
-    for index, failure in failures.items():
-        request = requests[index]
-        request.final = True
-        if not request.tries:
-            request.verdict = Verdict(None, "", {}, [], [], reason=failure.reason)
+        prompts = [request.next_prompt() for request in group]
+        failures = sample_each(judge, prompts, take, **settings)
+        for index, failure in failures.items():
+            request = group[index]
+            request.final = True
+            if not request.tries:
+                request.verdict = Verdict(None, "", {}, [], [], reason=failure.reason)
 
 # %% ../nbs/02_contextual_ranking.ipynb #5d39670c
 def failure_record(
@@ -180,26 +175,6 @@ def failure_record(
         "verdict": request.text if request else "",
         "ranked": ranked,
     }
-
-
-def _collect_results(rows, requests, votes, source, model):
-    "Ranked records and failures out of all votes"
-    by_record = defaultdict(list)
-    for request in requests:
-        by_record[request.index].append(request)
-    ranked = []
-    failures = []
-    for index, row in enumerate(rows):
-        if not by_record[index]:
-            failures.append(failure_record(rows, index, reason="all responses are empty"))
-            continue
-        readable = [request for request in by_record[index] if request.verdict.readable]
-        if readable:
-            ranked.append(ranked_record(row, readable, votes, source=source, model=model))
-        for request in by_record[index]:
-            if not request.verdict.readable:
-                failures.append(failure_record(rows, index, request, ranked=bool(readable)))
-    return ranked, failures
 
 # %% ../nbs/02_contextual_ranking.ipynb #1d629ced
 def judge_records(
@@ -228,7 +203,22 @@ def judge_records(
         open_requests = [request for request in requests if not request.final]
         if open_requests:
             _send_requests(judge, open_requests, retry, seed=seed + retry, **settings)
-    return _collect_results(rows, requests, votes=votes, source=source, model=judge.name)
+    by_record = defaultdict(list)
+    for request in requests:
+        by_record[request.index].append(request)
+    ranked = []
+    failures = []
+    for index, row in enumerate(rows):
+        if not by_record[index]:
+            failures.append(failure_record(rows, index, reason="all responses are empty"))
+            continue
+        readable = [request for request in by_record[index] if request.verdict.readable]
+        if readable:
+            ranked.append(ranked_record(row, readable, votes, source=source, model=judge.name))
+        for request in by_record[index]:
+            if not request.verdict.readable:
+                failures.append(failure_record(rows, index, request, ranked=bool(readable)))
+    return ranked, failures
 
 # %% ../nbs/02_contextual_ranking.ipynb #c353403e
 def contextual_rank(

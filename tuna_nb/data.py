@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['format_prompt', 'load_instructions', 'head', 'tail', 'peek', 'load_ranked', 'save_ranked', 'to_preference',
-           'from_lmops_prob', 'from_lmops_ctx', 'from_lmops_train']
+           'from_lmops_prob', 'split_prompt', 'from_lmops_ctx', 'from_lmops_train']
 
 # %% ../nbs/00_data.ipynb #9da01bd5
 import re
@@ -36,18 +36,6 @@ def _alpaca_prompt(instruction, input):
     middle = f"### Input:\n{input}\n\n" if input else ""
     return f"{head}\n\n### Instruction:\n{instruction}\n\n{middle}### Response:"
 
-# %% ../nbs/00_data.ipynb #5d5e1046
-def _bare_prompt(instruction, input):
-    return f"{instruction}\n{input}" if input else instruction
-
-
-def _chat_prompt(tokenizer, instruction, input):
-    "The tokenizer's chat template, up to where the answer begins"
-    if not getattr(tokenizer, "chat_template", None):
-        raise TunaError(f"tokenizer {tokenizer.name_or_path!r} has no chat template")
-    message = {"role": "user", "content": _bare_prompt(instruction, input)}
-    return tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
-
 # %% ../nbs/00_data.ipynb #4ab9157a
 def format_prompt(
     instruction: str,  # What to do
@@ -57,10 +45,14 @@ def format_prompt(
     "The prompt of a record (Alpaca's template unless told otherwise)"
     if template == "alpaca":
         return _alpaca_prompt(instruction, input)
+    bare = f"{instruction}\n{input}" if input else instruction
     if template == "none":
-        return _bare_prompt(instruction, input)
+        return bare
     if hasattr(template, "apply_chat_template"):
-        return _chat_prompt(template, instruction, input)
+        if not getattr(template, "chat_template", None):
+            raise TunaError(f"tokenizer {template.name_or_path!r} has no chat template")
+        message = {"role": "user", "content": bare}
+        return template.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
     if callable(template):
         return template(instruction, input)
     raise TunaError(
@@ -159,26 +151,6 @@ def peek(
         rows.append({column: _brief(value, width) for column, value in record.items()})
     return Dataset.from_list(rows).to_pandas()
 
-# %% ../nbs/00_data.ipynb #d6b77539
-def _check_ranking(record, where):
-    "The checked fields of a ranking"
-    responses = list_field(record, "responses", where, check_text)
-    scores = list_field(record, "scores", where, check_finite)
-    if not responses:
-        raise TunaError(f"{where}, field 'responses': is empty")
-    if len(responses) != len(scores):
-        raise TunaError(f"{where}, field 'scores': {len(scores)} for {len(responses)} responses")
-    for number, (score, following) in enumerate(pairwise(scores), 1):
-        if following > score:
-            raise TunaError(
-                f"{where}, field 'scores': must not increase, "
-                f"but item {number} is {score} and item {number + 1} is {following}"
-            )
-    source = "own"
-    if record.get("source") is not None:
-        source = text_field(record, "source", where)
-    return {"responses": responses, "scores": scores, "source": source}
-
 # %% ../nbs/00_data.ipynb #19988751
 def load_ranked(
     src,  # JSON array, JSON lines or Parquet file; list of dicts; Dataset; folder or Hub id
@@ -192,7 +164,24 @@ def load_ranked(
         checked = _check_instruction(record, where, blank_output)
         if checked is None:
             return None
-        return _with_other_fields(checked | _check_ranking(record, where), record)
+        responses = list_field(record, "responses", where, check_text)
+        scores = list_field(record, "scores", where, check_finite)
+        if not responses:
+            raise TunaError(f"{where}, field 'responses': is empty")
+        if len(responses) != len(scores):
+            lengths = f"{len(scores)} for {len(responses)} responses"
+            raise TunaError(f"{where}, field 'scores': {lengths}")
+        for number, (score, following) in enumerate(pairwise(scores), 1):
+            if following > score:
+                raise TunaError(
+                    f"{where}, field 'scores': must not increase, "
+                    f"but item {number} is {score} and item {number + 1} is {following}"
+                )
+        source = "own"
+        if record.get("source") is not None:
+            source = text_field(record, "source", where)
+        checked |= {"responses": responses, "scores": scores, "source": source}
+        return _with_other_fields(checked, record)
 
     records, name = read_records(src, split)
     return convert_records(records, name, convert, why=_BLANK_OUTPUT)
@@ -288,8 +277,10 @@ def _rank_numbers(record):
     return [rank for rank in ranks if isinstance(rank, int)]
 
 # %% ../nbs/00_data.ipynb #59e458cb
-def _split_prompt(prompt):
-    "Instruction and input of an Alpaca prompt; any other text is all instruction"
+def split_prompt(
+    prompt: str,  # A prompt in Alpaca's template, or any other text
+) -> tuple[str, str]:  # Instruction and input; any other text is all instruction
+    "The inverse of `format_prompt`, for Alpaca's template"
     if not prompt.rstrip().endswith("### Response:"):
         return prompt, ""
     for input in ("", "x"):
@@ -311,7 +302,7 @@ def _originals_by_prompt(originals):
             known[record["instruction"], record["input"]] = kept
 
     def find(prompt):
-        instruction, input = _split_prompt(prompt)
+        instruction, input = split_prompt(prompt)
         if originals is None:
             return {"instruction": instruction, "input": input, "output": ""}
         return known.get((instruction, input))

@@ -54,8 +54,8 @@ def _max_similarity(sample, others):
 class _PromptState:
     "What was sampled for one prompt"
 
-    kept: list = field(default_factory=list)  # Samples that differ
-    removed: list = field(default_factory=list)  # Samples too similar to one that was kept
+    kept: list[_Sample] = field(default_factory=list)  # Those that differ
+    removed: list[_Sample] = field(default_factory=list)  # Those too similar to one that was kept
     trials: int = 0  # Rounds of sampling again
     failure: Failure | None = None  # Why there will be no more
 
@@ -75,8 +75,10 @@ class _PromptState:
             self.kept.append(self.removed.pop(least))
 
     def result(self, n):
-        "What a record keeps: responses, their temperatures and similarities, and the trials"
+        "What a record keeps; the `Failure` if the server refused and too few were sampled"
         self.top_up(n)
+        if len(self.kept) < n and self.failure:
+            return self.failure
         if len(self.kept) < n:
             raise TunaError(f"the sampler returned {len(self.kept)} responses, {n} were asked for")
         similarities = []
@@ -89,20 +91,6 @@ class _PromptState:
             "similarities": similarities,
             "trials": self.trials,
         }
-
-# %% ../nbs/diverse_sampling.ipynb #034ea86c
-def _sample_missing(sampler, prompts, states, missing, tau, trial, **settings):
-    "Sample `missing` more responses to each of these prompts"
-
-    def take(index, generations):
-        states[index].trials = trial
-        texts = [generation.text for generation in generations[:missing]]
-        samples = [_Sample(text, settings["temperature"]) for text in texts]
-        states[index].filter_similar(samples, tau)
-
-    failures = sample_each(sampler, prompts, take, n=missing, **settings)
-    for index, failure in failures.items():
-        states[index].failure = failure
 
 # %% ../nbs/diverse_sampling.ipynb #f30c93bd
 def diverse_sample(
@@ -129,8 +117,9 @@ def diverse_sample(
         raise TunaError(f"temp must be above 0 to sample, got {temp}")
     states = [_PromptState() for _ in prompts]
     for trial in range(max_trials + 1):
+        temperature = round(temp + trial * temp_step, 6)
         settings = {
-            "temperature": round(temp + trial * temp_step, 6),
+            "temperature": temperature,
             "max_new_tokens": max_new_tokens,
             "seed": random.Random(repr((seed, trial))).getrandbits(31),
         }
@@ -139,15 +128,19 @@ def diverse_sample(
             if len(state.kept) < n and not state.failure:
                 by_missing[n - len(state.kept)].append(index)
         for missing, indices in sorted(by_missing.items()):
-            group = [prompts[index] for index in indices]
-            open_states = [states[index] for index in indices]
-            settings |= {"missing": missing, "tau": tau, "trial": trial}
-            _sample_missing(sampler, group, open_states, **settings)
-    results = []
-    for state in states:
-        too_few = len(state.kept) + len(state.removed) < n
-        results.append(state.failure if too_few and state.failure else state.result(n))
-    return results
+            group = [states[index] for index in indices]
+            group_prompts = [prompts[index] for index in indices]
+            drawn = {}
+            take = drawn.__setitem__
+            failures = sample_each(sampler, group_prompts, take, n=missing, **settings)
+            for index, generations in drawn.items():
+                texts = [generation.text for generation in generations[:missing]]
+                samples = [_Sample(text, temperature) for text in texts]
+                group[index].trials = trial
+                group[index].filter_similar(samples, tau)
+            for index, failure in failures.items():
+                group[index].failure = failure
+    return [state.result(n) for state in states]
 
 # %% ../nbs/diverse_sampling.ipynb #d3e8ddd4
 def sample_responses(
@@ -178,16 +171,14 @@ def sample_responses(
     return Dataset.from_list(sampled)
 
 # %% ../nbs/diverse_sampling.ipynb #0d0c28c2
-def _sampler_identity(sampler):
-    "What identifies a sampler in the store of finished records, and its address"
-    if hasattr(sampler, "base_url"):
-        return [sampler.name, sampler.kind, sampler.extra], sampler.base_url
-    return identity_of(sampler), "here"
-
-
 def _sample_with_store(sampler, prompts, store, settings):
     "`diverse_sample`, except for prompts whose result is in the store"
-    identity, address = _sampler_identity(sampler)
+    if hasattr(sampler, "base_url"):
+        identity = [sampler.name, sampler.kind, sampler.extra]
+        address = sampler.base_url
+    else:
+        identity = identity_of(sampler)
+        address = "here"
     results = {}
     todo = {}
     keys = []

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['rank_agreement', 'kendall', 'borda', 'agreement', 'mean_by_place', 'consistency_report', 'consistency_table',
-           'cycles', 'copeland', 'length_effect', 'remove_length']
+           'n_intransitive', 'copeland', 'length_effect', 'remove_length']
 
 # %% ../../nbs/judge/agreement.ipynb #991b7c83
 import math
@@ -76,15 +76,6 @@ def _ranks_in(ranking, n):
         raise TunaError("a ranking is empty")
     return ranks
 
-# %% ../../nbs/judge/agreement.ipynb #fab4db26
-def _borda_points(ranking, n):
-    "Points that one vote gives; NaN where it abstains"
-    ranks = _ranks_in(ranking, n)
-    n_ranked = np.count_nonzero(~np.isnan(ranks))
-    if n_ranked == 1:
-        return ranks * (n - 1) / 2
-    return (n - 1) * (n_ranked - ranks) / (n_ranked - 1)
-
 # %% ../../nbs/judge/agreement.ipynb #4c10b60b
 def borda(
     rankings: list,  # Votes, each best first: response numbers, or lists of them where tied
@@ -93,7 +84,14 @@ def borda(
     "Mean Borda points over votes; a vote abstains on responses that it leaves out as duplicates"
     if not rankings:
         raise TunaError("no votes to add up")
-    points = np.array([_borda_points(ranking, n) for ranking in rankings])
+    points = []
+    for ranking in rankings:
+        ranks = _ranks_in(ranking, n)
+        n_ranked = np.count_nonzero(~np.isnan(ranks))
+        if n_ranked == 1:
+            points.append(ranks * (n - 1) / 2)
+        else:
+            points.append((n - 1) * (n_ranked - ranks) / (n_ranked - 1))
     kept = ~np.isnan(points)
     votes = kept.sum(0)
     mean = np.nansum(points, 0) / np.maximum(votes, 1)
@@ -233,16 +231,16 @@ def _beats_and_ties(wins):
     return beats.astype(int), ties.astype(int)
 
 
-def cycles(
+def n_intransitive(
     wins,  # Row i, column j: 1 if i beat j, 0.5 for a tie, else 0; or a share of comparisons won
 ) -> int:  # 0 if the results can be put in an order, ties aside
-    "Number of loops of three in pairwise results (App. H)"
+    "Number of intransitive triples in pairwise results: a beats b, b beats c, c beats a (App. H)"
     beats, _ = _beats_and_ties(wins)
     return int(np.trace(beats @ beats @ beats)) // 3
 
 # %% ../../nbs/judge/agreement.ipynb #2bde0b54
 def copeland(
-    wins,  # Results of all pairs, as in `cycles`
+    wins,  # Results of all pairs, as in `n_intransitive`
 ) -> list[float]:  # Score of each response, larger is better
     "Scores from pairwise results: responses beaten, and half of those tied with"
     beats, ties = _beats_and_ties(wins)

@@ -12,7 +12,6 @@ from .rankings import Rule, compile_rules
 
 # %% ../../nbs/judge/ratings.ipynb #81fd087c
 RATING_RULES = {
-    # which responses are rated
     "rated": Rule(
         r"""
         \bresponses? [ \t\#*_`"'\[]*
@@ -38,7 +37,10 @@ RATING_RULES = {
         """,
         "- Level of detail: 5",
     ),
-    # the sum of the marks
+}
+
+# %% ../../nbs/judge/ratings.ipynb #fd6f06e3
+RATING_RULES |= {
     "total": Rule(
         r"""
         ((?&number))(?&out_of_15)
@@ -52,7 +54,10 @@ RATING_RULES = {
     "out_of_15": Rule(r"(?: \s*(?: / | out[ ]of )\s*15\b )", "/15"),
     "number": Rule(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]+)?(?![\w])", "3.5"),
     "bracketed_rating": Rule(r"\s*\[([^][]*)\]\s*(\([^()]*\))?", "[12] (4 + 5 + 3)"),
-    # the three marks
+}
+
+# %% ../../nbs/judge/ratings.ipynb #5e806513
+RATING_RULES |= {
     "mark_after_name": Rule(
         r"(?&criterion) (?: [^\w\n]*(?:score|mark|of|is)s?\b )* [^\w\n]* ((?&number))",
         "Relevance score: 4",
@@ -101,26 +106,6 @@ def _three_marks(numbers):
     return None
 
 
-def _leading_numbers(text):
-    "The numbers that a text starts with, unless they count something, as `8 hours`"
-    match = _RATING["number_row"].match(text)
-    if not match:
-        return []
-    row, gap, word = match.groups()
-    if word and not gap.strip() and not _AFTER_ROW.fullmatch(word.lower()):
-        return []
-    return [float(number) for number in _RATING["number"].findall(row)]
-
-
-def _marks_by_name(text):
-    "The marks that stand behind the criteria's names, or else before them"
-    for rule in ("mark_after_name", "mark_before_name"):
-        marks = _three_marks([float(number) for number in _RATING[rule].findall(text)])
-        if marks:
-            return marks
-    return None
-
-
 def read_rating(
     text: str,  # What a judge wrote on one response, in plain signs
 ) -> tuple | None:  # The sum, and the three marks or None; None if there is no rating
@@ -129,8 +114,14 @@ def read_rating(
     if match := _RATING["bracketed_rating"].match(text):
         text = f"{match[1]} {match[2] or ''}"
     totals = [float(before or behind) for before, behind in _RATING["total"].findall(text)]
-    row = _leading_numbers(_RATING["total"].sub(" ", text))
-    marks = _marks_by_name(text) or _three_marks(row)
+    row = []  # the numbers at the start
+    if match := _RATING["number_row"].match(_RATING["total"].sub(" ", text)):
+        numbers, gap, word = match.groups()
+        if not word or gap.strip() or _AFTER_ROW.fullmatch(word.lower()):
+            row = [float(number) for number in _RATING["number"].findall(numbers)]
+    after_names = [float(mark) for mark in _RATING["mark_after_name"].findall(text)]
+    before_names = [float(mark) for mark in _RATING["mark_before_name"].findall(text)]
+    marks = _three_marks(after_names) or _three_marks(before_names) or _three_marks(row)
     if marks:  # believed against a sum that is not theirs
         return sum(marks), tuple(marks)
     if not totals and len(row) == 1:

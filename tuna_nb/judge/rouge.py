@@ -20,14 +20,10 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 @lru_cache
 def _stemmer():
+    "Porter's `stem` with a memory of words; `nltk` is imported only where stems are wanted"
     from nltk.stem.porter import PorterStemmer
 
-    return PorterStemmer()
-
-
-@lru_cache(2**16)
-def _stem(word):
-    return _stemmer().stem(word) if len(word) > 3 else word
+    return lru_cache(2**16)(PorterStemmer().stem)
 
 # %% ../../nbs/judge/rouge.ipynb #521be6f4
 def rouge_tokens(
@@ -38,7 +34,10 @@ def rouge_tokens(
     if not isinstance(text, str):
         raise TunaError(f"expected a text, got {text!r:.40}")
     words = _WORD.findall(text.lower())
-    return list(map(_stem, words)) if use_stemmer else words
+    if not use_stemmer:
+        return words
+    stem = _stemmer()
+    return [stem(word) if len(word) > 3 else word for word in words]
 
 # %% ../../nbs/judge/rouge.ipynb #070b31e5
 def lcs_f(

@@ -108,21 +108,6 @@ REPLY_RULES = {
 }
 _REPLY = compile_rules(REPLY_RULES)
 
-
-def _kind_of(text):
-    "`open` or `close`: the first word on it that is neither denied nor a choice of both"
-    match = _REPLY["kind"].search(_REPLY["choice_of_kinds"].sub("", text))
-    return match and match[1].lower()
-
-
-def _reference_of(text, plain, n):
-    "The judge's own response, up to the next step"
-    heading = re.search(rf"(?im)^[^\w\n#]*#+[^\w\n#]*response\s*{n}\b[*_]*:?[*_]*", plain)
-    if not heading:
-        return ""
-    next_step = _REPLY["next_step"].search(plain, heading.end())
-    return text[heading.end() : next_step.start() if next_step else None].strip()
-
 # %% ../../nbs/judge/verdict.ipynb #0a1a8b76
 def _check_n_responses(n):
     if n < 1:
@@ -210,15 +195,6 @@ def _ratings_in_json(ratings):
             found.append(([int(number[0])], rating))
     return found
 
-
-def _object_fields(verdict):
-    "Kind, reference and ratings of a JSON object"
-    kind = re.match("open|close", str(verdict.get("kind")).lower())
-    reference = verdict.get("reference")
-    if not isinstance(reference, str):
-        reference = ""
-    return kind and kind[0], reference, _ratings_in_json(verdict.get("ratings"))
-
 # %% ../../nbs/judge/verdict.ipynb #8c686411
 class _Reply:
     "A reply in plain signs, with its JSON objects, its rankings and groups of duplicates"
@@ -243,16 +219,33 @@ class _Reply:
         self.rankings = sorted(find_rankings(self.plain, n) + in_json)
         self.duplicates = find_duplicates(self.plain) | json_duplicates
 
+    def kind(self):
+        "`open` or `close`: the first word on it that is neither denied nor a choice of both"
+        match = _REPLY["kind"].search(_REPLY["choice_of_kinds"].sub("", self.plain))
+        return match and match[1].lower()
+
+    def reference(self):
+        "The judge's own response, up to the next step"
+        name = rf"response\s*{self.n}\b"
+        heading = re.search(rf"(?im)^[^\w\n#]*#+[^\w\n#]*{name}[*_]*:?[*_]*", self.plain)
+        if not heading:
+            return ""
+        next_step = _REPLY["next_step"].search(self.plain, heading.end())
+        return self.text[heading.end() : next_step.start() if next_step else None].strip()
+
     def fields(self, start):
         "Kind, reference and ratings beside the ranking at `start`, or in the last JSON object"
         if start is None:
-            verdict = self.objects.get(max(self.objects, default=None))
-        else:
-            verdict = self.objects.get(start)
-        if verdict:
-            return _object_fields(verdict)
-        ratings = find_ratings(self.plain[:start]) or find_ratings(self.plain[start or 0 :])
-        return _kind_of(self.plain), _reference_of(self.text, self.plain, self.n), ratings
+            start = max(self.objects, default=None)
+        verdict = self.objects.get(start)
+        if not verdict:
+            ratings = find_ratings(self.plain[:start]) or find_ratings(self.plain[start or 0 :])
+            return self.kind(), self.reference(), ratings
+        kind = re.match("open|close", str(verdict.get("kind")).lower())
+        reference = verdict.get("reference")
+        if not isinstance(reference, str):
+            reference = ""
+        return kind and kind[0], reference, _ratings_in_json(verdict.get("ratings"))
 
 # %% ../../nbs/judge/verdict.ipynb #5cc0ea98
 def parse_verdict(
