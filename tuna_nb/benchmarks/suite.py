@@ -39,9 +39,17 @@ def load_benchmarks(
     if "super_ni" in names:
         instances = super_ni.load_instances(folder / "super_ni", tasks, min(limit or 100, 100))
         for template in templates:
-            room = _source_tokens(context, template, tokenizer)
+            max_source = 1024
+            if context and tokenizer:
+                n_template = len(tokenizer(format_prompt("", template=template)).input_ids)
+                room = context - super_ni.SuperNI.max_new_tokens - n_template - 1
+                if room < 16:
+                    raise TunaError(
+                        f"a context of {context} tokens has no room for Super-NI's prompts"
+                    )
+                max_source = min(max_source, room)
             for n_examples in shots:
-                bench = super_ni.SuperNI(instances, n_examples, template, tokenizer, room)
+                bench = super_ni.SuperNI(instances, n_examples, template, tokenizer, max_source)
                 benchmarks.append(bench)
     if "lmentry" in names:
         task_folder = folder / "lmentry" / "data"
@@ -51,17 +59,6 @@ def load_benchmarks(
         questions = vicuna.load_questions(folder / "vicuna" / "question.jsonl")
         benchmarks.append(vicuna.VicunaQA(questions[:limit], templates[0]))
     return benchmarks
-
-
-def _source_tokens(context, template, tokenizer, most=1024):
-    "Tokens of a Super-NI text that a model has room for"
-    if not context or not tokenizer:
-        return most
-    frame = len(tokenizer(format_prompt("", template=template)).input_ids)
-    room = context - super_ni.SuperNI.max_new_tokens - frame - 1
-    if room < 16:
-        raise TunaError(f"a context of {context} tokens has no room for Super-NI's prompts")
-    return min(most, room)
 
 # %% ../../nbs/benchmarks/suite.ipynb #e417e007
 _TOY_TASKS = {

@@ -118,23 +118,6 @@ def score(
     )
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #dc24bb31
-def _check_reference(row, where):
-    if not isinstance(row, dict):
-        raise TunaError(f"{where}: expected an object, got {type(row).__name__}")
-    for key in ("id", "references", "task_id", "task_category"):
-        if key not in row:
-            raise TunaError(f"{where}: no {key}")
-        if key != "references" and not isinstance(row[key], str):
-            raise TunaError(f"{where}: {key} should be text, got {str(row[key])[:40]!r}")
-    references = row["references"]
-    if (
-        not isinstance(references, list)
-        or not references
-        or not all(isinstance(reference, str) for reference in references)
-    ):
-        raise TunaError(f"{where} ({row['id']}): references must be a list of texts")
-
-
 def load_references(
     refs,  # A file of JSON lines, or a list of records
 ) -> list[dict]:  # With id, references, task_id, task_category
@@ -147,13 +130,21 @@ def load_references(
         rows = list(refs)
     record_of = {}
     for n, row in enumerate(rows, 1):
-        _check_reference(row, f"{source}, record {n}")
+        where = f"{source}, record {n}"
+        if not isinstance(row, dict):
+            raise TunaError(f"{where}: expected an object, got {type(row).__name__}")
+        for key in ("id", "references", "task_id", "task_category"):
+            if key not in row:
+                raise TunaError(f"{where}: no {key}")
+            if key != "references" and not isinstance(row[key], str):
+                raise TunaError(f"{where}: {key} should be text, got {str(row[key])[:40]!r}")
         instance_id = row["id"]
+        answers = row["references"] if isinstance(row["references"], list) else []
+        if not answers or not all(isinstance(answer, str) for answer in answers):
+            raise TunaError(f"{where} ({instance_id}): references must be a list of texts")
         if instance_id in record_of:
-            raise TunaError(
-                f"{source}, record {n}: id {instance_id} occurs in record "
-                f"{record_of[instance_id]} too"
-            )
+            earlier = record_of[instance_id]
+            raise TunaError(f"{where}: id {instance_id} occurs in record {earlier} too")
         record_of[instance_id] = n
     if not rows:
         raise TunaError(f"{source}: no references")
@@ -272,22 +263,6 @@ def _text_fields(record, where, *keys):
     return {key: record[key] for key in keys}
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #b1e32a64
-def _with_full_stop(text):
-    return text if text[-1] in string.punctuation else text + "."
-
-
-def _prompt_parts(instance, shots):
-    "Definition, examples, instance"
-    examples = []
-    for n, example in enumerate(instance["examples"][:shots], 1):
-        text = _with_full_stop(f" Positive Example {n} -\nInput: {example['input'].strip()}")
-        text += f"\n Output: {example['output'].strip()}"
-        examples.append(_with_full_stop(text) + "\n\n")
-    definition = _with_full_stop(f"Definition: {instance['definition'].strip()}")
-    question = f"Now complete the following example -\nInput: {instance['input'].strip()}"
-    return definition + "\n\n", examples, _with_full_stop(question) + "\nOutput: "
-
-# %% ../../nbs/benchmarks/super_ni.ipynb #5b4b0010
 # no warning that it is too long for the model: it is to be cut
 def _n_tokens(text, tokenizer):
     return len(tokenizer(text, verbose=False).input_ids)
@@ -308,6 +283,10 @@ def cut_to(
     _, end = tokens.offset_mapping[kept - 1]
     return text[:end]
 
+# %% ../../nbs/benchmarks/super_ni.ipynb #5b4b0010
+def _with_full_stop(text):
+    return text if text[-1] in string.punctuation else text + "."
+
 
 def instance_prompt(
     r: dict,  # From `load_instances`
@@ -317,13 +296,17 @@ def instance_prompt(
     template="none",  # For `format_prompt`; "alpaca" takes the whole as an instruction
 ) -> str:
     "What a model is asked (§3.2)"
-    head, examples, end = _prompt_parts(r, shots)
+    head = _with_full_stop(f"Definition: {r['definition'].strip()}") + "\n\n"
+    question = f"Now complete the following example -\nInput: {r['input'].strip()}"
+    end = _with_full_stop(question) + "\nOutput: "
     taken = []
-    for example in examples:
-        longer = head + " ".join(taken) + example + end
+    for n, example in enumerate(r["examples"][:shots], 1):
+        text = _with_full_stop(f" Positive Example {n} -\nInput: {example['input'].strip()}")
+        text = _with_full_stop(f"{text}\n Output: {example['output'].strip()}") + "\n\n"
+        longer = head + " ".join(taken) + text + end
         if tokenizer and _n_tokens(longer, tokenizer) > max_source:
             break
-        taken.append(example)
+        taken.append(text)
     text = head + "".join(taken) + end
     if tokenizer:
         text = cut_to(text, max_source, tokenizer)
