@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TRUNCATED', 'YES', 'NO', 'UNSURE', 'MAYBE', 'SHARED', 'clean', 'read_prediction', 'Hole', 'word_pattern', 'word_hole',
            'letter_hole', 'sentence_hole', 'spelled', 'count_pattern', 'number_hole', 'options_hole', 'template_pieces',
-           'required', 'fill', 'compiled', 'Prediction', 'find', 'is_alone', 'simple', 'says', 'lines', 'with_holes',
-           'shared', 'derive']
+           'required', 'fill', 'compiled', 'Prediction', 'clean_pattern', 'find', 'is_alone', 'simple', 'says', 'lines',
+           'with_holes', 'shared', 'derive']
 
 # %% ../../nbs/benchmarks/lmentry_patterns.ipynb #7c78e47c
 import re
@@ -214,10 +214,6 @@ def _own_words(text):
     return frozenset(words) | {"the", "word", "letter"}
 
 
-def _has_wildcards(text):
-    return bool(re.search(r"[\[.]|\\[^b]", text.replace(_QUOTES, "")))
-
-
 def _masked(prediction, holes):
     "The masks of the holes' words, the prediction with them in place, and the holes for it"
     if getattr(prediction, "holes", None) is not holes:  # an example has one set of holes
@@ -252,7 +248,8 @@ def _can_mask(prediction, parts):
                 texts.append(holes[name].pattern)
     masks = _masked(prediction, holes)[0]
     for text in texts:
-        if _has_wildcards(text):
+        has_wildcards = re.search(r"[\[.]|\\[^b]", text.replace(_QUOTES, ""))
+        if has_wildcards:
             return False
         for own_word in _own_words(text):
             if any(word.startswith(own_word) or word.endswith(own_word) for word in masks):
@@ -260,7 +257,10 @@ def _can_mask(prediction, parts):
     return True
 
 # %% ../../nbs/benchmarks/lmentry_patterns.ipynb #838b35df
-def _clean_pattern(pattern, fix):
+def clean_pattern(
+    pattern: str,  # Regular expression
+    fix: bool = False,  # Leave escapes as they are
+) -> str:
     "A pattern in lower case; the official code changes escapes, too, so that `\\W` becomes `\\w`"
     if not fix:
         return clean(pattern)
@@ -287,7 +287,7 @@ def find(
         parts = [(template, holes) for template, _ in parts]
     pattern = "".join([fill(template, holes) for template, holes in parts])
     if tidy:
-        pattern = _clean_pattern(pattern, fix)
+        pattern = clean_pattern(pattern, fix)
     if not whole:
         return compiled(pattern, flags).search(text)
     if fix:

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['CATEGORIES', 'QUESTIONS', 'RULES', 'category_of', 'check_records', 'check_questions', 'load_questions',
            'load_answers', 'load_reviews', 'VicunaQA', 'parse_scores', 'read_scores', 'totals', 'by_category',
-           'compare_stored', 'score_pairs', 'verdicts', 'wilson_interval', 'WinRate', 'win_rate', 'SwapReviews',
-           'swap_pair', 'swap_reviews']
+           'compare_stored', 'one_order', 'sum_of_signs', 'both_agree', 'score_pairs', 'verdicts', 'wilson_interval',
+           'net_interval', 'WinRate', 'win_rate', 'SwapReviews', 'swap_pair', 'swap_reviews']
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #53002ef9
 import json
@@ -192,10 +192,6 @@ class VicunaQA:
         words = sum(len(response.split()) for response in responses)
         return {"words": words / len(self.questions), "n": len(responses)}
 
-# %% ../../nbs/benchmarks/vicuna.ipynb #76fce1c5
-def _first_line(text):
-    return text.split("\n", 1)[0]
-
 # %% ../../nbs/benchmarks/vicuna.ipynb #08f94d26
 def parse_scores(
     text: str,  # The judge's reply
@@ -203,7 +199,8 @@ def parse_scores(
     "The two scores of a reply by FastChat's rule (§3.2, Vicuna QA)"
     if not isinstance(text, str):
         raise TunaError(f"a reply is a text, got {type(text).__name__}")
-    parts = _first_line(text).replace(",", " ").split(" ")
+    first_line = text.split("\n", 1)[0]
+    parts = first_line.replace(",", " ").split(" ")
     if len(parts) != 2:
         return None
     try:
@@ -294,27 +291,36 @@ def compare_stored(
     return {"parsed": len(records) - len(unread), "unread": unread, "differ": differ}
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #2d85d5b0
-def _one_order(shown_first):
+def one_order(
+    shown_first: tuple,  # Scores (model 1, model 2), model 1 shown first
+) -> int | None:  # 1, 0, -1 for a win, tie or loss of model 1; None for a failed review
+    "Verdict by the scores of one order"
     first, second = shown_first
     return None if _failed(shown_first) else _sign(first - second)
 
 
-def _sum_of_signs(shown_first, shown_second):
+def sum_of_signs(
+    shown_first: tuple,  # Scores (model 1, model 2), model 1 shown first
+    shown_second: tuple,  # Scores (model 1, model 2), model 1 shown second
+) -> int:  # 1, 0, -1 for a win, tie or loss of model 1
+    "Verdict by how many orders each model wins; a failed review is a tie"
     return _sign(_sign(shown_first[0] - shown_first[1]) + _sign(shown_second[0] - shown_second[1]))
 
 
-def _both_agree(shown_first, shown_second):
+def both_agree(
+    shown_first: tuple,  # Scores (model 1, model 2), model 1 shown first
+    shown_second: tuple,  # Scores (model 1, model 2), model 1 shown second
+) -> int | None:  # 1, 0, -1 for a win, tie or loss of model 1; None if a review failed
+    "Verdict that both orders share, or a tie"
     if _failed(shown_first) or _failed(shown_second):
         return None
     winner = _sign(shown_first[0] - shown_first[1])
     return winner if winner == _sign(shown_second[0] - shown_second[1]) else 0
 
 
-# Each takes the score pair of a question in every order that it looks at, model 1's score first.
-# It returns 1, 0, -1 for a win, tie or loss of model 1, None for no verdict.
-RULES = {"one_order": _one_order, "sum_of_signs": _sum_of_signs, "both_agree": _both_agree}
+RULES = {"one_order": one_order, "sum_of_signs": sum_of_signs, "both_agree": both_agree}
 
-
+# %% ../../nbs/benchmarks/vicuna.ipynb #33f4f460
 def score_pairs(
     pairs,  # For each question two scores or None
     name: str,  # What to call them in an error
@@ -373,8 +379,15 @@ def wilson_interval(
     return max(0.0, min(1.0, lower)), max(0.0, min(1.0, upper))
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #6de119d6
-def _net_interval(win, tie, lose, level=0.95, n=5000, seed=0):
-    "Percentile interval of win − lose in percent"
+def net_interval(
+    win: int,  # Questions that model 1 won
+    tie: int,
+    lose: int,
+    level: float = 0.95,  # Probability mass between the ends
+    n: int = 5000,  # Resamples
+    seed: int = 0,  # Of the resampling
+) -> tuple:  # (lower, upper), percent
+    "Percentile interval of win − lose by bootstrap over questions"
     questions = win + tie + lose
     shares = np.array([win, tie, lose]) / questions
     counts = np.random.default_rng(seed).multinomial(questions, shares, size=n)
@@ -382,7 +395,7 @@ def _net_interval(win, tie, lose, level=0.95, n=5000, seed=0):
     lower, upper = np.quantile(net, [(1 - level) / 2, (1 + level) / 2])
     return float(lower), float(upper)
 
-
+# %% ../../nbs/benchmarks/vicuna.ipynb #0ea3c70c
 class WinRate(dict):
     "Result of `win_rate`; a notebook shows it as a table"
 
@@ -441,7 +454,7 @@ def win_rate(
             lower, upper = wilson_interval(count, readable)
             intervals[name] = (100 * lower, 100 * upper)
     if readable:
-        intervals["net"] = _net_interval(**counts)
+        intervals["net"] = net_interval(**counts)
     result["net"] = result["win_pct"] - result["lose_pct"]
     result["adjusted"] = result["win_pct"] + result["tie_pct"] / 2
     result["intervals"] = intervals
@@ -475,10 +488,18 @@ def swap_reviews(
     records = check_records(path, document["data"], **types)
 
     def pairs(field):
-        return [
-            _score_list(f"{path}, record {number}: {field}", record[field])
-            for number, record in enumerate(records, 1)
-        ]
+        found = []
+        for number, record in enumerate(records, 1):
+            try:
+                scores = json.loads(record[field])
+            except ValueError:
+                scores = None
+            if not _is_score_pair(scores) or not all(map(math.isfinite, scores)):
+                shown = record[field][:60]
+                where = f"{path}, record {number}: {field}"
+                raise TunaError(f"{where} should hold two numbers, got {shown!r}")
+            found.append(tuple(map(float, scores)))
+        return found
 
     return SwapReviews(
         order1=pairs("scores"),
@@ -486,14 +507,3 @@ def swap_reviews(
         lengths1=[len(record["Answer1"]) for record in records],
         lengths2=[len(record["Answer2"]) for record in records],
     )
-
-
-def _score_list(where, text):
-    "Two scores from a JSON text"
-    try:
-        scores = json.loads(text)
-    except ValueError:
-        scores = None
-    if not _is_score_pair(scores) or not all(map(math.isfinite, scores)):
-        raise TunaError(f"{where} should hold two numbers, got {text[:60]!r}")
-    return tuple(map(float, scores))
