@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CATEGORIES', 'ANY_WORDS', 'ALL_WORDS', 'ASSOCIATED', 'LONGER', 'WRONG', 'WRONG_DIFF', 'OF_WORDS', 'LETTERS', 'FIRST',
            'BEFORE_ORDER', 'IN_ORDER', 'BIGGER', 'OF_NUMBERS', 'RHYMES', 'NO_RHYMES', 'SOUNDS', 'FIRST_LETTER',
-           'LAST_LETTER', 'FIRST_WORD', 'LAST_WORD', 'AFTER', 'BEFORE', 'CONVERSE', 'QUIRKS', 'words_from_category',
+           'LAST_LETTER', 'FIRST_WORD', 'LAST_WORD', 'AFTER', 'BEFORE', 'CONVERSE', 'words_from_category',
            'associated_word', 'compare_letters', 'first_alphabetically', 'compare_numbers', 'sound_alike',
            'letter_of_word', 'word_at_place', 'neighbouring_word']
 
@@ -466,25 +466,3 @@ def neighbouring_word(task, prediction, example, question, fix):
     for old, new in CONVERSE[task] if fix else CONVERSE[task][:1]:
         bases += derive(told, old, new, first="answer", second="query", fix=fix)
     return _word_of_sentence(prediction, holes, bases, fix)
-
-# %% ../../nbs/benchmarks/lmentry_answering.ipynb #d8799ff2
-QUIRKS = {
-    "lower_escapes": r"patterns are put in lower case, so \W, no letter, becomes \w, a letter",
-    "unescaped": "words of the data are read as regular expressions",
-    "ungrouped": "a pattern with alternatives is not put in brackets before the full stop "
-    "is allowed",
-    "empty": "a prediction without letters or digits is an uncertain no on most tasks, and one "
-    "without Latin ones a certain yes",
-    "last_word": "last_word looks for 'First word'",
-    "missing_comma": "ends_with_letter has two patterns run together",
-    "double_space": "ends_with_word has a prefix with two spaces",
-    "converse": "word_after and word_before do not know that to precede is the opposite "
-    "of to follow",
-    "words_changed": "more_letters and less_letters replace 'more' in the words compared, too",
-    "wrong_difference": "more_letters and less_letters overlook a wrong difference after "
-    "'the word'",
-    "no_shared": "word_not_containing does not know 'the answer is'",
-    "rounding": "accuracies are rounded before they are compared and averaged, and robustness "
-    "before it is multiplied",
-    "present_only": "accuracy by order of the arguments leaves missing predictions out",
-}

@@ -11,8 +11,9 @@ import json
 import re
 from dataclasses import dataclass
 
-from .vicuna import CATEGORIES, check_questions, check_records, score_pairs
+from .vicuna import CATEGORIES, check_questions, score_pairs
 from ..utils.core import TunaError, read_json
+from ..utils.records import check_records
 
 # %% ../../nbs/benchmarks/reviewers.ipynb #00f22e66
 _TEMPLATE = """[Question]

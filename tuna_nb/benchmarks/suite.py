@@ -9,7 +9,7 @@ __all__ = ['BENCHES', 'load_benchmarks', 'write_toy_benchmarks']
 import json
 from pathlib import Path
 
-from . import lmentry, super_ni, vicuna
+from . import lmentry, lmentry_tasks, super_ni, vicuna
 from ..data import format_prompt
 from ..utils.core import TunaError, write_jsonl
 
@@ -108,7 +108,7 @@ def write_toy_benchmarks(
             "Instances": instances,
         }
         (folder / "super_ni" / "tasks" / f"{name}.json").write_text(json.dumps(task))
-    for name in lmentry.TASKS:
+    for name in lmentry_tasks.TASKS:
         numbers = {"answer": 30, "distractor": 12} if "number" in name else {}
         metadata = {**_TOY_METADATA, **numbers}
         examples = {}

@@ -16,6 +16,7 @@ from pathlib import Path
 from ..data import format_prompt
 from ..judge.rouge import lcs_f, rouge_tokens
 from ..utils.core import TunaError, read_document, read_json, read_text
+from ..utils.records import list_some
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #97f56fdc
 METRICS = "exact_match", "rouge1", "rougeL"
@@ -94,7 +95,7 @@ def score(
     if unknown:
         raise TunaError(
             f"{len(unknown)} predictions are for no instance of the references: "
-            f"{', '.join(map(str, unknown[:3]))}{' …' if len(unknown) > 3 else ''}"
+            f"{list_some(unknown, 3)}"
         )
     for instance_id, text in preds.items():
         if not isinstance(text, str):
@@ -216,7 +217,7 @@ def load_instances(
     if absent:
         raise TunaError(
             f"{data_dir}: {len(absent)} of {len(tasks or names)} task files are not in tasks/: "
-            f"{', '.join(absent[:3])}{' …' if len(absent) > 3 else ''}"
+            f"{list_some(absent, 3)}"
         )
     rows = []
     for task in tasks or names:
