@@ -6,7 +6,6 @@
 __all__ = ['shuffle_systems', 'annotation_form', 'ranking_problems', 'read_rankings']
 
 # %% ../../nbs/benchmarks/annotation_page.ipynb #64afdcf0
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from .annotation_assets import form_html
 from .human import Annotations
-from ..utils.core import TunaError, read_text, write_text
+from ..utils.core import TunaError, json_digest, read_text, write_text
 
 # %% ../../nbs/benchmarks/annotation_page.ipynb #ac1fef3c
 def shuffle_systems(
@@ -116,7 +115,7 @@ def annotation_form(
         )
     data = {"title": title, "labels": labels, "questions": shown}
     key = {"seed": seed, "systems": list(given), "labels": system_of}
-    digest = hashlib.sha256(json.dumps([data, key]).encode()).hexdigest()[:12]
+    digest = json_digest([data, key], length=12, sort_keys=False)
     data["id"] = digest
     key["form"] = digest
     out = Path(out)

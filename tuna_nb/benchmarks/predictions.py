@@ -6,14 +6,12 @@
 __all__ = ['prediction_file', 'read_predictions', 'predict']
 
 # %% ../../nbs/benchmarks/predictions.ipynb #65e52130
-import hashlib
-import json
 from pathlib import Path
 from urllib.parse import quote
 
 from ..models.generation import sample_each
 from ..models.open import identity_of
-from ..utils.core import TunaError, progress, read_json, write_jsonl
+from ..utils.core import TunaError, json_digest, progress, read_json, write_jsonl
 
 # %% ../../nbs/benchmarks/predictions.ipynb #5dc36aad
 def prediction_file(
@@ -36,12 +34,6 @@ def read_predictions(
     return {record["id"]: record["prediction"] for record in records}
 
 # %% ../../nbs/benchmarks/predictions.ipynb #c8964c45
-def _cache_key(model_identity, bench, prompt, settings):
-    "What an answer depends on, as a short digest"
-    content = json.dumps([model_identity, bench, prompt, settings], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
 def _saved_predictions(path, keys):
     "Records of a predictions file by id; a file that does not fit `keys` is refused"
     if not path.exists():
@@ -109,7 +101,9 @@ def predict(
     if len(prompt_of) < len(prompts):
         raise TunaError(f"benchmark {bench.name}: two prompts have the same id")
     identity = [model.name, identity_of(model)]
-    keys = {i: _cache_key(identity, bench.name, p, settings) for i, p in prompt_of.items()}
+    keys = {}
+    for prompt_id, prompt in prompt_of.items():
+        keys[prompt_id] = json_digest([identity, bench.name, prompt, settings], length=16)
     path = prediction_file(out, model.name, bench.name) if out else None
     saved = _saved_predictions(path, keys) if path and resume else {}
     failures = {}

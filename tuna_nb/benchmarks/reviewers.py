@@ -6,13 +6,11 @@
 __all__ = ['REVIEWERS', 'Reviewer', 'reviewer_of', 'fill_template', 'review_prompt', 'load_reviewers', 'review_records']
 
 # %% ../../nbs/benchmarks/reviewers.ipynb #59dc1448
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 
 from .vicuna import CATEGORIES, check_questions, score_pairs
-from ..utils.core import TunaError, read_json
+from ..utils.core import TunaError, json_digest, read_json
 from ..utils.records import check_records
 
 # %% ../../nbs/benchmarks/reviewers.ipynb #00f22e66
@@ -205,12 +203,8 @@ def review_records(
             "text": reply,
             "score": list(pair),
         }
-        records.append({"review_id": _short_digest(record), **record})
+        records.append({"review_id": json_digest(record, length=22), **record})
     return records
-
-
-def _short_digest(content):
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:22]
 
 
 def _answer_id(answers, question_id, name):
@@ -220,4 +214,4 @@ def _answer_id(answers, question_id, name):
     answer = answers[question_id]
     if "answer_id" in answer:
         return answer["answer_id"]
-    return _short_digest([question_id, answer.get("text")])
+    return json_digest([question_id, answer.get("text")], length=22)
