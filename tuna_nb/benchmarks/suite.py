@@ -87,7 +87,7 @@ _TOY_METADATA = {
     "answer_index": 1,
 }
 
-
+# %% ../../nbs/benchmarks/suite.ipynb #45bd461c
 def write_toy_benchmarks(
     folder,  # Is made if it is not there
 ) -> Path:  # The folder
