@@ -105,6 +105,7 @@ SUMMARY = "accuracy", "robustness", "score"
 
 
 def _percent(n_right, n, digits, official):
+    "Share in percent, rounded as the official code rounds"
     if not n_right:
         return 0
     percent = 100 * (int(n_right) / int(n))
@@ -112,14 +113,15 @@ def _percent(n_right, n, digits, official):
 
 
 def _robustness(accuracies):
+    "100 less the largest difference"
     return 100 - (max(accuracies) - min(accuracies))
 
 
 def _mean_in_numpy(values):
-    "NumPy adds in an order of its own, and the last digit depends on it"
+    "Mean as NumPy computes it: the order of its additions decides the last digit"
     return float(np.mean(list(values)))
 
-
+# %% ../../nbs/benchmarks/lmentry.ipynb #d51b2772
 def score_counts(
     counts: dict,  # From `count_verdicts`, by task
     official: bool = True,  # Round where the official code rounds, and count as it counts
