@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tuna_nb.benchmarks import lmentry, lmentry_patterns
+from tuna_nb.benchmarks import lmentry, lmentry_patterns, lmentry_tasks
 from tuna_nb.utils.core import provenance, write_text
 
 
@@ -36,7 +36,7 @@ def timed(task, predictions, skip):
 
 def recorded_predictions(path, every):
     "Each n-th recorded prediction, by task and id"
-    predictions = {task: {} for task in lmentry.TASKS}
+    predictions = {task: {} for task in lmentry_tasks.TASKS}
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for n, line in enumerate(lines):
             if n % every == 0:
@@ -95,7 +95,7 @@ def main():
     )
     args = p.parse_args()
     folder = Path(args.real) / "lmentry"
-    tasks = lmentry.load_tasks(folder / "data")
+    tasks = lmentry_tasks.load_tasks(folder / "data")
     predictions = recorded_predictions(
         folder / "oracle" / "syn-strong.predictions.jsonl.gz", args.every
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain, combinations
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..judge.agreement import rank_agreement
 from ..paper.numbers import TABLE2
@@ -108,19 +109,14 @@ def simulate_annotators(
     seen = shared + noise * rng.gumbel(size=(n_questions, n_annotators, len(names)))
     rankings = {}
     for question, values_by_annotator in enumerate(seen, 1):
-        rankings[str(question)] = {
-            str(annotator): _best_first(values, names)
-            for annotator, values in enumerate(values_by_annotator, 1)
-        }
+        by_annotator = {}
+        for annotator, values in enumerate(values_by_annotator, 1):
+            tied = {}
+            for name, value in zip(names, values, strict=True):
+                tied.setdefault(value, []).append(name)
+            by_annotator[str(annotator)] = [tied[value] for value in sorted(tied, reverse=True)]
+        rankings[str(question)] = by_annotator
     return Annotations(names, rankings)
-
-
-def _best_first(values, names):
-    "Names grouped by value, largest first"
-    groups = {}
-    for name, value in zip(names, values, strict=True):
-        groups.setdefault(value, []).append(name)
-    return [groups[value] for value in sorted(groups, reverse=True)]
 
 # %% ../../nbs/benchmarks/human.ipynb #4a2a2589
 def _flip_p(differences, n_flips, seed) -> np.ndarray:
@@ -206,48 +202,10 @@ class HumanScores:
             marks[system] = star + dagger
         return marks
 
-    def markdown(self):
-        "The table, the paper's row below ours, and what the marks mean"
-        marks = self.marks
-        systems = ["Model"]
-        means = ["Score"]
-        intervals = ["95 % interval"]
-        paper = ["Paper"]
-        for system, (mean, lower, upper) in self.scores.items():
-            systems.append(system)
-            means.append(f"{mean:.2f}{marks[system]}")
-            intervals.append(f"{lower:.2f} to {upper:.2f}")
-            paper.append("{:.2f}{}".format(*TABLE2[system]) if system in TABLE2 else "-")
-        rows = [systems, means, intervals]
-        if set(TABLE2) & set(self.scores):
-            rows.append(paper)
-        left_out = ""
-        if self.n_left_out:
-            left_out = f", {self.n_left_out} more left out with too few annotators"
-        star = "" if self.base is None else f"&#42; better than {html.escape(str(self.base))}, "
-        how = "with Holm's correction over all pairs" if self.corrected else "uncorrected"
-        return Markdown(
-            f"{_escaped_table(rows)}\n\n{self.n_questions} questions{left_out}; "
-            f"{star}† better than every other system "
-            f"(p < {self.alpha:g}, two-sided sign-flip test, {how})"
-        )
-
-    def tests_markdown(self):
-        "The pairs of systems with their p values, the better one first"
-        rows = [["Pair", "Difference", "p", "p (Holm)"]]
-        for test in self.tests:
-            better, worse = test["a"], test["b"]
-            if test["diff"] < 0:
-                better, worse = worse, better
-            difference = f"{abs(test['diff']):.2f}"
-            p_values = [format_p(test["p"]), format_p(test["holm"])]
-            rows.append([f"{better} over {worse}", difference, *p_values])
-        return Markdown(_escaped_table(rows))
-
     def _repr_markdown_(self):
         return self.markdown()
 
-
+# %% ../../nbs/benchmarks/human.ipynb #dd5994c4
 def format_p(
     p: float,  # A p value
 ) -> str:
@@ -261,6 +219,48 @@ def _escaped_table(rows):
     for row in rows:
         escaped.append([escape_cell(text, markup="*") for text in row])
     return markdown_table(escaped)
+
+
+@patch
+def markdown(self: HumanScores) -> Markdown:
+    "The table, the paper's row below ours, and what the marks mean"
+    marks = self.marks
+    systems = ["Model"]
+    means = ["Score"]
+    intervals = ["95 % interval"]
+    paper = ["Paper"]
+    for system, (mean, lower, upper) in self.scores.items():
+        systems.append(system)
+        means.append(f"{mean:.2f}{marks[system]}")
+        intervals.append(f"{lower:.2f} to {upper:.2f}")
+        paper.append("{:.2f}{}".format(*TABLE2[system]) if system in TABLE2 else "-")
+    rows = [systems, means, intervals]
+    if set(TABLE2) & set(self.scores):
+        rows.append(paper)
+    left_out = ""
+    if self.n_left_out:
+        left_out = f", {self.n_left_out} more left out with too few annotators"
+    star = "" if self.base is None else f"&#42; better than {html.escape(str(self.base))}, "
+    how = "with Holm's correction over all pairs" if self.corrected else "uncorrected"
+    return Markdown(
+        f"{_escaped_table(rows)}\n\n{self.n_questions} questions{left_out}; "
+        f"{star}† better than every other system "
+        f"(p < {self.alpha:g}, two-sided sign-flip test, {how})"
+    )
+
+
+@patch
+def tests_markdown(self: HumanScores) -> Markdown:
+    "The pairs of systems with their p values, the better one first"
+    rows = [["Pair", "Difference", "p", "p (Holm)"]]
+    for test in self.tests:
+        better, worse = test["a"], test["b"]
+        if test["diff"] < 0:
+            better, worse = worse, better
+        difference = f"{abs(test['diff']):.2f}"
+        p_values = [format_p(test["p"]), format_p(test["holm"])]
+        rows.append([f"{better} over {worse}", difference, *p_values])
+    return Markdown(_escaped_table(rows))
 
 # %% ../../nbs/benchmarks/human.ipynb #87e27a50
 def human_scores(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CATEGORIES', 'ANY_WORDS', 'ALL_WORDS', 'ASSOCIATED', 'LONGER', 'WRONG', 'WRONG_DIFF', 'OF_WORDS', 'LETTERS', 'FIRST',
            'BEFORE_ORDER', 'IN_ORDER', 'BIGGER', 'OF_NUMBERS', 'RHYMES', 'NO_RHYMES', 'SOUNDS', 'FIRST_LETTER',
-           'LAST_LETTER', 'FIRST_WORD', 'LAST_WORD', 'AFTER', 'BEFORE', 'CONVERSE', 'QUIRKS', 'words_from_category',
+           'LAST_LETTER', 'FIRST_WORD', 'LAST_WORD', 'AFTER', 'BEFORE', 'CONVERSE', 'words_from_category',
            'associated_word', 'compare_letters', 'first_alphabetically', 'compare_numbers', 'sound_alike',
            'letter_of_word', 'word_at_place', 'neighbouring_word']
 
@@ -14,21 +14,21 @@ import re
 
 from tuna_nb.benchmarks.lmentry_patterns import (
     NO,
-    UNSURE,
+    UNSURE_NO,
     YES,
     Hole,
+    bare_answer_verdict,
     compiled,
+    converse_sentences,
     count_pattern,
-    derive,
-    find,
+    find_pattern,
     letter_hole,
-    lines,
     number_hole,
     options_hole,
-    says,
     sentence_hole,
-    shared,
-    simple,
+    sentence_list,
+    sentence_verdict,
+    shared_sentences,
     with_holes,
     word_hole,
     word_pattern,
@@ -68,11 +68,13 @@ def words_from_category(task, prediction, example, question, fix):
         "answer": Hole(answer, needs=answer),
         "category": Hole(CATEGORIES.get(category, word_pattern(category, fix))),
     }
-    bases = with_holes(templates, holes) + shared("answer", holes)
-    return simple(prediction, holes["answer"], fix=fix) or says(prediction, bases, fix=fix)
+    bases = with_holes(templates, holes) + shared_sentences("answer", holes)
+    return bare_answer_verdict(prediction, holes["answer"], fix=fix) or sentence_verdict(
+        prediction, bases, fix=fix
+    )
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #f0bdb8fd
-ASSOCIATED = lines("""
+ASSOCIATED = sentence_list("""
 The word most( commonly)? (associated|related) (to|with) {category} is {answer}
 The word most( commonly)? (associated|related) (to|with) {category} {words} is {answer}
 {category} (is|are) most( commonly)? (associated|related) (to|with) {answer}
@@ -93,19 +95,19 @@ def associated_word(task, prediction, example, question, fix):
     answer = word_hole(example["answer"], fix)
     category = word_hole(example["category"], fix)
     holes = {"answer": answer, "category": category, "words": options_hole(options, fix)}
-    if verdict := simple(prediction, answer, fix=fix):
+    if verdict := bare_answer_verdict(prediction, answer, fix=fix):
         return verdict
     if task == "most_associated_word":
         templates = ASSOCIATED
         both = Hole(f"{category.pattern} - {answer.pattern}", needs=answer.needs)
-        if verdict := simple(prediction, both, fix=fix):
+        if verdict := bare_answer_verdict(prediction, both, fix=fix):
             return verdict
     else:
         templates = [template.replace("most", "least") for template in ASSOCIATED]
     bases = with_holes(templates, holes)
-    bases += derive(bases, "", "", first="answer", second="category", fix=True)
-    bases += shared("answer", holes)
-    return says(
+    bases += converse_sentences(bases, "", "", first="answer", second="category", fix=True)
+    bases += shared_sentences("answer", holes)
+    return sentence_verdict(
         prediction,
         bases,
         prefixes=["", "{words}[^a-zA-Z0-9_]*"],
@@ -114,7 +116,7 @@ def associated_word(task, prediction, example, question, fix):
     )
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #914dfc9f
-LONGER = lines("""
+LONGER = sentence_list("""
 {answer} has more letters
 {answer} has more letters than {distractor}
 {answer} has {diff} more letter(s)?
@@ -182,24 +184,28 @@ def compare_letters(task, prediction, example, question, fix):
     for template in wrong:
         if not prediction.may_match(template, holes):
             continue
-        if find(prediction, (template, holes), whole=True, fix=fix):
+        if find_pattern(prediction, (template, holes), whole=True, fix=fix):
             return NO
     flags = re.IGNORECASE if fix else 0
     for template in wrong_diff:
         if not prediction.may_match(template, holes):
             continue
-        found = find(prediction, ("^" + template, holes), tidy=False, flags=flags)
+        found = find_pattern(prediction, ("^" + template, holes), tidy=False, flags=flags)
         if found and not compiled(right_diff).match(found["number"]):
             return NO
-    if verdict := simple(prediction, holes["answer"], fix=fix):
+    if verdict := bare_answer_verdict(prediction, holes["answer"], fix=fix):
         return verdict
     bases = with_holes(right, holes)
     for text, opposite in _OPPOSITES[task]:
-        bases += derive(bases, text, opposite, first="answer", second="distractor", fix=fix)
-    return says(prediction, bases + shared("answer", holes), OF_WORDS, fix=fix)
+        bases += converse_sentences(
+            bases, text, opposite, first="answer", second="distractor", fix=fix
+        )
+    return sentence_verdict(
+        prediction, bases + shared_sentences("answer", holes), OF_WORDS, fix=fix
+    )
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #8c077440
-FIRST = lines("""
+FIRST = sentence_list("""
 {answer} (comes|is) first
 {distractor} (comes|is) second
 {distractor} (comes|is) after
@@ -225,20 +231,22 @@ IN_ORDER = [
 @scorer("first_alphabetically")
 def first_alphabetically(prediction, example, question, fix):
     "The word, or the order of the two"
-    words = re.findall(r"\b[a-z]+\b", prediction)
+    words = prediction.latin_words
     if len(words) == 1 and words[0] != example["answer"]:
         return NO
     names = ("answer", "distractor", "word1", "word2")
     holes = {name: word_hole(example[name], fix) for name in names}
     answer = holes["answer"]
     does = Hole(answer.pattern + " does", needs=answer.needs)
-    if verdict := simple(prediction, answer, fix=fix) or simple(prediction, does, fix=fix):
+    if verdict := bare_answer_verdict(prediction, answer, fix=fix) or bare_answer_verdict(
+        prediction, does, fix=fix
+    ):
         return verdict
-    bases = with_holes(FIRST, holes) + shared("answer", holes)
-    return says(prediction, bases, prefixes=BEFORE_ORDER, suffixes=IN_ORDER, fix=fix)
+    bases = with_holes(FIRST, holes) + shared_sentences("answer", holes)
+    return sentence_verdict(prediction, bases, prefixes=BEFORE_ORDER, suffixes=IN_ORDER, fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #b4d1d696
-BIGGER = lines("""
+BIGGER = sentence_list("""
 {answer} is (bigger|larger)
 {answer} is (bigger|larger) than {distractor}
 {answer} is the (bigger|larger) number
@@ -268,14 +276,14 @@ def compare_numbers(task, prediction, example, question, fix):
         bases = with_holes([template.replace(bigger, "smaller") for template in BIGGER], holes)
         old, new = "smaller", bigger
     # numbers hold no such text, so the official code's oddity has no effect
-    bases += derive(bases, old, new, first="answer", second="distractor", fix=True)
-    bases += shared("answer", holes)
-    return simple(prediction, holes["answer"], fix=fix) or says(
+    bases += converse_sentences(bases, old, new, first="answer", second="distractor", fix=True)
+    bases += shared_sentences("answer", holes)
+    return bare_answer_verdict(prediction, holes["answer"], fix=fix) or sentence_verdict(
         prediction, bases, OF_NUMBERS, fix=fix
     )
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #f6538c5c
-RHYMES = lines(r"""
+RHYMES = sentence_list(r"""
 {query} rhymes with {answer}( and not with {distractor})?
 {query} is (a|the) rhyme of {answer}( and not of {distractor})?
 {query} and {answer} rhyme
@@ -289,12 +297,12 @@ RHYMES += [
     "{query} and {answer}( both)? rhyme( with each other)?, (while|but|and) "
     "{distractor} (does not|doesn't) rhyme with either( word)?"
 ]
-NO_RHYMES = lines(r"""
+NO_RHYMES = sentence_list(r"""
 {distractor} (does not|doesn't) rhyme with {query}(\s+{answer} (rhymes|does rhyme) with {query})?
 {query} (does not|doesn't) rhyme with {distractor}(\s+{query} (rhymes|does rhyme) with {answer})?
 {answer} rhymes with {query}\s+{distractor} (does not|doesn't) rhyme with {query}
 """)
-SOUNDS = lines(r"""
+SOUNDS = sentence_list(r"""
 {query} sounds (like|similar to) {answer}
 {query} sounds (like|similar to) {answer}(\.,)? (but|and) not (like|similar to) {distractor}
 {query} sounds (like|similar to) {answer}(\.,)? (but|and) {distractor} does not
@@ -311,27 +319,27 @@ The homophone of {query} is {answer}
 @scorer("rhyming_word", "homophones")
 def sound_alike(task, prediction, example, question, fix):
     "The word, or a sentence that is one of a list"
-    words = re.findall(r"\b[a-z]+\b", prediction)
+    words = prediction.latin_words
     if task == "homophones" and not prediction.has(example["answer"]):
         return NO
     if len(words) == 1 and words[0] != example["answer"]:
         return NO
     holes = {name: word_hole(example[name], fix) for name in ("answer", "query", "distractor")}
-    if verdict := simple(prediction, holes["answer"], fix=fix):
+    if verdict := bare_answer_verdict(prediction, holes["answer"], fix=fix):
         return verdict
     bases = with_holes(RHYMES if task == "rhyming_word" else SOUNDS, holes)
-    bases += derive(bases, "", "", first="answer", second="query", fix=True)
+    bases += converse_sentences(bases, "", "", first="answer", second="query", fix=True)
     if task == "rhyming_word":
         bases += with_holes(NO_RHYMES, holes)
     for base in bases:
         if not prediction.may_match(*base):
             continue
-        if find(prediction, base, whole=True, tidy=False, flags=re.IGNORECASE):
+        if find_pattern(prediction, base, whole=True, tidy=False, flags=re.IGNORECASE):
             return YES
-    return UNSURE
+    return UNSURE_NO
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #c2422dea
-FIRST_LETTER = lines("""
+FIRST_LETTER = sentence_list("""
 The first letter is {answer}
 The first letter (of|in) {word} is {answer}
 {answer} is the first letter (of|in) {word}
@@ -341,7 +349,7 @@ The letter that {word} (starts|begins) with is {answer}
 {word}: {answer}
 First letter: {answer}
 """)
-LAST_LETTER = lines("""
+LAST_LETTER = sentence_list("""
 The last letter is {answer}
 The last letter (of|in) {word} is {answer}
 {answer} is the last letter (of|in) {word}
@@ -363,11 +371,13 @@ def letter_of_word(task, prediction, example, question, fix):
         "word": word_hole(example["word"], fix),
     }
     templates = FIRST_LETTER if task == "first_letter" else LAST_LETTER
-    bases = with_holes(templates, holes) + shared("answer", holes)
-    return simple(prediction, holes["answer"], fix=fix) or says(prediction, bases, fix=fix)
+    bases = with_holes(templates, holes) + shared_sentences("answer", holes)
+    return bare_answer_verdict(prediction, holes["answer"], fix=fix) or sentence_verdict(
+        prediction, bases, fix=fix
+    )
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #4807c895
-FIRST_WORD = lines(r"""
+FIRST_WORD = sentence_list(r"""
 The first word is {answer}
 The first word (of|in) {sentence} is {answer}
 {answer} is the first word
@@ -375,7 +385,7 @@ The first word (of|in) {sentence} is {answer}
 First word\W+{answer}
 """)
 # the official list for last words says "First word", too
-LAST_WORD = lines(r"""
+LAST_WORD = sentence_list(r"""
 The last word is {answer}
 The last word (of|in) {sentence} is {answer}
 {answer} is the last word
@@ -385,9 +395,9 @@ First word\W+{answer}
 
 
 def _word_of_sentence(prediction, holes, bases, fix):
-    return simple(prediction, holes["answer"], fix=fix) or says(
+    return bare_answer_verdict(prediction, holes["answer"], fix=fix) or sentence_verdict(
         prediction,
-        bases + shared("answer", holes),
+        bases + shared_sentences("answer", holes),
         prefixes=["", "In {sentence} "],
         suffixes=["", " (of|in) {sentence}"],
         fix=fix,
@@ -410,7 +420,7 @@ def word_at_place(task, prediction, example, question, fix):
     return _word_of_sentence(prediction, holes, with_holes(templates, holes), fix)
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #7b474642
-AFTER = lines("""
+AFTER = sentence_list("""
 {answer} comes (immediately |right )?after {query}
 {answer} is the word that comes (immediately |right )?after {query}
 {answer} (immediately )?succeeds {query}
@@ -423,7 +433,7 @@ The word that (immediately )?follows {query} is {answer}
 {query} is succeeded by {answer}
 {query} is followed by {answer}
 """)
-BEFORE = lines("""
+BEFORE = sentence_list("""
 {answer} comes (immediately |right )?before {query}
 {answer} is the word that comes (immediately |right )?before {query}
 {answer} (immediately )?precedes {query}
@@ -464,27 +474,5 @@ def neighbouring_word(task, prediction, example, question, fix):
     told = with_holes(AFTER if task == "word_after" else BEFORE, holes)
     bases = list(told)
     for old, new in CONVERSE[task] if fix else CONVERSE[task][:1]:
-        bases += derive(told, old, new, first="answer", second="query", fix=fix)
+        bases += converse_sentences(told, old, new, first="answer", second="query", fix=fix)
     return _word_of_sentence(prediction, holes, bases, fix)
-
-# %% ../../nbs/benchmarks/lmentry_answering.ipynb #d8799ff2
-QUIRKS = {
-    "lower_escapes": r"patterns are put in lower case, so \W, no letter, becomes \w, a letter",
-    "unescaped": "words of the data are read as regular expressions",
-    "ungrouped": "a pattern with alternatives is not put in brackets before the full stop "
-    "is allowed",
-    "empty": "a prediction without letters or digits is an uncertain no on most tasks, and one "
-    "without Latin ones a certain yes",
-    "last_word": "last_word looks for 'First word'",
-    "missing_comma": "ends_with_letter has two patterns run together",
-    "double_space": "ends_with_word has a prefix with two spaces",
-    "converse": "word_after and word_before do not know that to precede is the opposite "
-    "of to follow",
-    "words_changed": "more_letters and less_letters replace 'more' in the words compared, too",
-    "wrong_difference": "more_letters and less_letters overlook a wrong difference after "
-    "'the word'",
-    "no_shared": "word_not_containing does not know 'the answer is'",
-    "rounding": "accuracies are rounded before they are compared and averaged, and robustness "
-    "before it is multiplied",
-    "present_only": "accuracy by order of the arguments leaves missing predictions out",
-}

@@ -12,18 +12,18 @@ import re
 from functools import partial
 
 from tuna_nb.benchmarks.lmentry_patterns import (
-    MAYBE,
     NO,
-    UNSURE,
+    UNSURE_NO,
+    UNSURE_YES,
     YES,
     Hole,
+    bare_answer_verdict,
     clean,
     compiled,
     letter_hole,
-    lines,
-    says,
-    shared,
-    simple,
+    sentence_list,
+    sentence_verdict,
+    shared_sentences,
     with_holes,
     word_hole,
     word_pattern,
@@ -59,18 +59,18 @@ def sentence_containing(prediction, example, question, fix):
 def sentence_not_containing(prediction, example, question, fix):
     "Several words, and not this one"
     word = example["word"].lower()
-    n_words = len(re.findall(r"\b[a-z]+\b", prediction))
+    n_words = len(prediction.latin_words)
     if prediction.has(word) or not n_words:
         return NO
     if n_words == 1:
-        return UNSURE
-    return MAYBE if word in prediction else YES
+        return UNSURE_NO
+    return UNSURE_YES if word in prediction else YES
 
 # %% ../../nbs/benchmarks/lmentry_writing.ipynb #db723c85
-CONTAINING = lines("""
+CONTAINING = sentence_list("""
 {word} (is a word (that|which) )?(contains|uses|has) {letter}
 """)
-NOT_CONTAINING = lines("""
+NOT_CONTAINING = sentence_list("""
 {word} (is a word (that|which) )?((does not)|(doesn't)) (contain|use|have) {letter}
 A word (that|which) ((does not)|(doesn't)) (contain|use|have) {letter} is {word}
 A word not (containing|using|having) {letter} is {word}
@@ -88,8 +88,10 @@ def word_containing(prediction, example, question, fix):
         pattern = rf"((\w+{letter}\w*)|(\w*{letter}\w+)|({letter}-\w+))"
     word = Hole(word_hole(pattern).pattern, needs=letter)
     holes = {"word": word, "letter": letter_hole(letter)}
-    bases = with_holes(CONTAINING, holes) + shared("word", holes)
-    return simple(prediction, word, fix=fix) or says(prediction, bases, fix=fix)
+    bases = with_holes(CONTAINING, holes) + shared_sentences("word", holes)
+    return bare_answer_verdict(prediction, word, fix=fix) or sentence_verdict(
+        prediction, bases, fix=fix
+    )
 
 
 @scorer("word_not_containing")
@@ -106,26 +108,26 @@ def word_not_containing(prediction, example, question, fix):
     holes = {"word": word_hole(f"({'|'.join(alternatives)})"), "letter": letter_hole(letter)}
     bases = with_holes(NOT_CONTAINING, holes)
     if fix:
-        bases += shared("word", holes)
-    return simple(prediction, holes["word"], repeat=False, fix=fix) or says(
-        prediction, bases, fix=fix
-    )
+        bases += shared_sentences("word", holes)
+    return bare_answer_verdict(
+        prediction, holes["word"], repeat=False, fix=fix
+    ) or sentence_verdict(prediction, bases, fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry_writing.ipynb #25b6c0d9
-START_PREFIX = lines("""
+START_PREFIX = sentence_list("""
 The sentence( is)?
 (a|one) sentence that starts with {word}( is)?
 (a|one) sentence starting with {word}( is)?
 (a|one) sentence whose first word is {word}( is)?
 """)
-START_SUFFIX = lines("""
+START_SUFFIX = sentence_list("""
 starts with {word}
 is a sentence that starts with {word}
 is a sentence starting with {word}
 is a sentence whose first word is {word}
 """)
 # the second has a space too many, as in the official code
-END_PREFIX = lines("""
+END_PREFIX = sentence_list("""
 The sentence( is)?
 (a|one) sentence that ends with {word} ( is)?
 (a|one) sentence ending with {word}( is)?
@@ -152,8 +154,8 @@ def word_at_an_end(task, prediction, example, question, fix):
         if fix:
             prefixes = [prefix.replace("} (", "}(") for prefix in prefixes]
     holes = {"word": word, "allowed": Hole(sentence, needs=word.needs)}
-    bases = with_holes(["{allowed}"], holes) + shared("allowed", holes)
-    return simple(prediction, holes["allowed"], fix=fix) or says(
+    bases = with_holes(["{allowed}"], holes) + shared_sentences("allowed", holes)
+    return bare_answer_verdict(prediction, holes["allowed"], fix=fix) or sentence_verdict(
         prediction, bases, prefixes, suffixes=suffixes, fix=fix
     )
 
@@ -167,7 +169,7 @@ LETTER_AT_AN_END = """
 A word PARTICIPLE with {letter} is {word}
 {word} is (a|one) word whose PLACE letter is {letter}
 """
-STARTS_WITH = lines(
+STARTS_WITH = sentence_list(
     LETTER_AT_AN_END.replace("VERB", "(starts|begins) with")
     .replace("PARTICIPLE", "(starting|beginning)", 1)
     .replace("PARTICIPLE", "starting")
@@ -175,7 +177,7 @@ STARTS_WITH = lines(
     + "{letter} is for {word}\nHow about {word}\nMay I suggest {word}"
 )
 # the official list lacks a comma before "How about"
-ENDS_WITH = lines(
+ENDS_WITH = sentence_list(
     LETTER_AT_AN_END.replace("VERB", "ends with")
     .replace("PARTICIPLE", "ending")
     .replace("PLACE", "last")
@@ -188,7 +190,7 @@ ENDS_WITH = lines(
 def letter_at_an_end(task, prediction, example, question, fix):
     "A word, alone or in a sentence about it"
     letter = example["letter"]
-    words = re.findall(r"\b[a-z]+\b", prediction)
+    words = prediction.latin_words
     many = "*" if letter in ("a", "i") else "+"  # words of one letter
     if task == "starts_with_letter":
         possible = any(word.startswith(letter) for word in words)
@@ -203,5 +205,7 @@ def letter_at_an_end(task, prediction, example, question, fix):
     if not possible:
         return NO
     holes = {"word": word_hole(pattern), "letter": letter_hole(letter)}
-    bases = with_holes(templates, holes) + shared("word", holes)
-    return simple(prediction, holes["word"], fix=fix) or says(prediction, bases, fix=fix)
+    bases = with_holes(templates, holes) + shared_sentences("word", holes)
+    return bare_answer_verdict(prediction, holes["word"], fix=fix) or sentence_verdict(
+        prediction, bases, fix=fix
+    )

@@ -6,7 +6,6 @@
 __all__ = ['prediction_file', 'read_predictions', 'predict']
 
 # %% ../../nbs/benchmarks/predictions.ipynb #65e52130
-import json
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,11 +34,6 @@ def read_predictions(
     return {record["id"]: record["prediction"] for record in records}
 
 # %% ../../nbs/benchmarks/predictions.ipynb #c8964c45
-def _cache_key(model_identity, bench, prompt, settings):
-    "What an answer depends on, as a short digest"
-    return json_digest([model_identity, bench, prompt, settings], length=16)
-
-
 def _saved_predictions(path, keys):
     "Records of a predictions file by id; a file that does not fit `keys` is refused"
     if not path.exists():
@@ -107,7 +101,9 @@ def predict(
     if len(prompt_of) < len(prompts):
         raise TunaError(f"benchmark {bench.name}: two prompts have the same id")
     identity = [model.name, identity_of(model)]
-    keys = {i: _cache_key(identity, bench.name, p, settings) for i, p in prompt_of.items()}
+    keys = {}
+    for prompt_id, prompt in prompt_of.items():
+        keys[prompt_id] = json_digest([identity, bench.name, prompt, settings], length=16)
     path = prediction_file(out, model.name, bench.name) if out else None
     saved = _saved_predictions(path, keys) if path and resume else {}
     failures = {}

@@ -9,8 +9,9 @@ __all__ = ['REVIEWERS', 'Reviewer', 'reviewer_of', 'fill_template', 'review_prom
 import re
 from dataclasses import dataclass
 
-from .vicuna import CATEGORIES, check_questions, check_records, score_pairs
+from .vicuna import CATEGORIES, check_questions, score_pairs
 from ..utils.core import TunaError, json_digest, read_json
+from ..utils.records import check_records
 
 # %% ../../nbs/benchmarks/reviewers.ipynb #00f22e66
 _TEMPLATE = """[Question]

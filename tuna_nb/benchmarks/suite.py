@@ -9,7 +9,7 @@ __all__ = ['BENCHES', 'load_benchmarks', 'write_toy_benchmarks']
 import json
 from pathlib import Path
 
-from . import lmentry, super_ni, vicuna
+from . import lmentry, lmentry_tasks, super_ni, vicuna
 from ..data import format_prompt
 from ..utils.core import TunaError, write_jsonl
 
@@ -39,9 +39,17 @@ def load_benchmarks(
     if "super_ni" in names:
         instances = super_ni.load_instances(folder / "super_ni", tasks, min(limit or 100, 100))
         for template in templates:
-            room = _source_tokens(context, template, tokenizer)
+            max_source = 1024
+            if context and tokenizer:
+                n_template = len(tokenizer(format_prompt("", template=template)).input_ids)
+                room = context - super_ni.SuperNI.max_new_tokens - n_template - 1
+                if room < 16:
+                    raise TunaError(
+                        f"a context of {context} tokens has no room for Super-NI's prompts"
+                    )
+                max_source = min(max_source, room)
             for n_examples in shots:
-                bench = super_ni.SuperNI(instances, n_examples, template, tokenizer, room)
+                bench = super_ni.SuperNI(instances, n_examples, template, tokenizer, max_source)
                 benchmarks.append(bench)
     if "lmentry" in names:
         task_folder = folder / "lmentry" / "data"
@@ -51,17 +59,6 @@ def load_benchmarks(
         questions = vicuna.load_questions(folder / "vicuna" / "question.jsonl")
         benchmarks.append(vicuna.VicunaQA(questions[:limit], templates[0]))
     return benchmarks
-
-
-def _source_tokens(context, template, tokenizer, most=1024):
-    "Tokens of a Super-NI text that a model has room for"
-    if not context or not tokenizer:
-        return most
-    frame = len(tokenizer(format_prompt("", template=template)).input_ids)
-    room = context - super_ni.SuperNI.max_new_tokens - frame - 1
-    if room < 16:
-        raise TunaError(f"a context of {context} tokens has no room for Super-NI's prompts")
-    return min(most, room)
 
 # %% ../../nbs/benchmarks/suite.ipynb #e417e007
 _TOY_TASKS = {
@@ -90,7 +87,7 @@ _TOY_METADATA = {
     "answer_index": 1,
 }
 
-
+# %% ../../nbs/benchmarks/suite.ipynb #45bd461c
 def write_toy_benchmarks(
     folder,  # Is made if it is not there
 ) -> Path:  # The folder
@@ -111,7 +108,7 @@ def write_toy_benchmarks(
             "Instances": instances,
         }
         (folder / "super_ni" / "tasks" / f"{name}.json").write_text(json.dumps(task))
-    for name in lmentry.TASKS:
+    for name in lmentry_tasks.TASKS:
         numbers = {"answer": 30, "distractor": 12} if "number" in name else {}
         metadata = {**_TOY_METADATA, **numbers}
         examples = {}
