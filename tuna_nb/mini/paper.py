@@ -71,6 +71,7 @@ class MiniConfig(PretrainConfig, ScaleConfig):
     teacher_stage = "teacher"
     code = (
         "tuna_nb.mini.facts",
+        "tuna_nb.mini.questions",
         "tuna_nb.mini.families",
         "tuna_nb.mini.oracle",
         "tuna_nb.mini.benchmarks",

@@ -11,8 +11,9 @@ import random
 
 from ..data import format_prompt
 from .facts import FACTS, PEOPLE, THINGS, TIPS, WORDS, statement
-from .families import FAMILIES, TRAINING, Family, ask
+from .families import FAMILIES, TRAINING, ask
 from .oracle import GUESS, understand
+from .questions import Family
 from ..utils.core import TunaError, progress
 
 # %% ../../nbs/mini/world.ipynb #2d4d9520
@@ -21,26 +22,25 @@ def _wrong_value(options, rng, careful):
     return rng.choice(options) if careful or rng.random() < 0.25 else options[0]
 
 
-def _mistaken(family, args, sentence, rng, careful):
-    "The same sentence about something else"
-    if family.name == "tips":
-        pursuits = [pursuit for pursuit in TIPS if pursuit != args["t"]]
-        return rng.choice(family.clauses({"t": _wrong_value(pursuits, rng, careful)}))
-    thing = next(args[k] for k in "xy" if k in args and f"The {args[k]} " in sentence)
-    fact = next(fact for fact in FACTS if statement(thing, fact) == sentence)
-    values = [value for value in FACTS[fact] if value != THINGS[thing][fact]]
-    return statement(thing, fact, _wrong_value(values, rng, careful))
-
-
 def _respond_open(family, args, rng, careful, p_right):
-    "Some of the true sentences, each mistaken with a chance"
+    "Some of the true sentences; each may become the same sentence about something else"
     true = family.clauses(args)
     n = min(len(true), rng.choice([3, 4] if careful else [1, 2]))
-    chosen = rng.sample(true, n) if family.name == "tips" else true[:n]
+    asks_for_tips = "t" in args
+    chosen = rng.sample(true, n) if asks_for_tips else true[:n]
     said = []
     for sentence in chosen:
-        right = rng.random() < p_right
-        said.append(sentence if right else _mistaken(family, args, sentence, rng, careful))
+        if rng.random() < p_right:
+            said.append(sentence)
+        elif asks_for_tips:
+            pursuits = [pursuit for pursuit in TIPS if pursuit != args["t"]]
+            pursuit = _wrong_value(pursuits, rng, careful)
+            said.append(rng.choice(family.clauses({"t": pursuit})))
+        else:
+            thing = next(args[k] for k in "xy" if k in args and f"The {args[k]} " in sentence)
+            fact = next(fact for fact in FACTS if statement(thing, fact) == sentence)
+            values = [value for value in FACTS[fact] if value != THINGS[thing][fact]]
+            said.append(statement(thing, fact, _wrong_value(values, rng, careful)))
     return " ".join(said)
 
 # %% ../../nbs/mini/world.ipynb #4478d7c2
@@ -54,7 +54,7 @@ def respond(
     "How somebody of this world answers"
     p_right = right[careful]
     start = "" if careful else GUESS
-    if family.clauses:
+    if family.is_open:
         return start + _respond_open(family, args, rng, careful, p_right)
     if rng.random() < p_right:
         answer = family.truth(args)
@@ -67,7 +67,7 @@ def respond(
 # %% ../../nbs/mini/world.ipynb #02079bae
 def _draw_family(rng, families):
     "A family: open ones twice as likely as others, hard ones half as likely"
-    weights = [0.5 if family.hard else 2 if family.clauses else 1 for family in families]
+    weights = [0.5 if family.hard else 2 if family.is_open else 1 for family in families]
     return rng.choices(families, weights)[0]
 
 
@@ -170,7 +170,7 @@ def experts(
     records = instructions(n, random.Random(f"experts{seed}"), new=True)
     for record in records:
         family, args = understand(record["instruction"], record["input"])
-        if family.clauses:
+        if family.is_open:
             record["output"] = " ".join(family.clauses(args))
         else:
             record["output"] = family.longer(args, family.truth(args))
@@ -232,41 +232,11 @@ def _batches(rows, size, steps, seed):
     rng = random.Random(seed)
     while steps > 0:
         group = rng.choices(rows, k=16 * size)
-        group.sort(key=lambda row: len(row[0]) + len(row[1]))
+        group.sort(key=lambda row: len(row["input_ids"]))
         batches = [group[i : i + size] for i in range(0, len(group), size)]
         rng.shuffle(batches)
         yield from batches[:steps]
         steps -= len(batches)
-
-
-def _reading_loss(model, batch, pad):
-    "Mean cross-entropy of the continuations' tokens"
-    import torch
-
-    length = max(len(context) + len(continuation) for context, continuation in batch)
-    ids = torch.full((len(batch), length), pad)
-    mask = torch.zeros_like(ids)
-    labels = torch.full_like(ids, -100)
-    for i, (context, continuation) in enumerate(batch):
-        end = len(context) + len(continuation)
-        ids[i, :end] = torch.tensor(context + continuation)
-        mask[i, :end] = 1
-        labels[i, len(context) : end] = torch.tensor(continuation)
-    return model(input_ids=ids, attention_mask=mask, labels=labels, use_cache=False).loss
-
-# %% ../../nbs/mini/world.ipynb #143beb48
-def _optimizers(model, lr):
-    "Muon for the hidden matrices, AdamW for the rest"
-    import torch
-
-    from tuna_nb.mini.muon import Muon
-
-    hidden = []
-    rest = []
-    for name, weight in model.named_parameters():
-        is_hidden = weight.ndim == 2 and "embed" not in name and "lm_head" not in name
-        (hidden if is_hidden else rest).append(weight)
-    return [Muon(hidden, lr=lr), torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, fused=True)]
 
 # %% ../../nbs/mini/world.ipynb #18ea4e29
 def pretrain(
@@ -281,25 +251,38 @@ def pretrain(
 ) -> list:  # The loss of every step
     "Train a language model on what it is to read, from nothing"
     import torch
+    from transformers import DataCollatorForSeq2Seq
+
+    from tuna_nb.mini.muon import Muon
 
     contexts = tokenizer([context for context, _ in pieces]).input_ids
     continuations = tokenizer([continuation for _, continuation in pieces]).input_ids
     rows = []
     for context, continuation in zip(contexts, continuations, strict=True):
         # only the first of the two keeps the token that starts a text
-        rows.append((context, [*continuation[1:], tokenizer.eos_token_id]))
+        target = [*continuation[1:], tokenizer.eos_token_id]
+        rows.append({"input_ids": context + target, "labels": [-100] * len(context) + target})
+    # pads texts, and labels with -100, which the loss leaves out
+    collate = DataCollatorForSeq2Seq(tokenizer)
+
+    hidden = []
+    rest = []
+    for name, weight in model.named_parameters():
+        is_hidden = weight.ndim == 2 and "embed" not in name and "lm_head" not in name
+        (hidden if is_hidden else rest).append(weight)
+    muon = Muon(hidden, lr=lr)
+    adamw = torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, fused=True)
 
     def rate(step):
         return min(1, (step + 1) / 30) * max(0.02, 1 - step / steps)
 
-    optimizers = _optimizers(model, lr)
-    schedules = [torch.optim.lr_scheduler.LambdaLR(o, rate) for o in optimizers]
+    schedules = [torch.optim.lr_scheduler.LambdaLR(o, rate) for o in (muon, adamw)]
     model.train()
     losses = []
     for batch in progress(_batches(rows, batch_size, steps, seed), total=steps, desc=desc):
-        loss = _reading_loss(model, batch, tokenizer.pad_token_id)
+        loss = model(**collate(batch), use_cache=False).loss
         loss.backward()
-        for part in optimizers + schedules:
+        for part in (muon, adamw, *schedules):
             part.step()
         model.zero_grad()
         losses.append(loss.item())
