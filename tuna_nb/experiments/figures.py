@@ -20,11 +20,11 @@ from matplotlib.lines import Line2D
 from tuna_nb.paper.results import (
     ALPACA_AT_ZERO,
     ALPACA_BASE,
+    ablation_scores,
     collect,
     metric,
     over_seeds,
     seed_entries,
-    sweep_scores,
     value_label,
 )
 from ..paper.tables import TABLE1_COLUMNS, Table, results_table
@@ -432,7 +432,7 @@ def sweep_table(
     columns: list = TABLE1_COLUMNS,  # `Column`s
 ) -> Table:  # With Alpaca in the first row, which is the value 0 of some ablations
     "Benchmarks at each value of an ablation"
-    sweep = sweep_scores(seeds, key)
+    sweep = ablation_scores(seeds, key)
     if key in ALPACA_AT_ZERO:
         sweep = sweep[sweep["value"] != 0]
     sweep = sweep.assign(row=sweep["value"].map(show))

@@ -22,15 +22,6 @@ def _right_answers(row):
     family, args = understand(row["instruction"], row["input"])
     return family.right_answers(args)
 
-
-def _with_examples(row, examples):
-    "The instruction behind solved ones of the same family"
-    text = ""
-    for example in examples:
-        field = example["input"] and example["input"] + "\n"
-        text += f"Q: {example['instruction']}\n{field}A: {_right_answers(example)[1]}\n"
-    return f"{text}Q: {row['instruction']}"
-
 # %% ../../nbs/mini/benchmarks.ipynb #984c4901
 class SuperNI:
     "Unseen families of questions, ROUGE-L, with 0 or 2 examples"
@@ -69,7 +60,12 @@ class SuperNI:
         "The prompts in the Alpaca template"
         prompts = []
         for row, examples in zip(self.rows, self.examples, strict=True):
-            text = _with_examples(row, examples) if examples else row["instruction"]
+            text = ""
+            for example in examples:
+                field = example["input"] and example["input"] + "\n"
+                answer = _right_answers(example)[1]
+                text += f"Q: {example['instruction']}\n{field}A: {answer}\n"
+            text += f"Q: {row['instruction']}" if examples else row["instruction"]
             prompts.append(format_prompt(text, row["input"]))
         return prompts
 
@@ -82,14 +78,7 @@ class SuperNI:
 
 # %% ../../nbs/mini/benchmarks.ipynb #6ba90277
 _ADJACENT = [("first_word", "last_word"), ("bigger", "smaller"), ("color", "place")]
-
-
-def _right_comes_first(row):
-    "Does the right answer come first in the question? None where there is no order"
-    family, args = understand(row["instruction"], row["input"])
-    if family.name not in ("bigger", "smaller"):
-        return None
-    return family.truth(args) == args["m"]
+_ORDERED = ("bigger", "smaller")  # Tasks whose two arguments may change places
 
 
 def _accuracy_gap(groups):
@@ -112,7 +101,7 @@ class LMentry:
         rng = random.Random(f"lmentry{seed}")
         self.rows = []
         for family in TRAINING:
-            if family.clauses:
+            if family.is_open:
                 continue
             for number, template in enumerate([family.phrasings[0], *family.new_phrasings[:2]]):
                 for _ in range(n):
@@ -142,14 +131,17 @@ def score(self: LMentry, responses):
         right = is_right(row["instruction"], row["input"], text)
         by_task[task].append(right)
         by_template[task, row["template"]].append(right)
-        by_order[task, _right_comes_first(row)].append(right)
+        if task in _ORDERED:
+            family, args = understand(row["instruction"], row["input"])
+            right_comes_first = family.truth(args) == args["m"]
+            by_order[task, right_comes_first].append(right)
 
     accuracies = [100 * sum(right) / len(right) for right in by_task.values()]
     accuracy = sum(accuracies) / len(by_task)
     gaps = {"template": [], "order": [], "adjacent": []}
     for task in by_task:
         gaps["template"].append(_accuracy_gap([by_template[task, i] for i in range(3)]))
-    for task in ("bigger", "smaller"):
+    for task in _ORDERED:
         gaps["order"].append(_accuracy_gap([by_order[task, True], by_order[task, False]]))
     for first, second in _ADJACENT:
         gaps["adjacent"].append(_accuracy_gap([by_task[first], by_task[second]]))
@@ -174,8 +166,8 @@ class VicunaQA:
         seed: int,  # Same seed, same questions
     ):
         rng = random.Random(f"vicuna{seed}")
-        opened = [family for family in TRAINING if family.clauses]
-        closed = [family for family in TRAINING if not family.clauses and not family.hard]
+        opened = [family for family in TRAINING if family.is_open]
+        closed = [family for family in TRAINING if not family.is_open and not family.hard]
         self.rows = []
         self.questions = []
         for i in range(n):

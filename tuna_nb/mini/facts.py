@@ -54,13 +54,9 @@ cart,brown,field,carries hay""",
     )
 )
 
-
-def _values(fact):
-    "All values that a fact has, sorted"
-    return sorted({thing[fact] for thing in THINGS.values()})
-
-
-FACTS = {fact: _values(fact) for fact in ("kind", "color", "place", "does")}
+FACTS = {}
+for _fact in ("kind", "color", "place", "does"):
+    FACTS[_fact] = sorted({facts[_fact] for facts in THINGS.values()})  # Every value it has
 
 # %% ../../nbs/mini/facts.ipynb #e7fc00f5
 _SENTENCES = {
@@ -80,25 +76,21 @@ def statement(
     return _SENTENCES[fact].format(thing, value or THINGS[thing][fact])
 
 # %% ../../nbs/mini/facts.ipynb #c32b9f35
-def _both_ways(pairs):
-    "Each word's opposite, from pairs with a hyphen"
-    opposites = {}
-    for pair in pairs.split():
-        first, second = pair.split("-")
-        opposites[first] = second
-        opposites[second] = first
-    return opposites
-
-
-OPPOSITES = _both_ways(
+_PAIRS = (
     "hot-cold big-small fast-slow old-new wet-dry loud-quiet hard-soft rich-poor early-late "
     "light-dark full-empty high-low thick-thin sharp-blunt clean-dirty near-far"
 )
+OPPOSITES = {}
+for _pair in _PAIRS.split():
+    _first, _second = _pair.split("-")
+    OPPOSITES |= {_first: _second, _second: _first}
 PEOPLE = ["Ann", "Ben", "Cara", "Dan", "Eve", "Finn", "Gus", "Hana"]
 WORDS = [
     *("sun", "tree", "lake", "stone", "cloud", "river", "bread", "chair", "glass", "moon"),
     *("star", "leaf", "sand", "wind", "coin", "book", "door", "bell", "fire", "snow"),
 ]
+
+# %% ../../nbs/mini/facts.ipynb #46e51a04
 TIPS = {
     "sleeping": [
         "keep the room dark",

@@ -130,6 +130,10 @@ RECIPES = {
         beta=1.3,
         assumptions=f"which PRM; {_SCHEDULE}",
     ),
+}
+
+# %% ../../nbs/paper/recipes.ipynb #0de493b3
+RECIPES |= {
     "PRM-3B": Recipe("StableLM-3B", f"13K: {_BY_JUDGE}", tables=(8,), **_PRM_SETTINGS),
     "PRM-7B": Recipe("LLaMA-7B", f"13K: {_BY_JUDGE}", tables=(8,), **_PRM_SETTINGS),
     "Tuna_c (PRM-3B-52K)": Recipe(
@@ -166,7 +170,8 @@ def get_recipe(
     name: str,  # Name of a model in `RECIPES`; spaces do not matter
 ) -> Recipe:  # Its recipe
     "Look up a recipe"
-    found = {k.replace(" ", ""): o for k, o in RECIPES.items()}.get(name.replace(" ", ""))
+    by_name = {known.replace(" ", ""): recipe for known, recipe in RECIPES.items()}
+    found = by_name.get(name.replace(" ", ""))
     if found is None:
         raise TunaError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
     return found

@@ -30,7 +30,40 @@ class Column:
     unit: str = ""  # Printed after the number
     digits: int = 1  # Decimals
 
+    def top_two(self, values):
+        "Those of its values that are printed in bold"
+        if not self.best:
+            return set()
+        is_high = self.best == "high"
+        given = [value if is_high else -value for value in values if value is not None]
+        if len(set(given)) <= 2:
+            return set()
+        top = {value for value in given if sum(other > value for other in given) < 2}
+        return {value if is_high else -value for value in top}
 
+    def interval(self, value, ends):
+        "The text of an interval, a half width if its two sides are alike"
+        if ends is None:
+            return ""
+        lower, upper = ends
+        asymmetry = abs((value - lower) - (upper - value))
+        digits = self.digits
+        if asymmetry > max(0.1 * (upper - lower), 2 * 10**-digits):
+            return f" [{lower:.{digits}f}, {upper:.{digits}f}]"
+        return f" ± {(upper - lower) / 2:.{digits}f}"
+
+    def cell(self, value, ends, base):
+        "The text of a cell, with its difference to the base row's value if there is one"
+        if value is None:
+            return "-"
+        text = f"{value:.{self.digits}f}{self.unit}{self.interval(value, ends)}"
+        if base is None or not self.delta:
+            return text
+        # adding 0.0 turns -0.0 into 0.0
+        difference = round(value - base, self.digits) + 0.0
+        return f"{text} ({difference:+.{self.digits}f})"
+
+# %% ../../nbs/paper/tables.ipynb #07a7d151
 TABLE1_COLUMNS = [
     Column("super_ni_0shot", "Super NI 0-shot"),
     Column("super_ni_2shot", "Super NI 2-shot"),
@@ -53,66 +86,27 @@ COLUMNS = {
 }
 
 # %% ../../nbs/paper/tables.ipynb #28a4eebc
-def _value_and_ends(cell, where):
-    "(value, ends of the interval) of a cell; None where there is no number"
-    if cell is None:
-        return None, None
-    triple = cell if isinstance(cell, (list, tuple)) else (cell, math.nan, math.nan)
-    try:
-        value, lower, upper = map(float, triple)
-    except ValueError:
-        message = f"{where}: expected a number or (mean, lower, upper), got {cell}"
-        raise TunaError(message) from None
-    ends = None if math.isnan(lower + upper) else (lower, upper)
-    return (None if math.isnan(value) else value), ends
-
-
-def _parsed_rows(rows, columns):
-    "Every row as a list of (value, ends of the interval)"
+def _parse_rows(rows, columns):
+    "Every row as a list of (value, ends of the interval); None where there is no number"
+    keys = [column.key for column in columns]
     parsed = {}
     for name, row in rows.items():
         if not isinstance(row, dict):
-            if len(row) != len(columns):
-                raise TunaError(f"row {name}: {len(row)} values for {len(columns)} columns")
-            keys = [column.key for column in columns]
+            if len(row) != len(keys):
+                raise TunaError(f"row {name}: {len(row)} values for {len(keys)} columns")
             row = dict(zip(keys, row, strict=True))
-        parsed[name] = [_value_and_ends(row.get(c.key), f"row {name}, {c.key}") for c in columns]
+        parsed[name] = []
+        for key in keys:
+            cell = math.nan if row.get(key) is None else row[key]
+            triple = cell if isinstance(cell, (list, tuple)) else (cell, math.nan, math.nan)
+            try:
+                value, lower, upper = map(float, triple)
+            except ValueError:
+                expected = "expected a number or (mean, lower, upper)"
+                raise TunaError(f"row {name}, {key}: {expected}, got {cell}") from None
+            ends = None if math.isnan(lower + upper) else (lower, upper)
+            parsed[name].append((None if math.isnan(value) else value, ends))
     return parsed
-
-# %% ../../nbs/paper/tables.ipynb #371403bf
-def _top_two(values, best):
-    "The values of a column that are printed in bold"
-    if not best:
-        return set()
-    given = [value if best == "high" else -value for value in values if value is not None]
-    if len(set(given)) <= 2:
-        return set()
-    top = {value for value in given if sum(other > value for other in given) < 2}
-    return {value if best == "high" else -value for value in top}
-
-
-def _interval_text(column, value, ends):
-    "An interval, as a half width if its two sides are alike"
-    if ends is None:
-        return ""
-    lower, upper = ends
-    asymmetry = abs((value - lower) - (upper - value))
-    digits = column.digits
-    if asymmetry > max(0.1 * (upper - lower), 2 * 10**-digits):
-        return f" [{lower:.{digits}f}, {upper:.{digits}f}]"
-    return f" ± {(upper - lower) / 2:.{digits}f}"
-
-
-def _cell_text(column, value, ends, base):
-    "One cell, with its difference to the base row's value if there is one"
-    if value is None:
-        return "-"
-    text = f"{value:.{column.digits}f}{column.unit}{_interval_text(column, value, ends)}"
-    if base is None or not column.delta:
-        return text
-    # adding 0.0 turns -0.0 into 0.0
-    difference = round(value - base, column.digits) + 0.0
-    return f"{text} ({difference:+.{column.digits}f})"
 
 # %% ../../nbs/paper/tables.ipynb #3f8b8d4f
 @dataclass
@@ -151,14 +145,14 @@ def results_table(
     "A table in the layout of Table 1"
     if base is not None and base not in rows:
         raise TunaError(f"no row {base!r} to compare with; rows are {', '.join(rows)}")
-    parsed = _parsed_rows(rows, columns)
+    parsed = _parse_rows(rows, columns)
     names = list(rows)
     # rows above the base have no difference to it and are never bold
     start = names.index(base) if base else 0
     top = []
     for index, column in enumerate(columns):
         values = [parsed[name][index][0] for name in names[start:]]
-        top.append(_top_two(values, column.best))
+        top.append(column.top_two(values))
     body = []
     for position, name in enumerate(names):
         cells = []
@@ -166,7 +160,7 @@ def results_table(
             value, ends = parsed[name][index]
             reference = parsed[base][index][0] if base and position > start else None
             bold = position >= start and value is not None and value in top[index]
-            cells.append((_cell_text(column, value, ends, reference), bold))
+            cells.append((column.cell(value, ends, reference), bold))
         body.append((name, cells))
     if published:
         body = _with_published(body, published, published_names or {}, columns)
@@ -315,21 +309,6 @@ def paper_table(
     )
 
 # %% ../../nbs/paper/tables.ipynb #c3104deb
-def result_notes(
-    results,  # Folder where `tuna_eval` has been at work, or what `read_results` returned
-) -> list[str]:  # Lines of text
-    "What a table of results leaves out: the other template, exact match, how the judge was asked"
-    if not isinstance(results, dict):
-        results = read_results(results)
-    lines = []
-    for model, record in results.items():
-        notes = [*_super_ni_notes(record["scores"]), *_lmentry_notes(record["scores"])]
-        if "vicuna" in record:
-            notes.append(_vicuna_note(record["vicuna"]))
-        lines += [f"{model}, {note}" for note in notes]
-    return lines
-
-
 def _super_ni_notes(scores):
     "One line for each template that Super-NI was run in"
     notes = []
@@ -376,3 +355,18 @@ def _vicuna_note(versus):
         f"replies read by the {versus['read']} rule, {unreadable}; "
         f"win rate with ties as half {versus['adjusted']:.1f}, {at_equal_lengths}"
     )
+
+# %% ../../nbs/paper/tables.ipynb #5fb782ad
+def result_notes(
+    results,  # Folder where `tuna_eval` has been at work, or what `read_results` returned
+) -> list[str]:  # Lines of text
+    "What a table of results leaves out: the other template, exact match, how the judge was asked"
+    if not isinstance(results, dict):
+        results = read_results(results)
+    lines = []
+    for model, record in results.items():
+        notes = [*_super_ni_notes(record["scores"]), *_lmentry_notes(record["scores"])]
+        if "vicuna" in record:
+            notes.append(_vicuna_note(record["vicuna"]))
+        lines += [f"{model}, {note}" for note in notes]
+    return lines
