@@ -146,8 +146,9 @@ def request_digest(
     body: dict,  # A request's body
 ) -> str:  # 64 hexadecimal digits
     "SHA-256 of a body as canonical JSON: keys sorted, no spaces"
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
 
 # %% ../../nbs/mini/protocol.ipynb #52518a78
 def _write_logprobs(generation, chat):
