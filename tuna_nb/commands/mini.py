@@ -59,7 +59,7 @@ def real_blocks(
         ("link", "report.html", "Back to the miniature"),
     ]
 
-
+# %% ../../nbs/commands/mini.ipynb #91714188
 def length_blocks(
     report: dict,  # What `length_bias_report` returns
 ) -> list:  # Blocks for `page`
@@ -105,7 +105,7 @@ def tuna_mini(
     # Folder of the public data sets: adds a page on real data and a real checkpoint
     real: str = "",
 ):  # Address of the report, number of seeds, verdict by claim
-    "Run the paper in miniature; stopped runs go on where they were"
+    "Run the paper in miniature; a stopped run resumes"
     scale = "quick" if quick else "mini"
     if seeds is None:
         seeds = 3 if full else 1
