@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
@@ -29,12 +30,12 @@ def main():
     )
     if not names:
         sys.exit("no commands of tuna_nb are installed here")
-    for name in names:
-        for columns in (40, 80, 120):
-            text = run(name, "--help", columns=columns)
-            wide = [
-                line for line in text.splitlines() if len(line) > columns and " " in line.strip()
-            ]
+    cases = [(name, columns) for name in names for columns in (40, 80, 120)]
+    with ThreadPoolExecutor(2) as pool:
+        texts = pool.map(lambda case: run(case[0], "--help", columns=case[1]), cases)
+        for (name, columns), text in zip(cases, texts, strict=True):
+            lines = text.splitlines()
+            wide = [line for line in lines if len(line) > columns and " " in line.strip()]
             if wide:
                 sys.exit(f"{name} --help at {columns} columns: a line of {len(wide[0])}: {wide[0]}")
             if columns == 80:

@@ -13,6 +13,7 @@ import unicodedata
 import warnings
 
 os.environ.update(HF_HUB_OFFLINE="1", TUNA_PROGRESS="0")
+from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
@@ -184,17 +185,35 @@ def check_page(p):
     yield from check_title(p.name, getattr(nb, "frontmatter_", {}))
 
 
+def read_pages(files):
+    "For each page what is wrong with it by itself, and its texts"
+    found = []
+    for p in files:
+        faults = list(check_page(p))
+        found.append((p, faults, [] if faults else list(markdown_of(processed(p)))))
+        print(p.stem, flush=True)
+    return found
+
+
 def check_title(name, front):
     for k in ("title", "description"):
         if not str(front.get(k) or "").strip():
             yield f"{name}: no {k}"
 
 
-@lru_cache(None)
-def anchors_of(p):
-    if p.suffix == ".md":
-        return anchors([p.read_text(encoding="utf-8")])
-    return anchors(markdown_of(processed(p)))
+def check_all_links(texts_of, cfg):
+    "Links of all pages, of the README and of the recipes that lead nowhere"
+
+    @lru_cache(None)
+    def anchors_of(p):
+        return anchors(texts_of[p] if p in texts_of else [p.read_text(encoding="utf-8")])
+
+    site = [f"{cfg.doc_host}{cfg.doc_baseurl}/"]
+    for p, texts in texts_of.items():
+        yield from check_links(p, texts, cfg.nbs_path, anchors_of, site)
+    root = cfg.config_path
+    for p in root / "README.md", root / "CONTRIBUTING.md", *(root / "recipes").glob("*.md"):
+        yield from check_links(p, [p.read_text(encoding="utf-8")], root, anchors_of)
 
 
 def self_test(tmp):
@@ -247,18 +266,15 @@ if __name__ == "__main__":
     sys.path.insert(0, str(cfg.config_path))
     refresh_quarto_yml()
     bad = list(check_sidebar(cfg, files))
-    for p in files:
-        bad += check_page(p)
-        print(p.relative_to(cfg.nbs_path), flush=True)
-    site = [f"{cfg.doc_host}{cfg.doc_baseurl}/"]
+    texts_of = {}
+    # One task for each process: a notebook that has run is the process's main module from then on
+    with ProcessPoolExecutor(2) as pool:
+        for found in pool.map(read_pages, [files[::2], files[1::2]]):
+            for p, faults, texts in found:
+                bad += faults
+                texts_of[p] = texts
     if not bad:  # links need all pages
-        for p in files:
-            bad += check_links(p, list(markdown_of(processed(p))), cfg.nbs_path, anchors_of, site)
-        for p in [
-            *map(cfg.config_path.joinpath, ("README.md", "CONTRIBUTING.md")),
-            *(cfg.config_path / "recipes").glob("*.md"),
-        ]:
-            bad += check_links(p, [p.read_text(encoding="utf-8")], cfg.config_path, anchors_of)
+        bad += check_all_links(texts_of, cfg)
     for o in bad:
         print(o)
     sys.exit(bool(bad))
