@@ -33,7 +33,7 @@ def example_records() -> list:  # Of dicts with instruction, input and output
 def write_example(
     folder=".",  # Where `mine.json`, `teacher/` and `student/` go
 ):
-    "Write a data set and two toy models to try things on; what is there already is never replaced"
+    "Write a data set and two toy models to try things on; existing files are never replaced"
     from tuna_nb.models.tiny import tiny_lm
     from tuna_nb.train import sft
 
