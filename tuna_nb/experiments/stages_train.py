@@ -155,6 +155,7 @@ def fit_peer(
     from transformers import AutoTokenizer
 
     from tuna_nb.experiments.baselines import (
+        OnPolicyOptions,
         token_count,
         train_dpo,
         train_ppo,
@@ -170,16 +171,15 @@ def fit_peer(
         return train_rrhf(task.start, task.dataset, task.out, **args).steps
     tokenizer = AutoTokenizer.from_pretrained(task.start)
     args["max_tokens"] = round(task.epochs * token_count(task.dataset, tokenizer))
-    args |= cfg.peer_memory_args(task.objective)
+    memory_args = cfg.peer_memory_args(task.objective)
     if task.objective == "dpo":
-        return train_dpo(task.start, task.dataset, task.out, **args).steps
+        return train_dpo(task.start, task.dataset, task.out, **args, **memory_args).steps
     train = {"ppo": train_ppo, "rloo": train_rloo}[task.objective]
-    args |= {
-        "n": cfg.n,
-        "temperature": cfg.temperature,
-        "max_new_tokens": cfg.max_new_tokens,
-    }
-    return train(task.start, task.dataset, job.at("prm_7b"), task.out, **args).steps
+    options = OnPolicyOptions(
+        n=cfg.n, temperature=cfg.temperature, max_new_tokens=cfg.max_new_tokens, **args
+    )
+    prm = job.at("prm_7b")
+    return train(task.start, task.dataset, prm, task.out, options, **memory_args).steps
 
 # %% ../../nbs/experiments/stages_train.ipynb #6b468bd4
 def search(
