@@ -6,14 +6,13 @@
 __all__ = ['prediction_file', 'read_predictions', 'predict']
 
 # %% ../../nbs/benchmarks/predictions.ipynb #65e52130
-import hashlib
 import json
 from pathlib import Path
 from urllib.parse import quote
 
 from ..models.generation import sample_each
 from ..models.open import identity_of
-from ..utils.core import TunaError, progress, read_json, write_jsonl
+from ..utils.core import TunaError, json_digest, progress, read_json, write_jsonl
 
 # %% ../../nbs/benchmarks/predictions.ipynb #5dc36aad
 def prediction_file(
@@ -38,8 +37,7 @@ def read_predictions(
 # %% ../../nbs/benchmarks/predictions.ipynb #c8964c45
 def _cache_key(model_identity, bench, prompt, settings):
     "What an answer depends on, as a short digest"
-    content = json.dumps([model_identity, bench, prompt, settings], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    return json_digest([model_identity, bench, prompt, settings], 16)
 
 
 def _saved_predictions(path, keys):

@@ -6,13 +6,11 @@
 __all__ = ['REVIEWERS', 'Reviewer', 'reviewer_of', 'fill_template', 'review_prompt', 'load_reviewers', 'review_records']
 
 # %% ../../nbs/benchmarks/reviewers.ipynb #59dc1448
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 
 from .vicuna import CATEGORIES, check_questions, check_records, score_pairs
-from ..utils.core import TunaError, read_json
+from ..utils.core import TunaError, json_digest, read_json
 
 # %% ../../nbs/benchmarks/reviewers.ipynb #00f22e66
 _TEMPLATE = """[Question]
@@ -209,7 +207,7 @@ def review_records(
 
 
 def _short_digest(content):
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:22]
+    return json_digest(content, 22)
 
 
 def _answer_id(answers, question_id, name):

@@ -7,7 +7,6 @@ __all__ = ['ADDRESSES', 'error_object', 'RequestError', 'error_reply', 'json_obj
            'request_digest', 'write_reply', 'ServedFunction', 'ServedBackend']
 
 # %% ../../nbs/mini/protocol.ipynb #823e9758
-import hashlib
 import inspect
 import json
 import queue
@@ -16,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 
 from ..models.generation import Generation
-from ..utils.core import TunaError
+from ..utils.core import TunaError, json_digest
 
 # %% ../../nbs/mini/protocol.ipynb #0dc0f19b
 def error_object(
@@ -144,9 +143,7 @@ def request_digest(
     body: dict,  # A request's body
 ) -> str:  # 64 hexadecimal digits
     "SHA-256 of a body as canonical JSON: keys sorted, no spaces"
-    return hashlib.sha256(
-        json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
-    ).hexdigest()
+    return json_digest(body, separators=(",", ":"))
 
 # %% ../../nbs/mini/protocol.ipynb #52518a78
 def _write_logprobs(generation, chat):

@@ -6,7 +6,6 @@
 __all__ = ['request_key', 'Store']
 
 # %% ../../nbs/models/cache.ipynb #5f6deffd
-import hashlib
 import json
 import sqlite3
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from ..utils.core import TunaError, atomic_write
+from ..utils.core import TunaError, atomic_write, json_digest
 
 # %% ../../nbs/models/cache.ipynb #eb0a1097
 def request_key(
@@ -25,8 +24,7 @@ def request_key(
 ) -> str:  # 64 hexadecimal digits
     "Cache key of a request in the `Store`"
     parts = [body, str(base_url).rstrip("/"), repeat]
-    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return json_digest(parts, separators=(",", ":"))
 
 # %% ../../nbs/models/cache.ipynb #11014f69
 _APPLICATION_ID = int.from_bytes(b"TUNA", "big")

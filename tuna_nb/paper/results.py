@@ -88,7 +88,7 @@ def _seed_grid(entry, key, where):
     if all(isinstance(scores, dict) for scores in results.values()):
         return {value: results[name] for value, name in _parse_values(results).items()}
     if not all(isinstance(by_rank, list) for by_rank in results.values()):
-        raise TunaError(f"{where}: '{key}' is not a knob with metrics at each value")
+        raise TunaError(f"{where}: '{key}' is not an ablation with metrics at each value")
     grid = {rank: {} for rank in range(1, 1 + max(map(len, results.values())))}
     for name, by_rank in results.items():
         for rank, scores in grid.items():

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['log', 'BESIDE', 'TunaError', 'replace_surrogates', 'read_text', 'read_document', 'read_json', 'atomic_write',
            'write_text', 'write_jsonl', 'keep_inputs', 'check_output_path', 'write_failures', 'report_refusals',
-           'to_jsonable', 'hub_problem', 'progress', 'mean_interval', 'seed_all', 'base_model', 'accepts_kwarg',
-           'evaluating', 'real_data', 'provenance']
+           'to_jsonable', 'json_digest', 'hub_problem', 'progress', 'mean_interval', 'seed_all', 'base_model',
+           'accepts_kwarg', 'evaluating', 'real_data', 'provenance']
 
 # %% ../../nbs/utils/core.ipynb #0a71f40e
+import hashlib
 import inspect
 import json
 import logging
@@ -271,6 +272,17 @@ def to_jsonable(
     if not isinstance(value, (int, float)):
         return str(value)
     return value if math.isfinite(value) else None
+
+# %% ../../nbs/utils/core.ipynb #1d6d731c
+def json_digest(
+    value,  # Anything that `json.dumps` takes
+    n_digits: int = 64,  # How many of the 64 hexadecimal digits
+    sort_keys: bool = True,  # Whether the order of keys does not matter
+    **kwargs,  # For `json.dumps`, such as separators
+) -> str:
+    "SHA-256 of a value's JSON"
+    text = json.dumps(value, sort_keys=sort_keys, **kwargs)
+    return hashlib.sha256(text.encode()).hexdigest()[:n_digits]
 
 # %% ../../nbs/utils/core.ipynb #3a52e0c6
 def hub_problem(

@@ -8,7 +8,6 @@ __all__ = ['find_model', 'quiet', 'loading', 'load_model', 'load_tokenizer', 'lo
 
 # %% ../../nbs/utils/pretrained.ipynb #9cc3d4dd
 import hashlib
-import json
 import os
 import sys
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from huggingface_hub import try_to_load_from_cache
 from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as hf_logging
 
-from .core import TunaError, hub_problem
+from .core import TunaError, hub_problem, json_digest
 
 # %% ../../nbs/utils/pretrained.ipynb #fdeddbac
 def find_model(
@@ -155,10 +154,8 @@ def tokenizer_digest(
     rules = backend.to_str() if backend else sorted(tokenizer.get_vocab().items())
     special = [str(o) for o in getattr(tokenizer, "all_special_tokens", [])]
     template = getattr(tokenizer, "chat_template", None)
-    text = json.dumps(
-        [type(tokenizer).__name__, rules, special, template], ensure_ascii=True, default=str
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    parts = [type(tokenizer).__name__, rules, special, template]
+    return json_digest(parts, sort_keys=False, default=str)
 
 
 # of the run that made a model
