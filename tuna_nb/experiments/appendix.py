@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .figures import plot_sweep, sweep_table
+from .figures import PANELS, Panel, plot_sweep, sweep_table
 from .judging import api_costs, cost_table
 from .pipeline import BERT, ablation_stages
 from tuna_nb.experiments.registry import (
@@ -67,10 +67,10 @@ def plot_bias(
         "vicuna_win": "by a fair one",
     }
     panels = [
-        ("Its rankings", "tokens, first - last", {"length_gap": ""}),
-        ("Tuna_c's answers", "tokens", {"tokens": ""}),
-        ("Judged against Alpaca", "wins, % of questions", wins),
-        ("True rating", "points, 0 to 15", {"rating": ""}),
+        Panel("Its rankings", "tokens, first - last", {"length_gap": ""}),
+        Panel("Tuna_c's answers", "tokens", {"tokens": ""}),
+        Panel("Judged against Alpaca", "wins, % of questions", wins),
+        Panel("True rating", "points, 0 to 15", {"rating": ""}),
     ]
     return plot_sweep(seeds, "length_bias", "points per word", panels, xs="scale")
 
@@ -101,9 +101,9 @@ def plot_beta(
 ):  # Matplotlib figure
     "Likelihood of expert answers, length and wins over the length penalty β (Table 5)"
     panels = [
-        ("Expert answers", "NLL, nats per token", {"nll": ""}),
-        ("Tuna_p's answers", "tokens", {"tokens": ""}),
-        ("Judged against Alpaca", "% of questions", WINS),
+        Panel("Expert answers", "NLL, nats per token", {"nll": ""}),
+        Panel("Tuna_p's answers", "tokens", {"tokens": ""}),
+        Panel("Judged against Alpaca", "% of questions", WINS),
     ]
     return plot_sweep(seeds, "beta", "length penalty β", panels, xs="scale", marks={1.3: "paper"})
 
@@ -187,7 +187,7 @@ def _look_up(nested, path):
         nested = nested[key]
     return nested
 
-
+# %% ../../nbs/experiments/appendix.ipynb #f65d2b2a
 JUDGE_MEASURES = [
     JudgeMeasure(
         name="tokens of a prompt with four responses, mean",
@@ -223,7 +223,7 @@ JUDGE_MEASURES = [
     ),
 ]
 
-
+# %% ../../nbs/experiments/appendix.ipynb #339a6cc6
 def judges_table(
     seeds: list,  # Entries of a results.json
 ) -> Table:  # Without rows where no seed has studied its judge
@@ -427,9 +427,9 @@ def plot_noise(
 ):  # Matplotlib figure
     "What a judge's errors do to rankings and to the model"
     panels = [
-        ("Its rankings", "Spearman's ρ with the truth", {"agreement": ""}),
-        ("Judged against Alpaca", "% of questions", WINS),
-        ("Super NI", "ROUGE-L", {"super_ni_0shot": "0-shot", "super_ni_2shot": "2-shot"}),
+        Panel("Its rankings", "Spearman's ρ with the truth", {"agreement": ""}),
+        Panel("Judged against Alpaca", "% of questions", WINS),
+        PANELS[0],
     ]
     return plot_sweep(seeds, "judge_noise", "random marks, %", panels, show=show_percent)
 

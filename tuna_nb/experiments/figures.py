@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['STYLE', 'LINES', 'LEGEND_BELOW', 'SIZES', 'PANELS', 'MODEL_METRICS', 'figure_style', 'save_svg', 'save_figure',
-           'draw_panels', 'draw_lines', 'plot_sweep', 'base_level', 'plot_models', 'models_table', 'sweep_table']
+           'draw_panels', 'draw_lines', 'Panel', 'plot_sweep', 'base_level', 'plot_models', 'models_table',
+           'sweep_table']
 
 # %% ../../nbs/experiments/figures.ipynb #a9972c2a
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -134,17 +135,6 @@ def draw_panels(
     return fig
 
 # %% ../../nbs/experiments/figures.ipynb #74f783cb
-PANELS = [
-    ("Super NI", "ROUGE-L", {"super_ni_0shot": "0-shot", "super_ni_2shot": "2-shot"}),
-    ("LMentry", "LMentry score", {"lmentry_score": ""}),
-    (
-        "Judged against Alpaca",
-        "% of questions",
-        {"vicuna_win": "win", "vicuna_lose": "lose", "vicuna_tie": "tie"},
-    ),
-]
-
-
 def draw_lines(
     ax,  # Axes to draw on
     grid: dict,  # What `collect` returns
@@ -166,43 +156,81 @@ def draw_lines(
         ax.errorbar(shifted, table["mean"], errors, label=label, elinewidth=0.9, **LINES[i])
 
 # %% ../../nbs/experiments/figures.ipynb #6d4a8d2b
+_REFERENCE_LINE = {"color": "#757575", "ls": (0, (4, 2)), "lw": 0.9, "zorder": 0}
+
+
 def _model_numbers(seeds, model, name):
     "One metric of a model, one number per seed; NaN where the model was not run"
     return [metric(seed.get("models", {}).get(model, {}), name) for seed in seeds]
 
 
-def _draw_reference(ax, reference, label, lines, seeds):
-    "A horizontal line at a number or at a model's mean in the first metric of the panel"
-    level = reference
-    if isinstance(reference, str):
-        name = next(iter(lines))
-        level = over_seeds(_model_numbers(seeds, reference, name))[0]
-    if not math.isnan(level):
-        ax.axhline(
-            level,
-            color="#757575",
-            ls=(0, (4, 2)),
-            lw=0.9,
-            zorder=0,
-            label=label or value_label(reference),
-        )
+@dataclass(frozen=True)
+class Panel:
+    "Metrics over the values of an ablation"
 
+    title: str
+    unit: str  # Of the y axis
+    lines: dict  # Metric to label
+    reference: float | str | None = None  # Horizontal line: a number or the name of a model
+    reference_label: str = ""  # Of that line; a model is called by its name
+    ylim: tuple | None = None  # Limits of the y axis
 
-def _draw_mark(ax, x, label, right):
-    "A vertical line with a label on top of it"
-    ax.axvline(x, color="#757575", ls=":", lw=0.9, zorder=0)
-    ax.annotate(
-        label,
-        xy=(x, 1),
-        xytext=(-2 if right else 2, 0),
-        xycoords=ax.get_xaxis_transform(),
-        textcoords="offset points",
-        fontsize=6,
-        ha="right" if right else "left",
-        va="top",
-    )
+    def reference_level(
+        self,
+        seeds: list,  # The results of independent runs
+    ) -> float:  # NaN without a reference
+        "The reference, or its mean in the first metric if it is a model"
+        if isinstance(self.reference, str):
+            return over_seeds(_model_numbers(seeds, self.reference, next(iter(self.lines))))[0]
+        return math.nan if self.reference is None else self.reference
 
+    def draw(
+        self,
+        ax,  # Axes to draw on
+        grid: dict,  # What `collect` returns
+        xs: list,  # Where each value of the ablation is on the x axis
+        seeds: list,  # The results of independent runs
+        marks: dict,  # Value to label of a vertical line
+    ):
+        "Draw lines, reference and marks"
+        draw_lines(ax, grid, self.lines, xs)
+        level = self.reference_level(seeds)
+        if not math.isnan(level):
+            label = self.reference_label or value_label(self.reference)
+            ax.axhline(level, label=label, **_REFERENCE_LINE)
+        if self.ylim:
+            ax.set_ylim(self.ylim)
+        elif marks:  # room for their labels
+            low, high = ax.get_ylim()
+            ax.set_ylim(low, high + 0.12 * (high - low))
+        for value, label in marks.items():
+            x = xs[list(grid).index(value)]
+            right = x > (min(xs) + max(xs)) / 2
+            ax.axvline(x, color="#757575", ls=":", lw=0.9, zorder=0)
+            ax.annotate(
+                label,
+                xy=(x, 1),
+                xytext=(-2 if right else 2, 0),
+                xycoords=ax.get_xaxis_transform(),
+                textcoords="offset points",
+                fontsize=6,
+                ha="right" if right else "left",
+                va="top",
+            )
+        ax.set(title=self.title, ylabel=self.unit)
 
+# %% ../../nbs/experiments/figures.ipynb #8b2e21c4
+PANELS = [
+    Panel("Super NI", "ROUGE-L", {"super_ni_0shot": "0-shot", "super_ni_2shot": "2-shot"}),
+    Panel("LMentry", "LMentry score", {"lmentry_score": ""}),
+    Panel(
+        "Judged against Alpaca",
+        "% of questions",
+        {"vicuna_win": "win", "vicuna_lose": "lose", "vicuna_tie": "tie"},
+    ),
+]
+
+# %% ../../nbs/experiments/figures.ipynb #755b7261
 def _draw_legend(ax, n):
     "A legend below one of n panels, data first, in as many columns as there is room for"
     entries = list(zip(*ax.get_legend_handles_labels(), strict=True))
@@ -216,43 +244,12 @@ def _draw_legend(ax, n):
     kwargs = LEGEND_BELOW if n < 4 else LEGEND_BELOW | {"bbox_to_anchor": (0.5, -0.5)}
     ax.legend(handles, labels, ncol=columns, **kwargs)
 
-# %% ../../nbs/experiments/figures.ipynb #2f044751
-def _x_places(xs, values, key):
-    "Where the values of an ablation are on the x axis"
-    if callable(xs):
-        return xs(values)
-    if xs == "even":
-        return list(range(len(values)))
-    if xs != "scale":
-        raise TunaError(f"xs must be even, scale or a function, got {xs!r}")
-    if any(isinstance(value, str) for value in values):
-        raise TunaError(f"the values of {key} are words, which have no scale")
-    return values
 
-
-def _draw_sweep_panel(ax, panel, grid, at, seeds, marks):
-    "One panel of a sweep"
-    title, unit, lines, *rest = panel
-    extra = rest[0] if rest else {}
-    draw_lines(ax, grid, lines, at)
-    if extra.get("ref") is not None:
-        _draw_reference(ax, extra["ref"], label=extra.get("ref_label"), lines=lines, seeds=seeds)
-    if extra.get("ylim"):
-        ax.set_ylim(extra["ylim"])
-    elif marks:
-        low, high = ax.get_ylim()
-        ax.set_ylim(low, high + 0.12 * (high - low))
-    for value, label in marks.items():
-        x = at[list(grid).index(value)]
-        _draw_mark(ax, x, label, right=x > (min(at) + max(at)) / 2)
-    ax.set(title=title, ylabel=unit)
-
-# %% ../../nbs/experiments/figures.ipynb #755b7261
 def plot_sweep(
     seeds: list,  # The results of independent runs
     key: str,  # Which ablation
     xlabel: str,  # What it is, with its unit
-    panels: list = PANELS,  # 1 to 4 of (title, unit, {metric: label}[, {ref, ref_label, ylim}])
+    panels: list = PANELS,  # 1 to 4 `Panel`s
     xs="even",  # "even", "scale", or a function from the values to places on the x axis
     show: Callable = value_label,  # From a value of the ablation to its label
     marks: dict | None = None,  # Value to label of a vertical line; values not run are left out
@@ -260,14 +257,24 @@ def plot_sweep(
     "Benchmarks over the values of one ablation (as in Figures 2 and 3)"
     grid = collect(seeds, key)
     seeds = seed_entries(seeds)
-    at = _x_places(xs, list(grid), key)
+    values = list(grid)
+    if callable(xs):
+        at = xs(values)
+    elif xs == "even":
+        at = list(range(len(values)))
+    elif xs != "scale":
+        raise TunaError(f"xs must be even, scale or a function, got {xs!r}")
+    elif any(isinstance(value, str) for value in values):
+        raise TunaError(f"the values of {key} are words, which have no scale")
+    else:
+        at = values
     marks = {value: label for value, label in (marks or {}).items() if value in grid}
     pad = 0.07 * (max(at) - min(at)) or 1.0
 
     def draw(axs):
         for ax, panel in zip(axs, panels, strict=True):
             ax.set(xlabel=xlabel, xticks=at, xticklabels=[show(value) for value in grid])
-            _draw_sweep_panel(ax, panel, grid, at=at, seeds=seeds, marks=marks)
+            panel.draw(ax, grid, at, seeds, marks)
             _draw_legend(ax, len(panels))
             # the same limits in all panels, even where one lacks a value
             ax.set_xlim(min(at) - pad, max(at) + pad)
@@ -319,7 +326,7 @@ def _draw_dots(ax, seeds, names, base, name):
         )
     level = base_level(seeds, name, base)
     if not math.isnan(level):
-        ax.axvline(level, color="#757575", ls=(0, (4, 2)), lw=0.9, zorder=0, label=base)
+        ax.axvline(level, label=base, **_REFERENCE_LINE)
     ax.set(ylim=(len(names) - 0.5, -0.5), yticks=range(len(names)), yticklabels=names)
     ax.tick_params(axis="y", length=0)
 

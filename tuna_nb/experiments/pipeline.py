@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'METHODS', 'REDUCTIONS', 'SAMPLE_KEYS', 'EVALUATE_KEYS', 'BERT', 'SYSTEMS', 'TrainedModel',
-           'stages_by_value', 'ablation_stages', 'search_keys', 'add_training_stages', 'add_alpaca_rankings',
-           'add_proxies', 'add_round', 'add_judging', 'add_ablation_stages', 'add_variant', 'add_other_rankings',
-           'add_evaluation_stages', 'add_likelihoods', 'add_evaluation', 'add_description', 'add_judge_studies',
+           'stages_by_value', 'ablation_stages', 'search_keys', 'add_samples', 'add_judging', 'add_round',
+           'add_proxies', 'add_training_stages', 'add_other_rankings', 'add_variant', 'add_ablation_stages',
+           'add_evaluation', 'add_description', 'add_likelihoods', 'add_judge_studies', 'add_evaluation_stages',
            'all_stages']
 
 # %% ../../nbs/experiments/pipeline.ipynb #5b82f1d0
@@ -23,7 +23,13 @@ from tuna_nb.experiments.stages_eval import (
     score_experts,
     study_judges,
 )
-from .stages_train import PEERS, proxy_rank, search, train_alpaca, train_proxy
+from tuna_nb.experiments.stages_train import (
+    BASELINES,
+    proxy_rank,
+    search,
+    train_alpaca,
+    train_proxy,
+)
 
 # %% ../../nbs/experiments/pipeline.ipynb #da5d5181
 MODELS = {
@@ -53,14 +59,14 @@ MODELS = {
     "Teacher": "teacher",
 }
 
-
+# %% ../../nbs/experiments/pipeline.ipynb #5c86c6b2
 @dataclass(frozen=True)
 class TrainedModel:
     "How a model of the paper's tables is trained"
 
     start: str  # Stage of the model that training starts from
     sources: tuple  # Ranked files, by stage, with `:first` or `:rest` for a part
-    objective: str  # What is learnt from them: "ranking", a view for SFT, or one of `PEERS`
+    objective: str  # What is learnt from them: "ranking", a view for SFT, or one of `BASELINES`
     recipe: str  # Its name in Table 7, whose learning rate is taken where none is searched for
 
 
@@ -150,15 +156,89 @@ def search_keys(
     return [*keys.rates, *keys.fit, *keys.judge, *own]
 
 # %% ../../nbs/experiments/pipeline.ipynb #ae2a0cc5
+def add_samples(
+    graph: StageGraph,  # Is added to
+    name: str,  # Of the stage
+    student: str,  # Stage of the model that answers
+    cost_s: float,  # As for `Stage`
+    **how,  # Further arguments of `sample_student`
+):
+    "A model's samples"
+    graph.add(
+        name,
+        sample_student,
+        parents=[student, "data"],
+        config_keys=SAMPLE_KEYS,
+        cost_s=cost_s,
+        student=student,
+        **how,
+    )
+
+
+def add_judging(
+    graph: StageGraph,  # Is added to
+    cfg,  # Settings of a scale
+    name: str,  # Of the stage
+    samples: str,  # Stage of the samples
+    **how,  # Further arguments of `judge_samples`
+):
+    "The judge's ranking of samples"
+    graph.add(
+        name,
+        judge_samples,
+        parents=[samples],
+        config_keys=cfg.config_keys.judge,
+        cost_s=3,
+        samples=samples,
+        **how,
+    )
+
+
+def add_round(
+    graph: StageGraph,  # Is added to
+    cfg,  # Settings of a scale
+    student: str,  # Stage of the model whose answers are ranked
+    name: str,  # End of the stages' names
+):
+    "A student's samples, and the judge's ranking of them"
+    add_samples(graph, f"samples_{name}", student, cost_s=8)
+    add_judging(graph, cfg, f"ctx_{name}", samples=f"samples_{name}")
+
+# %% ../../nbs/experiments/pipeline.ipynb #8a96de7d
+def add_proxies(
+    graph: StageGraph,  # Is added to
+    cfg,  # Settings of a scale
+):
+    "Proxy ranking models, and their rankings of all of Alpaca's samples"
+    for proxy, start in (("prm_7b", "base"), ("prm_3b", "base_small")):
+        graph.add(
+            proxy,
+            train_proxy,
+            parents=[start, "ctx"],
+            config_keys=[*cfg.config_keys.fit, "prm_lrs", "prm_held", "prm_epochs"],
+            cost_s=15,
+            start=start,
+        )
+        graph.add(
+            f"{proxy}_ranks",
+            proxy_rank,
+            parents=[proxy, "samples", "samples_rest"],
+            cost_s=5,
+            prm=proxy,
+        )
+
+# %% ../../nbs/experiments/pipeline.ipynb #90f212ac
 def add_training_stages(
     graph: StageGraph,  # Is added to
     cfg,  # Settings of a scale
 ):
     "Samples, rankings and the models that learn from them"
-    add_alpaca_rankings(graph, cfg)
+    add_samples(graph, "samples", "alpaca", cost_s=10)
+    add_samples(graph, "samples_rest", "alpaca", cost_s=20, part="rest")
+    add_judging(graph, cfg, "ctx", samples="samples")
     add_proxies(graph, cfg)
     for name, method in METHODS.items():
-        if method.objective in PEERS and not cfg.trains_baselines():
+        if method.objective in BASELINES and not cfg.trains_baselines():
             continue
         if name == "tuna":
             add_round(graph, cfg, student="tuna_p", name="tuna_p")
@@ -182,97 +262,29 @@ def add_training_stages(
             recipe=method.recipe,
         )
 
-
-def add_alpaca_rankings(
-    graph: StageGraph,  # Is added to
-    cfg,  # Settings of a scale
-):
-    "Alpaca's samples, and the judge's ranking of the first of them"
-    alpaca = {"parents": ["alpaca", "data"], "config_keys": SAMPLE_KEYS, "student": "alpaca"}
-    graph.add("samples", sample_student, cost_s=10, **alpaca)
-    graph.add("samples_rest", sample_student, cost_s=20, part="rest", **alpaca)
-    graph.add(
-        "ctx",
-        judge_samples,
-        parents=["samples"],
-        config_keys=cfg.config_keys.judge,
-        cost_s=3,
-        samples="samples",
-    )
-
-
-def add_proxies(
-    graph: StageGraph,  # Is added to
-    cfg,  # Settings of a scale
-):
-    "Proxy ranking models, and their rankings of all of Alpaca's samples"
-    for proxy, start in (("prm_7b", "base"), ("prm_3b", "base_small")):
-        graph.add(
-            proxy,
-            train_proxy,
-            parents=[start, "ctx"],
-            config_keys=[*cfg.config_keys.fit, "prm_lrs", "prm_held", "prm_epochs"],
-            cost_s=15,
-            start=start,
-        )
-        graph.add(
-            f"{proxy}_ranks",
-            proxy_rank,
-            parents=[proxy, "samples", "samples_rest"],
-            cost_s=5,
-            prm=proxy,
-        )
-
-
-def add_round(
-    graph: StageGraph,  # Is added to
-    cfg,  # Settings of a scale
-    student: str,  # Stage of the model whose answers are ranked
-    name: str,  # End of the stages' names
-):
-    "A student's samples, and the judge's ranking of them"
-    graph.add(
-        f"samples_{name}",
-        sample_student,
-        parents=[student, "data"],
-        config_keys=SAMPLE_KEYS,
-        cost_s=8,
-        student=student,
-    )
-    add_judging(graph, cfg, name, samples=f"samples_{name}")
-
-
-def add_judging(
-    graph: StageGraph,  # Is added to
-    cfg,  # Settings of a scale
-    name: str,  # End of the stage's name
-    samples: str,  # Stage of the samples
-    **how,  # Further arguments of `judge_samples`
-):
-    "The judge's ranking of samples"
-    graph.add(
-        f"ctx_{name}",
-        judge_samples,
-        parents=[samples],
-        config_keys=cfg.config_keys.judge,
-        cost_s=3,
-        samples=samples,
-        **how,
-    )
-
 # %% ../../nbs/experiments/pipeline.ipynb #274f9ff0
-def add_ablation_stages(
+def add_other_rankings(
     graph: StageGraph,  # Is added to
     cfg,  # Settings of a scale
-):
-    "Models with one thing changed"
-    for ablation, stage_of in ablation_stages(cfg).items():
-        for value, name in stage_of.items():
-            is_noisy_judge = ablation == "votes" and name.startswith("noise")
-            if name not in ("alpaca", "tuna_p", "tuna_c") and not is_noisy_judge:
-                add_variant(graph, cfg, ablation, value, name)
+    ablation: str,  # n_responses, length_bias, judge_noise or votes
+    value: str,  # To what it is changed
+    name: str,  # End of the stages' names
+) -> dict:  # The judge, if it is another one: it also chooses the learning rate
+    "Rankings of Alpaca's samples that another judge makes, or with other votes or more responses"
+    if ablation == "n_responses":
+        add_samples(graph, f"samples_{name}", "alpaca", cost_s=10, n=int(value))
+        add_judging(graph, cfg, f"ctx_{name}", samples=f"samples_{name}")
+        return {}
+    if ablation == "votes":
+        judge = {"judge": {"judge_noise": cfg.votes_noise} if cfg.oracle else None}
+        how = judge | {"votes": int(value)}
+    else:
+        judge = {"judge": {ablation: float(value)}}
+        how = judge
+    add_judging(graph, cfg, f"ctx_{name}", samples="samples", **how)
+    return judge
 
-
+# %% ../../nbs/experiments/pipeline.ipynb #3d6b3af1
 def add_variant(
     graph: StageGraph,  # Is added to
     cfg,  # Settings of a scale
@@ -316,101 +328,18 @@ def add_variant(
     )
 
 
-def add_other_rankings(
+def add_ablation_stages(
     graph: StageGraph,  # Is added to
     cfg,  # Settings of a scale
-    ablation: str,  # n_responses, length_bias, judge_noise or votes
-    value: str,  # To what it is changed
-    name: str,  # End of the stages' names
-) -> dict:  # The judge, if it is another one: it also chooses the learning rate
-    "Rankings of Alpaca's samples that another judge makes, or with other votes or more responses"
-    if ablation == "n_responses":
-        graph.add(
-            f"samples_{name}",
-            sample_student,
-            parents=["alpaca", "data"],
-            config_keys=SAMPLE_KEYS,
-            cost_s=10,
-            student="alpaca",
-            n=int(value),
-        )
-        add_judging(graph, cfg, name, samples=f"samples_{name}")
-        return {}
-    if ablation == "votes":
-        judge = {"judge": {"judge_noise": cfg.votes_noise} if cfg.oracle else None}
-        add_judging(graph, cfg, name, samples="samples", votes=int(value), **judge)
-        return judge
-    judge = {"judge": {ablation: float(value)}}
-    add_judging(graph, cfg, name, samples="samples", **judge)
-    return judge
+):
+    "Models with one thing changed"
+    for ablation, stage_of in ablation_stages(cfg).items():
+        for value, name in stage_of.items():
+            is_noisy_judge = ablation == "votes" and name.startswith("noise")
+            if name not in ("alpaca", "tuna_p", "tuna_c") and not is_noisy_judge:
+                add_variant(graph, cfg, ablation, value, name)
 
 # %% ../../nbs/experiments/pipeline.ipynb #96b0e75a
-BERT = ("alpaca", "ppo", "tuna_p", "tuna_c", "tuna")  # models of Table 11
-SYSTEMS = {"Alpaca": "alpaca", "PPO": "ppo", "Tuna_p": "tuna_p", "Tuna_c": "tuna_c", "Tuna": "tuna"}
-
-
-def add_evaluation_stages(
-    graph: StageGraph,  # Is added to
-    cfg,  # Settings of a scale
-):
-    "Everything that is measured"
-    by_ablation = ablation_stages(cfg)
-    students = list(MODELS.values())
-    for stage_of in by_ablation.values():
-        students += stage_of.values()
-    students = [student for student in dict.fromkeys(students) if student in graph]
-    students.remove("alpaca")
-    for student in ("alpaca", *students):  # all others are compared with Alpaca's answers
-        options = {}
-        if student.startswith("bias_"):
-            options["judge"] = {"length_bias": float(student.removeprefix("bias_"))}
-        add_evaluation(graph, cfg, student, **options)
-    add_likelihoods(graph, cfg)
-    rankings = {"contextual ranking": "ctx", "prob. ranking": "data", "PRM": "prm_3b_ranks"}
-    add_description(graph, cfg, "ranks", rankings)
-    if cfg.oracle:
-        for ablation in ("length_bias", "judge_noise", "votes"):
-            rankings = {
-                value: "ctx" if stage == "tuna_c" else f"ctx_{stage}"
-                for value, stage in by_ablation[ablation].items()
-            }
-            add_description(graph, cfg, f"ranks_{ablation}", rankings)
-    add_judge_studies(graph, cfg)
-    for i in range(len(cfg.external)):
-        graph.add(f"ext_{i}", given_external, config_keys=["external"], cost_s=1, i=i)
-        add_evaluation(graph, cfg, f"ext_{i}")
-
-
-def add_likelihoods(
-    graph: StageGraph,  # Is added to
-    cfg,  # Settings of a scale
-):
-    "Likelihood of expert answers for each β, and BERTScore of the main models"
-    for student in ablation_stages(cfg)["beta"].values():
-        graph.add(
-            f"nll_{student}",
-            score_experts,
-            parents=[student],
-            config_keys=cfg.config_keys.experts,
-            cost_s=2,
-            student=student,
-        )
-    for student in BERT:
-        if student not in graph:
-            continue
-        parents = [student, f"eval_{student}"]
-        if cfg.teacher_stage:
-            parents.append(cfg.teacher_stage)
-        graph.add(
-            f"bert_{student}",
-            score_bert,
-            parents=parents,
-            config_keys=[*cfg.config_keys.bench, *cfg.config_keys.encoder],
-            cost_s=4,
-            student=student,
-        )
-
-
 def add_evaluation(
     graph: StageGraph,  # Is added to
     cfg,  # Settings of a scale
@@ -448,6 +377,42 @@ def add_description(
         sources=rankings,
     )
 
+# %% ../../nbs/experiments/pipeline.ipynb #93104a08
+BERT = ("alpaca", "ppo", "tuna_p", "tuna_c", "tuna")  # models of Table 11
+
+
+def add_likelihoods(
+    graph: StageGraph,  # Is added to
+    cfg,  # Settings of a scale
+):
+    "Likelihood of expert answers for each β, and BERTScore of the main models"
+    for student in ablation_stages(cfg)["beta"].values():
+        graph.add(
+            f"nll_{student}",
+            score_experts,
+            parents=[student],
+            config_keys=cfg.config_keys.experts,
+            cost_s=2,
+            student=student,
+        )
+    for student in BERT:
+        if student not in graph:
+            continue
+        parents = [student, f"eval_{student}"]
+        if cfg.teacher_stage:
+            parents.append(cfg.teacher_stage)
+        graph.add(
+            f"bert_{student}",
+            score_bert,
+            parents=parents,
+            config_keys=[*cfg.config_keys.bench, *cfg.config_keys.encoder],
+            cost_s=4,
+            student=student,
+        )
+
+# %% ../../nbs/experiments/pipeline.ipynb #34895731
+SYSTEMS = {"Alpaca": "alpaca", "PPO": "ppo", "Tuna_p": "tuna_p", "Tuna_c": "tuna_c", "Tuna": "tuna"}
+
 
 def add_judge_studies(
     graph: StageGraph,  # Is added to
@@ -471,6 +436,38 @@ def add_judge_studies(
         cost_s=3,
         systems=systems,
     )
+
+# %% ../../nbs/experiments/pipeline.ipynb #85624838
+def add_evaluation_stages(
+    graph: StageGraph,  # Is added to
+    cfg,  # Settings of a scale
+):
+    "Everything that is measured"
+    by_ablation = ablation_stages(cfg)
+    students = list(MODELS.values())
+    for stage_of in by_ablation.values():
+        students += stage_of.values()
+    students = [student for student in dict.fromkeys(students) if student in graph]
+    students.remove("alpaca")
+    for student in ("alpaca", *students):  # all others are compared with Alpaca's answers
+        options = {}
+        if student.startswith("bias_"):
+            options["judge"] = {"length_bias": float(student.removeprefix("bias_"))}
+        add_evaluation(graph, cfg, student, **options)
+    add_likelihoods(graph, cfg)
+    rankings = {"contextual ranking": "ctx", "prob. ranking": "data", "PRM": "prm_3b_ranks"}
+    add_description(graph, cfg, "ranks", rankings)
+    if cfg.oracle:
+        for ablation in ("length_bias", "judge_noise", "votes"):
+            rankings = {
+                value: "ctx" if stage == "tuna_c" else f"ctx_{stage}"
+                for value, stage in by_ablation[ablation].items()
+            }
+            add_description(graph, cfg, f"ranks_{ablation}", rankings)
+    add_judge_studies(graph, cfg)
+    for i in range(len(cfg.external)):
+        graph.add(f"ext_{i}", given_external, config_keys=["external"], cost_s=1, i=i)
+        add_evaluation(graph, cfg, f"ext_{i}")
 
 # %% ../../nbs/experiments/pipeline.ipynb #200926d3
 def all_stages(

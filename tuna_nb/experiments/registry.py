@@ -17,7 +17,7 @@ from .pipeline import MODELS, ablation_stages
 from .report import Section, belongs
 from .runner import needed
 from .scales import SCALES, check_scale
-from .stages_train import PEERS
+from .stages_train import BASELINES
 from ..paper.claims import CLAIMS
 from ..paper.numbers import PAPER_TABLES
 from ..paper.tables import TABLE1_COLUMNS, Table, plain_table
@@ -69,7 +69,7 @@ def stages_available(
     "The stages that a scale can run: not every one makes a teacher or trains baselines"
     missing = set() if cfg.teacher_stage else {"teacher"}
     if not cfg.trains_baselines():
-        missing.update(PEERS)
+        missing.update(BASELINES)
     return [stage for stage in stages if stage not in missing]
 
 

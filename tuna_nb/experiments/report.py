@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EXAMPLE_MODELS', 'FURTHER_TITLE', 'example_blocks', 'quality_table', 'proxy_table', 'chosen_table', 'seconds_table',
-           'Section', 'belongs', 'report_blocks', 'write_report']
+           'Section', 'belongs', 'section_titles', 'report_blocks', 'write_report']
 
 # %% ../../nbs/experiments/report.ipynb #4e254d55
 import json
@@ -88,14 +88,6 @@ def proxy_table(
     return Table(table.head, table.body, first="Ranker")
 
 # %% ../../nbs/experiments/report.ipynb #5ce43f8d
-def _lr_text(scores):
-    "A model's learning rate and its net wins on validation instructions"
-    if "lr" not in scores:
-        return ""
-    text = f"{scores['lr']:g}"
-    return f"{text} ({scores['val']:+.0f})" if scores.get("val") is not None else text
-
-
 def chosen_table(
     seeds: list,  # Entries of a results.json
 ) -> Table:  # One row a model, one column a seed
@@ -108,7 +100,14 @@ def chosen_table(
                 trained[name] = True
     rows = []
     for name in trained:
-        rows.append([name, *(_lr_text(by_name.get(name, {})) for by_name in models)])
+        row = [name]
+        for by_name in models:
+            scores = by_name.get(name, {})
+            text = f"{scores['lr']:g}" if "lr" in scores else ""
+            if text and scores.get("val") is not None:
+                text += f" ({scores['val']:+.0f})"
+            row.append(text)
+        rows.append(row)
     heads = [f"seed {seed.get('seed', position)}" for position, seed in enumerate(seeds)]
     return plain_table("Learning rate (net wins on validation)", heads, rows)
 
@@ -158,7 +157,10 @@ def belongs(
 FURTHER_TITLE = "Further claims"
 
 
-def _section_titles(sections, claims):
+def section_titles(
+    sections: list,  # `Section`s, in the order of the report
+    claims: list,  # `Claim`s
+) -> dict:  # Title by text of the claim; `FURTHER_TITLE` where no section is about it
     "For each claim the title of the section it belongs to"
     titles = {}
     for claim in claims:
@@ -208,13 +210,6 @@ def _section_blocks(section, rows, verdicts, claims):
         table = claims_table(rows, verdicts, mine)
         blocks += _folded(f"{len(mine)} claims and their verdicts", ("table", table))
     return blocks
-
-
-def _two_answers(seeds):
-    "What the first model and the last of the paper answer to two questions"
-    examples = seeds[0].get("examples") or []
-    shown = example_blocks({"examples": examples[:2]}, ("Alpaca", "Tuna"))
-    return [("h3", "Two answers side by side"), *shown] if shown else []
 
 
 _ABOUT_LUCK = (
@@ -281,13 +276,16 @@ def report_blocks(
         raise TunaError("no seeds to report on")
     rows = check_claims(seeds, claims)
     verdicts = verdict(rows, claims)
-    titles = _section_titles(sections, claims)
+    titles = section_titles(sections, claims)
     decided = claims if len(seeds) > 1 else []  # one seed decides no claim
     title = res.get("title", "Tuna in miniature")
     blocks = [("h1", title), ("p", _lead_text(res, verdicts, claims))]
     if sections:
         blocks += _section_blocks(sections[0], rows, verdicts, decided)
-        blocks += _two_answers(seeds)
+        examples = seeds[0].get("examples") or []
+        shown = example_blocks({"examples": examples[:2]}, ("Alpaca", "Tuna"))
+        if shown:
+            blocks += [("h3", "Two answers side by side"), *shown]
     blocks += [("link", address, text) for address, text in links]
     blocks.append(("toc",))
     for section in sections[1:]:

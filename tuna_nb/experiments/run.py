@@ -224,7 +224,7 @@ def complete_experiments(
             complete.append(name)
     return complete
 
-
+# %% ../../nbs/experiments/run.ipynb #6d3935b8
 def write_results(
     names: list,  # Of the experiments that were run
     scale: str,  # Where

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from . import annotators
 from .pipeline import all_stages
 from .stages_eval import truth_of
@@ -37,9 +39,7 @@ class MethodConfig:
     mul_epochs: float = 3.0  # Alpaca-Mul: epochs over five times the data
     epochs: float = 1.0  # Of every model that starts from Alpaca, Tuna_p or Tuna_c
     lrs: tuple = (1e-5,)  # Learning rates to choose from; with one there is no search
-    prm_held: float = (
-        0.1  # Part of the judge's rankings for a PRM's test, and of the rest for its validation
-    )
+    prm_held: float = 0.1  # Share of rankings for a PRM's test, and of the rest for its validation
     prm_lrs: tuple = (1e-5,)  # Learning rates to choose from, for a new head
     prm_epochs: float = 1.0  # Epochs over the rest
     margin: float = 0.1  # m of Eq. 5
@@ -71,7 +71,7 @@ class ConfigKeys:
     data: tuple = ("n_train", "n_val")  # `instructions`
     teacher: tuple = ()  # `teacher`
     judge: tuple = ()  # `judge`
-    fit: tuple = ("batch_size",)  # `fit`, `training` and `peer_memory_args`
+    fit: tuple = ("batch_size",)  # `fit`, `training` and `baseline_memory_args`
     rates: tuple = ("lrs",)  # `rates`
     bench: tuple = ("bench_size",)  # `benchmarks`
     experts: tuple = ()  # `experts`
@@ -80,7 +80,7 @@ class ConfigKeys:
     human: tuple = ()  # `people`
     annotated: tuple = ()  # `annotated`
 
-
+# %% ../../nbs/experiments/scales.ipynb #626d62a8
 @dataclass(frozen=True)
 class ScaleConfig(AblationConfig):
     "The experiments at some size; the methods below are what scales have in common"
@@ -104,74 +104,100 @@ class ScaleConfig(AblationConfig):
     def check(self, graph):
         "Raise if something is missing that the stages need, before anything is done"
 
-    def rates(self, recipe):
-        "Learning rates to choose from"
-        return self.lrs
+# %% ../../nbs/experiments/scales.ipynb #f10fe05f
+@patch
+def rates(self: ScaleConfig, recipe):
+    "Learning rates to choose from"
+    return self.lrs
 
-    def training(self, objective):
-        "Further training arguments"
-        return {}
 
-    def peer_memory_args(self, objective):
-        "Training arguments that save memory for a baseline"
-        return {}
+@patch
+def training(self: ScaleConfig, objective):
+    "Further training arguments"
+    return {}
 
-    def review(self):
-        "Settings of `compare`"
-        return {}
 
-    def cells(self, scores):
-        "Numbers of the benchmarks by column"
-        by_column = {}
-        for numbers in scores.values():
-            by_column.update(numbers)
-        return by_column
+@patch
+def baseline_memory_args(self: ScaleConfig, objective):
+    "Training arguments that save memory for a baseline"
+    return {}
 
-    def open_records(self, bench):
-        "Open questions as records"
-        return bench.rows
 
-    def questions(self, bench):
-        "Open questions as texts, as a judge is shown them"
-        return [question(row) for row in bench.rows]
+@patch
+def local(self: ScaleConfig, job, model, name=None):
+    "A trained model, ready to answer"
+    from tuna_nb.models.local import LocalModel
 
-    def categories(self, bench):
-        "Category of each open question, which picks its reviewer, if there are several"
+    path = str(model) if isinstance(model, Path) else job.at(model)
+    options = {"name": name} if name else {}
+    return LocalModel(path, device=self.device, batch_size=self.answers_at_once, **options)
 
-    def quality(self, record, text):
-        "An oracle's rating of a response, where there is an oracle"
 
-    def people(self, ds, seed):
-        "Agreement of a judge's rankings with people's"
-        people = annotators.simulated_humans(ds, truth_of(self), seed=seed)
-        return annotators.judge_human_agreement(ds, people)
+@patch
+def fit(self: ScaleConfig, job, task):
+    "Train a model here, and return the number of steps"
+    from tuna_nb.reward_model import train_prm
+    from tuna_nb.train import sft, tune
 
-    def right(self, record, text):
-        "Whether a response is true; None where no oracle knows"
+    train = {"ranking": tune, "prm": train_prm}.get(task.objective, sft)
+    args = {
+        "per_device_train_batch_size": self.batch_size,
+        "seed": job.seed,
+        "learning_rate": task.lr,
+        "max_steps": task.steps(self.batch_size),
+        **self.training(task.objective),
+        **task.options,
+    }
+    return train(task.start, None, task.dataset, task.out, **args).state.global_step
 
-    def local(self, job, model, name=None):
-        "A trained model, ready to answer"
-        from tuna_nb.models.local import LocalModel
+# %% ../../nbs/experiments/scales.ipynb #4be7dec2
+@patch
+def review(self: ScaleConfig):
+    "Settings of `compare`"
+    return {}
 
-        path = str(model) if isinstance(model, Path) else job.at(model)
-        options = {"name": name} if name else {}
-        return LocalModel(path, device=self.device, batch_size=self.answers_at_once, **options)
 
-    def fit(self, job, task):
-        "Train a model here, and return the number of steps"
-        from tuna_nb.reward_model import train_prm
-        from tuna_nb.train import sft, tune
+@patch
+def cells(self: ScaleConfig, scores):
+    "Numbers of the benchmarks by column"
+    by_column = {}
+    for numbers in scores.values():
+        by_column.update(numbers)
+    return by_column
 
-        train = {"ranking": tune, "prm": train_prm}.get(task.objective, sft)
-        args = {
-            "per_device_train_batch_size": self.batch_size,
-            "seed": job.seed,
-            "learning_rate": task.lr,
-            "max_steps": task.steps(self.batch_size),
-            **self.training(task.objective),
-            **task.options,
-        }
-        return train(task.start, None, task.dataset, task.out, **args).state.global_step
+
+@patch
+def open_records(self: ScaleConfig, bench):
+    "Open questions as records"
+    return bench.rows
+
+
+@patch
+def questions(self: ScaleConfig, bench):
+    "Open questions as texts, as a judge is shown them"
+    return [question(row) for row in bench.rows]
+
+
+@patch
+def categories(self: ScaleConfig, bench):
+    "Category of each open question, which picks its reviewer, if there are several"
+
+
+@patch
+def quality(self: ScaleConfig, record, text):
+    "An oracle's rating of a response, where there is an oracle"
+
+
+@patch
+def people(self: ScaleConfig, ds, seed):
+    "Agreement of a judge's rankings with people's"
+    people = annotators.simulated_humans(ds, truth_of(self), seed=seed)
+    return annotators.judge_human_agreement(ds, people)
+
+
+@patch
+def right(self: ScaleConfig, record, text):
+    "Whether a response is true; None where no oracle knows"
 
 # %% ../../nbs/experiments/scales.ipynb #5e2ec978
 SCALE_MODULES = {

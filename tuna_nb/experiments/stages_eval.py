@@ -61,7 +61,7 @@ def evaluate_model(
     ]
     return scores
 
-
+# %% ../../nbs/experiments/stages_eval.ipynb #98662962
 def describe_answers(
     job,  # Of the stage that evaluates
     answers: list,  # Texts

@@ -47,16 +47,6 @@ def _difference_text(row):
     # with a no-break space the interval stays on one line
     return f"{text} [{row['lo']:{form}},\u00a0{row['hi']:{form}}]"
 
-
-def _difference_cells(claim, row):
-    "What is compared, on which metric, the difference, and if it is as expected"
-    compared = f"{value_label(row['model'])} less {value_label(row['than'])}"
-    if claim.key:
-        compared = f"{claim.key.replace('_', ' ')} {compared}"
-    title = METRIC_TITLES.get(row["metric"], "tokens")
-    as_expected = "yes" if row["holds"] else row["why"]
-    return [compared, title, _difference_text(row), row["expect"], as_expected]
-
 # %% ../../nbs/experiments/verdicts.ipynb #600e6cd0
 def claims_table(
     rows: list,  # From `check_claims`
@@ -67,7 +57,14 @@ def claims_table(
     by_claim = rows_by_claim(rows)
     body = []
     for claim in claims:
-        mine = [_difference_cells(claim, row) for row in by_claim.get(claim.text, [])]
+        mine = []
+        for row in by_claim.get(claim.text, []):
+            compared = f"{value_label(row['model'])} less {value_label(row['than'])}"
+            if claim.key:
+                compared = f"{claim.key.replace('_', ' ')} {compared}"
+            title = METRIC_TITLES.get(row["metric"], "tokens")
+            as_expected = "yes" if row["holds"] else row["why"]
+            mine.append([compared, title, _difference_text(row), row["expect"], as_expected])
         answer = _answer_text(verdicts[claim.text])
         first, *others = mine or [[""] * 5]
         body.append([claim.text, claim.paper, *first, answer])
