@@ -152,8 +152,6 @@ def fit_peer(
     task: TrainingTask,  # What is trained; its options do not matter to a peer
 ) -> int:  # Steps
     "Train a peer on as many tokens as Tuna has in as many epochs; RRHF, with equal steps"
-    from transformers import AutoTokenizer
-
     from tuna_nb.experiments.baselines import (
         token_count,
         train_dpo,
@@ -161,6 +159,7 @@ def fit_peer(
         train_rloo,
         train_rrhf,
     )
+    from tuna_nb.utils.pretrained import load_tokenizer
 
     cfg = job.cfg
     args = {"learning_rate": task.lr, "batch_size": cfg.batch_size, "seed": job.seed}
@@ -168,7 +167,7 @@ def fit_peer(
         args |= cfg.training("rrhf")
         args["max_steps"] = task.steps(cfg.batch_size)
         return train_rrhf(task.start, task.dataset, task.out, **args).steps
-    tokenizer = AutoTokenizer.from_pretrained(task.start)
+    tokenizer = load_tokenizer(task.start)
     args["max_tokens"] = round(task.epochs * token_count(task.dataset, tokenizer))
     args |= cfg.peer_memory_args(task.objective)
     if task.objective == "dpo":
