@@ -269,7 +269,11 @@ _MODEL_FILES = (
 class RunFingerprint(TrainerCallback):
     "Writes the fingerprint when a run starts; a run that begins anew then removes old checkpoints"
 
-    def __init__(self, fingerprint, restart):
+    def __init__(
+        self,
+        fingerprint: dict,  # From `run_fingerprint`
+        restart: bool,  # Remove the checkpoints in the folder first?
+    ):
         self.fingerprint = fingerprint
         self.restart = restart
 
@@ -391,8 +395,8 @@ def tuna_train(
     # Likelihood of the original response (original) or, as in the released code, of all responses
     # (all)
     mle_over: str = "original",
-    # A record whose original response is blank: drop it (and say how many), keep it to learn from its
-    # ranking alone, or error
+    # A record whose original response is blank: drop it (and say how many), keep it to learn from
+    # its ranking alone, or error
     blank_output: str = "drop",
     limit: int | None = None,  # Only the first so many records
     eval_data: str | None = None,  # Held-out rankings, scored at the end

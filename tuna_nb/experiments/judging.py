@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['PRICED_MODELS', 'record_list', 'response_qualities', 'is_finite_number', 'spearman_or_nan', 'top_is_best',
-           'prompt_lengths', 'api_costs', 'cost_table', 'listwise_and_pairwise', 'ranking_quality',
-           'length_bias_report']
+           'prompt_lengths', 'implied_tokens', 'api_costs', 'cost_table', 'CountingBackend', 'listwise_and_pairwise',
+           'ranking_quality', 'length_bias_report']
 
 # %% ../../nbs/experiments/judging.ipynb #699052fa
 import math
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 
 from ..contextual_ranking import judge_prompt, judge_records
 from ..data import load_instructions
@@ -135,7 +136,7 @@ def prompt_lengths(
 PRICED_MODELS = ("gpt-4-0314", "gpt-4.1", "gpt-4.1-mini", "gpt-6-sol", "gpt-6-luna")
 
 
-def _implied_tokens():
+def implied_tokens() -> dict:  # Tokens of a ranking's responses, and of a judge's verdict
     "Tokens of each instruction that the sums of Table 6 pay for"
     probabilistic, contextual = JUDGE_PUBLISHED["cost"][:2]
     price = PRICES["models"][contextual["model"]]
@@ -147,14 +148,6 @@ def _implied_tokens():
         "probabilistic": per_ranking / PRICES["models"][probabilistic["model"]]["output"],
         "verdict": 1e6 * per_verdict / judge.output,
     }
-
-
-def _published_tokens():
-    "Tokens of each instruction by the paper's own means: a list of four, and its six pairs"
-    prompt = JUDGE_PUBLISHED["prompt_tokens"]
-    reply = _implied_tokens()["verdict"]
-    pair_prompt = prompt - sum(JUDGE_PUBLISHED["lengths"]) / 2
-    return {"listwise": (prompt, reply, 1), "pairwise": (6 * pair_prompt, 6 * reply, 6)}
 
 
 def _tokens_per_instruction(name, tokens):
@@ -194,8 +187,15 @@ def api_costs(
     published = []
     for row in JUDGE_PUBLISHED["cost"]:
         published.append(row | {"usd_per_1k": 1000 * row["usd"] / row["instructions"]})
+    implied = implied_tokens()
+    if not tokens:
+        # the paper's own means: a list of four, and its six pairs
+        prompt = JUDGE_PUBLISHED["prompt_tokens"]
+        pair_prompt = prompt - sum(JUDGE_PUBLISHED["lengths"]) / 2
+        reply = implied["verdict"]
+        tokens = {"listwise": (prompt, reply, 1), "pairwise": (6 * pair_prompt, 6 * reply, 6)}
     estimates = []
-    for name, counts in (tokens or _published_tokens()).items():
+    for name, counts in tokens.items():
         prompt, reply, requests = _tokens_per_instruction(name, counts)
         for model in models:
             price = find_price(model, prices)
@@ -219,7 +219,7 @@ def api_costs(
         {
             "published": published,
             "estimates": estimates,
-            "implied": _implied_tokens(),
+            "implied": implied,
             "human_per_1k": human_cost(1000),
             "batched": batched,
         }
@@ -245,10 +245,14 @@ def cost_table(
     return plain_table("What", ["Model", "Instructions", "Total", "Per 1,000", "Price of"], rows)
 
 # %% ../../nbs/experiments/judging.ipynb #ec8888cb
-class _CountingBackend:
+class CountingBackend:
     "A backend that passes prompts on to a judge, and counts requests and tokens"
 
-    def __init__(self, judge, count):
+    def __init__(
+        self,
+        judge,  # Backend with `sample`, such as an `Endpoint`
+        count,  # Function that gives the number of a text's tokens
+    ):
         self.judge = judge
         self.count = count
         self.name = judge.name
@@ -274,7 +278,7 @@ class _CountingBackend:
             "completion_tokens": self.completion,
         }
 
-
+# %% ../../nbs/experiments/judging.ipynb #c9fc5e92
 def _by_text(responses, values):
     return dict(zip(responses, values, strict=True))
 
@@ -284,7 +288,7 @@ def _text_agreement(a, b):
     common = [text for text in a if text in b]
     return spearman_or_nan([a[text] for text in common], [b[text] for text in common])
 
-# %% ../../nbs/experiments/judging.ipynb #c9fc5e92
+
 def listwise_and_pairwise(
     rows,  # Records with responses: anything `load_instructions` reads
     judge,  # Backend with `sample`, such as an `Endpoint`
@@ -307,7 +311,7 @@ def listwise_and_pairwise(
     result = {}
     scores = {}
     for name, rank in {"listwise": judge_records, "pairwise": pairwise_records}.items():
-        backend = _CountingBackend(judge, count)
+        backend = CountingBackend(judge, count)
         ranked, failures = rank(rows, backend, **settings)
         judged = {row["id"]: _by_text(row["responses"], row["scores"]) for row in ranked}
         scores[name] = judged
@@ -404,7 +408,10 @@ def length_bias_report(
     by_rank = []
     for rank in range(max(map(len, by_record))):
         by_rank.append(mean_interval([values[rank] for values in by_record if len(values) > rank]))
-    regressed = list(map(_beaten, scores)) if use == "ranks" else scores
+    regressed = scores
+    if use == "ranks":
+        # how many responses each beats, half a point for a tie
+        regressed = [(pd.Series(of_record).rank() - 1).tolist() for of_record in scores]
     return to_jsonable(
         {
             "records": len(rows),
@@ -415,9 +422,3 @@ def length_bias_report(
             "by_chance": np.mean(by_chance),
         }
     )
-
-
-def _beaten(scores):
-    "How many responses each beats, half a point for a tie"
-    array = np.asarray(scores, float)
-    return [float((score > array).sum() + (score == array).sum() / 2 - 0.5) for score in array]

@@ -37,9 +37,7 @@ class MethodConfig:
     mul_epochs: float = 3.0  # Alpaca-Mul: epochs over five times the data
     epochs: float = 1.0  # Of every model that starts from Alpaca, Tuna_p or Tuna_c
     lrs: tuple = (1e-5,)  # Learning rates to choose from; with one there is no search
-    prm_held: float = (
-        0.1  # Part of the judge's rankings for a PRM's test, and of the rest for its validation
-    )
+    prm_held: float = 0.1  # Part of the judge's rankings to test a PRM, of the rest to validate it
     prm_lrs: tuple = (1e-5,)  # Learning rates to choose from, for a new head
     prm_epochs: float = 1.0  # Epochs over the rest
     margin: float = 0.1  # m of Eq. 5

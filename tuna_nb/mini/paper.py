@@ -58,9 +58,7 @@ class MiniConfig(PretrainConfig, ScaleConfig):
     sft_epochs: float = 0.75  # Alpaca: epochs
     mul_epochs: float = 0.75  # Alpaca-Mul: epochs over five times the data
     lrs: tuple = (3e-5, 1e-4, 3e-4, 1e-3)  # Learning rates to choose from
-    prm_held: float = (
-        0.2  # Part of the judge's rankings for a PRM's test, and of the rest for its validation
-    )
+    prm_held: float = 0.2  # Part of the judge's rankings to test a PRM, of the rest to validate it
     prm_lrs: tuple = (3e-4, 1e-3, 3e-3)  # Learning rates to choose from, for a new head
     prm_epochs: float = 4.0  # Epochs over the rest
     judge_noise: float = 0.1  # Chance that one of the judge's marks is random
