@@ -245,6 +245,15 @@ def _vicuna_answers(out, model, questions):
     return [answers[str(question["question_id"])] for question in questions]
 
 
+def _answer_records(questions, answers, model):
+    "Answers as `review_records` takes them"
+    records = {}
+    for question, answer in zip(questions, answers, strict=True):
+        question_id = question["question_id"]
+        records[question_id] = {"question_id": question_id, "text": answer, "model_id": model}
+    return records
+
+# %% ../../nbs/commands/evaluate.ipynb #6b1defd9
 def _compare_with_base(generator, questions, base_answers, options):
     "Ask the judge about both models' answers, keep its replies, write the reviews"
     answers = _vicuna_answers(options.out, generator.name, questions)
@@ -289,15 +298,6 @@ def _compare_with_base(generator, questions, base_answers, options):
         shown = [swap_pair(pair) for pair in result["order2"]]
         write_reviews("reviews-swapped", theirs, ours, replies=replies[n:], scores=shown)
     return WinRate(result, base=options.base)
-
-
-def _answer_records(questions, answers, model):
-    "Answers as `review_records` takes them"
-    records = {}
-    for question, answer in zip(questions, answers, strict=True):
-        question_id = question["question_id"]
-        records[question_id] = {"question_id": question_id, "text": answer, "model_id": model}
-    return records
 
 # %% ../../nbs/commands/evaluate.ipynb #04506d18
 @command(

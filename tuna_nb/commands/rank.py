@@ -133,7 +133,7 @@ def ranking_reports(
     "Reports on a ranking, printed and returned"
     reports = {}
     several_votes = [record["votes"] for record in ranked if len(record.get("votes") or ()) > 1]
-    if any(len(vote["shown"]) > 1 for vote in itertools.chain(*several_votes)):
+    if any(len(vote["shown"]) > 1 for vote in itertools.chain.from_iterable(several_votes)):
         reports["consistency"] = consistency_report(ranked)
         for label, value in consistency_table(reports["consistency"]):
             print(f"{label}: {value}")

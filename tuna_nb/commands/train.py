@@ -331,14 +331,14 @@ def _report_run(trainer, out):
 
 def _score_held_out(trainer, held, args):
     "Print metrics of rankings that were not trained on; returns them for --json"
-    how = {"max_length": args["max_length"], "template": args["template"]}
+    prompts = {"max_length": args["max_length"], "template": args["template"]}
     model = trainer.model
     tokenizer = trainer.processing_class
     limit = args["max_length"] or context_length(model)
     held = filter_by_length(held, tokenizer, limit, template=args["template"])
     if not len(held):
         raise TunaError("no prompt of the held-out rankings leaves room for a response")
-    found = trainer.summary(*score_records(model, tokenizer, held, **how))
+    found = trainer.summary(*score_records(model, tokenizer, held, **prompts))
     line = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
     trainer.print_main("held out:", line)
     return {name: float(value) for name, value in found.items()}
@@ -464,8 +464,8 @@ def tuna_prm(
     found = _report_run(trainer, output_dir)
     if not held_out:
         return found
-    how = {"max_length": args["max_length"], "template": args["template"]}
-    found["held_out"] = prm_accuracy(held, trainer.model, trainer.processing_class, **how)
+    prompts = {"max_length": args["max_length"], "template": args["template"]}
+    found["held_out"] = prm_accuracy(held, trainer.model, trainer.processing_class, **prompts)
     trainer.print_main(
         "held out: {accuracy:.3f} of pairs in the judge's order [{lo:.3f}, {hi:.3f}], {pairs} "
         "pairs of {records} records; the longer first: {longer:.3f}".format(**found["held_out"])
@@ -488,9 +488,9 @@ def tuna_prm_rank(
     check_output_path(out, data)
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     model, tokenizer = load_prm(prm, dtype=torch.bfloat16 if bf16 else torch.float32)
-    how = {"template": template, "max_length": max_length, "batch_size": batch_size}
+    options = {"template": template, "max_length": max_length, "batch_size": batch_size}
     with resumable_store(out) as store:
-        ranked = prm_rank(ds, model, tokenizer, store, name=prm, **how)
+        ranked = prm_rank(ds, model, tokenizer, store, name=prm, **options)
         save_ranked(ranked, out)
     print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
     return {"out": out, "records": len(ds), "written": len(ranked)}
