@@ -1,9 +1,11 @@
 """Run every command of the package with --help, and plain ones for real, in this environment.
 
-The help must fit the terminal and must not depend on the version of fastcore: what is printed for
-80 columns goes to standard output, so that two environments can be compared.
+The help must have a text for every argument and option, fit the terminal, and not depend on the
+version of fastcore: what is printed for 80 columns goes to standard output, so that two
+environments can be compared.
 """
 
+import inspect
 import json
 import os
 import subprocess
@@ -11,6 +13,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points, version
 from pathlib import Path
+
+from fastcore.docments import docments
 
 bin_folder = Path(sys.executable).parent
 
@@ -24,13 +28,27 @@ def run(name, *args, columns=80):
     return done.stdout
 
 
+def options_without_text(command):
+    "Arguments and options that `--help` shows without a text"
+    missing = []
+    for name, param in docments(command, full=True, returns=False).items():
+        # the options behind **kwargs are listed one by one
+        if param.kind != inspect.Parameter.VAR_KEYWORD and not param.docment:
+            missing.append(name)
+    return missing
+
+
 def main():
-    names = sorted(
-        o.name for o in entry_points(group="console_scripts") if o.value.startswith("tuna_nb.")
-    )
-    if not names:
+    commands = {}
+    for entry in sorted(entry_points(group="console_scripts")):
+        if entry.value.startswith("tuna_nb."):
+            commands[entry.name] = entry.load()
+    if not commands:
         sys.exit("no commands of tuna_nb are installed here")
-    cases = [(name, columns) for name in names for columns in (40, 80, 120)]
+    for name, command in commands.items():
+        if missing := options_without_text(command):
+            sys.exit(f"{name}: no help for {', '.join(missing)}")
+    cases = [(name, columns) for name in commands for columns in (40, 80, 120)]
     with ThreadPoolExecutor(2) as pool:
         texts = pool.map(lambda case: run(case[0], "--help", columns=case[1]), cases)
         for (name, columns), text in zip(cases, texts, strict=True):
@@ -43,7 +61,7 @@ def main():
     listed = json.loads(run("tuna_ablate", "--list", "--json"))
     if "table1" not in listed:
         sys.exit(f"tuna_ablate --list --json: {listed}")
-    print(f"{len(names)} commands with fastcore {version('fastcore')}", file=sys.stderr)
+    print(f"{len(commands)} commands with fastcore {version('fastcore')}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -122,17 +122,12 @@ def evaluate(
     return scores
 
 # %% ../nbs/05_eval.ipynb #bae5b734
-def _strict_scores(reply, reviewer):
-    "FastChat reads all replies alike, whoever reviews"
-    return vicuna.parse_scores(reply)
-
-
-READERS = {"strict": _strict_scores, "lenient": vicuna.read_scores}
+READERS = ("strict", "lenient")  # ways to read the judge: `vicuna.parse_scores` and `read_scores`
 
 
 def check_rule(
     rule: str,  # Name of a rule in `vicuna.RULES`
-    read: str,  # Name of a reader in READERS
+    read: str,  # One of `READERS`
 ):
     "Raise an error if there is no such rule or reader"
     if rule not in vicuna.RULES or read not in READERS:
@@ -196,8 +191,15 @@ def _ask_judge(judge, requests, read, tries, seed, **settings):
     replies = [""] * len(requests)
     scores = [None] * len(requests)
     unread = list(range(len(requests)))
+
+    def take(position, generations):
+        replies[unread[position]] = generations[0].text
+        bar.update(1)
+
     for attempt in range(tries):
-        failed = _fill_replies(judge, requests, unread, replies, seed=seed + attempt, **settings)
+        prompts = [requests[index][1] for index in unread]
+        with progress(total=len(unread), desc="judge") as bar:
+            failed = sample_each(judge, prompts, take, seed=seed + attempt, **settings)
         if failed:
             first, failure = next(iter(failed.items()))
             raise TunaError(
@@ -205,23 +207,14 @@ def _ask_judge(judge, requests, read, tries, seed, **settings):
                 f"the first, {unread[first]}: {failure.reason}"
             )
         for index in unread:
-            scores[index] = READERS[read](replies[index], requests[index][0])
+            if read == "strict":  # FastChat reads all replies alike, whoever reviews
+                scores[index] = vicuna.parse_scores(replies[index])
+            else:
+                scores[index] = vicuna.read_scores(replies[index], requests[index][0])
         unread = [index for index in unread if scores[index] is None]
         if not unread:
             break
     return replies, scores
-
-
-def _fill_replies(judge, requests, indices, replies, **settings):
-    "Put the judge's reply to each of these requests into `replies`; failures by position"
-    with progress(total=len(indices), desc="judge") as bar:
-
-        def take(position, generations):
-            replies[indices[position]] = generations[0].text
-            bar.update(1)
-
-        prompts = [requests[index][1] for index in indices]
-        return sample_each(judge, prompts, take, **settings)
 
 
 def _at_equal_length(verdicts, answers_a, answers_b):
@@ -259,7 +252,11 @@ def result_cells(
     "Cells for the paper's tables"
     cells = {}
     for bench, result in scores.items():
-        column = _column(bench, main)
+        column = bench
+        if main != "alpaca" and bench.startswith(("super_ni", "lmentry")):
+            # the template that the tables show has no suffix
+            plain = bench.endswith("_plain")
+            column = bench.removesuffix("_plain") if plain else f"{bench}_alpaca"
         if column.startswith("super_ni") and "instances" in result:
             values = [100 * score["rougeL"] for score in result["instances"].values()]
             cells[column] = bootstrap_interval(values, n=1000)
@@ -275,10 +272,3 @@ def result_cells(
             ends = versus["intervals"][outcome]
             cells[f"vicuna_{outcome}"] = (versus[f"{outcome}_pct"], *ends)
     return cells
-
-
-def _column(bench, main):
-    "A benchmark's name as a column: the template that the tables show has no suffix"
-    if main == "alpaca" or not bench.startswith(("super_ni", "lmentry")):
-        return bench
-    return bench.removesuffix("_plain") if bench.endswith("_plain") else f"{bench}_alpaca"

@@ -118,10 +118,10 @@ def tuna_mini(
     links = [("real.html", "A second page: real data and a real checkpoint")] if real else []
     results = run_report(names, scale, folder, seeds, links=links)
     if real:
-        from tuna_nb.experiments.real_checkpoint import real_run
+        from tuna_nb.experiments.real_checkpoint import stories260k_experiment
 
         rankings = load_ranked(Path(real) / "rankings" / "ranking4_gpt4turbo.json")
-        measured = real_run(real, folder / "real")
+        measured = stories260k_experiment(real, folder / "real")
         measured["lengths"] = length_bias_report(rankings)
         write_text(folder / "real.html", page(real_blocks(measured), {}))
     return show_report(results, names, folder)

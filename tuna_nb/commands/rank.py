@@ -6,13 +6,14 @@
 __all__ = ['tuna_prob_rank', 'tuna_sample', 'plan_requests', 'ranking_reports', 'tuna_ctx_rank']
 
 # %% ../../nbs/commands/rank.ipynb #e0bb5ae4
+import itertools
 import json
 from collections import defaultdict
 
 from fastcore.meta import delegates
 
 from ..contextual_ranking import contextual_rank, judge_requests
-from ..data import format_prompt, head, load_instructions, save_ranked
+from ..data import format_prompt, limit_records, load_instructions, save_ranked
 from ..diverse_sampling import sample_responses
 from ..judge.agreement import consistency_report, consistency_table
 from ..judge.reports import length_report, token_lengths, without_length
@@ -59,9 +60,7 @@ def tuna_prob_rank(
 ):  # What was written, and what it cost
     "Sample responses from a teacher and rank them by its own probabilities (§2.2)"
     check_output_path(out, data)
-    ds = load_instructions(data, blank_output="keep")
-    if limit:
-        ds = head(ds, limit)
+    ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     teacher = open_backend(model, kind=kind, store=reply_store_path(out, dry_run), **kwargs)
     settings = {
         "n": n,
@@ -101,9 +100,7 @@ def tuna_sample(
 ):  # What was written, and what it cost
     "Sample diverse responses from an instruction-tuned model (§3.1)"
     check_output_path(out, data, suffixes=(".jsonl",))
-    ds = load_instructions(data, blank_output="keep")
-    if limit:
-        ds = head(ds, limit)
+    ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     settings = {"n": n, "max_new_tokens": max_new_tokens}
     if dry_run:
         backend = open_backend(model, kind=kind, **kwargs)
@@ -135,19 +132,14 @@ def plan_requests(
     return plans
 
 
-def _has_votes_to_compare(record):
-    "Has the record several votes, one of them about two responses or more?"
-    votes = record.get("votes") or ()
-    return len(votes) > 1 and any(len(vote["shown"]) > 1 for vote in votes)
-
-
 def ranking_reports(
     ranked,  # Ranked records
     tokenizer=None,  # Counts tokens, for the report on length
 ) -> dict:  # `consistency` where there are several votes, `length` where lengths differ
     "Reports on a ranking, printed and returned"
     reports = {}
-    if any(_has_votes_to_compare(record) for record in ranked):
+    several_votes = [record["votes"] for record in ranked if len(record.get("votes") or ()) > 1]
+    if any(len(vote["shown"]) > 1 for vote in itertools.chain.from_iterable(several_votes)):
         reports["consistency"] = consistency_report(ranked)
         for label, value in consistency_table(reports["consistency"]):
             print(f"{label}: {value}")
@@ -190,9 +182,7 @@ def tuna_ctx_rank(
     check_output_path(out, data)
     if undo_length and not tokenizer:
         raise TunaError("--undo_length needs --tokenizer")
-    ds = load_instructions(data, blank_output="keep")
-    if limit:
-        ds = head(ds, limit)
+    ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     judge = open_backend(model, store=reply_store_path(out, dry_run), **kwargs)
     requested = {"seed": seed, "shuffle": not in_order, "votes": votes, "structured": structured}
     settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}

@@ -68,9 +68,9 @@ def describe_answers(
     records: list,  # Their questions
 ) -> dict:  # tokens, and rating where an oracle knows it
     "Mean length of answers in Alpaca's tokens, and how good they are"
-    from transformers import AutoTokenizer
+    from tuna_nb.utils.pretrained import load_tokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(job.at("alpaca"))
+    tokenizer = load_tokenizer(job.at("alpaca"))
     input_ids = tokenizer(answers, add_special_tokens=False).input_ids
     described = {"tokens": sum(len(ids) for ids in input_ids) / len(input_ids)}
     ratings = [job.cfg.quality(record, text) for record, text in zip(records, answers, strict=True)]
@@ -92,9 +92,9 @@ def describe_rankings(
     sources: dict,  # Stages of ranked files, by their names in the report
 ) -> dict:  # length_by_rank, quality_by_rank and agreement, each by name
     "Length and truth of responses by rank (Table 4)"
-    from transformers import AutoTokenizer
+    from tuna_nb.utils.pretrained import load_tokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(job.at("alpaca"))
+    tokenizer = load_tokenizer(job.at("alpaca"))
     lengths = {}
     right_share = {}
     agreement = {}
@@ -187,10 +187,10 @@ def study_judges(
     pairs: int = 60,  # Records that are judged as a list and as pairs
 ) -> dict:  # prompts, people, lists_and_pairs
     "Prompt lengths, agreement with people, lists against pairs (App. F, G, H)"
-    from transformers import AutoTokenizer
+    from tuna_nb.utils.pretrained import load_tokenizer
 
     cfg = job.cfg
-    tokenizer = AutoTokenizer.from_pretrained(job.at("alpaca"))
+    tokenizer = load_tokenizer(job.at("alpaca"))
     rankings = load_ranked(job.at("ctx", "ranked.jsonl"))
     samples = read_json(job.at("samples", "samples.jsonl"))[:pairs]
     truth = truth_of(cfg) if cfg.oracle else None

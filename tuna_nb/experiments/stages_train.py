@@ -154,8 +154,6 @@ def fit_baseline(
     task: TrainingTask,  # What is trained; its options do not matter to a baseline
 ) -> int:  # Steps
     "Train a baseline on as many tokens as Tuna has in as many epochs; RRHF, with equal steps"
-    from transformers import AutoTokenizer
-
     from tuna_nb.experiments.baselines import (
         OnPolicyOptions,
         token_count,
@@ -164,6 +162,7 @@ def fit_baseline(
         train_rloo,
         train_rrhf,
     )
+    from tuna_nb.utils.pretrained import load_tokenizer
 
     cfg = job.cfg
     args = {"learning_rate": task.lr, "batch_size": cfg.batch_size, "seed": job.seed}
@@ -171,7 +170,7 @@ def fit_baseline(
         args |= cfg.training("rrhf")
         args["max_steps"] = task.steps(cfg.batch_size)
         return train_rrhf(task.start, task.dataset, task.out, **args).steps
-    tokenizer = AutoTokenizer.from_pretrained(task.start)
+    tokenizer = load_tokenizer(task.start)
     args["max_tokens"] = round(task.epochs * token_count(task.dataset, tokenizer))
     memory_args = cfg.baseline_memory_args(task.objective)
     if task.objective == "dpo":
