@@ -18,7 +18,7 @@ from .data import load_instructions, load_ranked
 from .loss import mle_loss, token_mean_loss, tuna_loss
 from .scoring import RankedCollator, context_length, ranking_metrics, sequence_logps
 from .training.checkpoints import add_lora, last_checkpoint, load_pretrained
-from .training.logprobs import seq_lengths
+from .training.logprobs import response_lengths
 from .training.sampler import EncodedDataset
 from .training.trainer import PackedTrainer
 from .utils.core import TunaError, seed_all
@@ -152,7 +152,7 @@ class TunaTrainer(PackedTrainer):
 
 def _any_ranked(items):
     "Has any record a response beside the original?"
-    return any(item["cols"][-1] for item in items)
+    return any(item["ranks"][-1] for item in items)
 
 # %% ../nbs/04_train.ipynb #9cae93b7
 @patch
@@ -187,8 +187,8 @@ def loss_sum(
 def compute_loss(self: TunaTrainer, model, inputs, return_outputs=False, num_items_in_batch=None):
     "This micro-batch's part of the mean over the instructions of an optimizer step"
     scores = self.scores(model, inputs)
-    real_rows = inputs["layout"].counted
-    tables = [scores, inputs["mask"], seq_lengths(inputs)]
+    real_rows = inputs["layout"].real_items
+    tables = [scores, inputs["mask"], response_lengths(inputs)]
     if len(real_rows) < len(scores):
         tables = [table[real_rows] for table in tables]
     loss = self.loss_sum(*tables) if real_rows else 0 * scores.sum()

@@ -137,12 +137,12 @@ def run_options(
 # %% ../../nbs/commands/train.ipynb #f411f8ac
 def _typical_item(items):
     "An item of average prompt, responses and number of responses"
-    prompt_tokens = sum(item["start"] for item in items)
+    prompt_tokens = sum(item["prompt_len"] for item in items)
     n_responses = 0
     response_tokens = 0
     for item in items:
-        n_responses += len(item["rows"])
-        response_tokens += sum(map(len, item["rows"])) - item["start"] * len(item["rows"])
+        n_responses += len(item["token_ids"])
+        response_tokens += sum(map(len, item["token_ids"])) - item["prompt_len"] * len(item["token_ids"])
     response = round(response_tokens / n_responses)
     responses = (response,) * round(n_responses / len(items))
     return Item(round(prompt_tokens / len(items)), responses)

@@ -134,7 +134,7 @@ class PackedTrainer(Trainer):
 def item_lengths(self: PackedTrainer, items):
     "Tokens of each item: of its longest row where rows are padded, else of all"
     if self.collator.mode == "padded":
-        return [max(map(len, item["rows"])) for item in items]
+        return [max(map(len, item["token_ids"])) for item in items]
     return [packed_size(item) for item in items]
 
 
@@ -167,7 +167,7 @@ def get_batch_samples(self: PackedTrainer, *args, **kwargs):
     batches, _ = super(PackedTrainer, self).get_batch_samples(*args, **kwargs)
     layouts = [batch["layout"] for batch in batches]
     self.step_ids = [name for layout in layouts for name in layout.ids]
-    n_items = sum(len(layout.counted) for layout in layouts)
+    n_items = sum(len(layout.real_items) for layout in layouts)
     if self.accelerator.num_processes > 1:
         n_items = self.accelerator.reduce(torch.tensor(n_items, device=self.args.device)).item()
     return batches, n_items
