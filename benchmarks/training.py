@@ -178,7 +178,8 @@ def released_step(model, items, **kwargs):
     t, dev = max(map(len, rows)), model.device
     ids = torch.tensor([r + [1] * (t - len(r)) for r in rows], device=dev)
     n = torch.tensor([len(r) for r in rows], device=dev)[:, None]
-    start = torch.tensor([o["prompt_len"] for o in items for _ in o["token_ids"]], device=dev)[:, None]
+    prompt_lens = [o["prompt_len"] for o in items for _ in o["token_ids"]]
+    start = torch.tensor(prompt_lens, device=dev)[:, None]
     at = torch.arange(t, device=dev)
     resp = (at >= start) & (at < n)
     out = model(

@@ -32,7 +32,7 @@ from tuna_nb.scoring import (
 )
 from .train import TunaTrainer, run_training
 from .training.checkpoints import load_pretrained
-from .training.logprobs import to_score_table
+from .training.logprobs import model_inputs, to_score_table
 from .utils.core import TunaError, base_model, mean_interval, seed_all
 from .utils.core import log as logger
 from .utils.pretrained import load_config, weights_digest
@@ -71,9 +71,7 @@ def reward_scores(
     batch: dict,  # What `PRMCollator` returns
 ) -> Tensor:  # 0 where there is no response, (instructions, 1 + ranks)
     "The head's score of every response of a batch"
-    logits = model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
-    ).logits
+    logits = model(**model_inputs(base_model(model), batch)).logits
     return to_score_table(upcast(logits.squeeze(-1)), batch)
 
 # %% ../nbs/reward_model.ipynb #89af4e5c

@@ -57,7 +57,7 @@ class TunaConfig(TrainingArguments):
         if not torch.accelerator.is_available():
             self.use_cpu = True
         super().__post_init__()
-        _check_config(self)
+        self.check_settings()
 
     @property
     def order_seed(self):
@@ -65,7 +65,8 @@ class TunaConfig(TrainingArguments):
         return self.seed if self.data_seed is None else self.data_seed
 
 # %% ../nbs/04_train.ipynb #89b281ff
-def _check_config(config):
+@patch
+def check_settings(self: TunaConfig):
     "Refuse settings that have no place in these losses, or not with each other"
     choices = {
         "reduction": ("sum", "released"),
@@ -73,28 +74,28 @@ def _check_config(config):
         "mle_over": ("original", "all"),
     }
     for name, (first, second) in choices.items():
-        value = getattr(config, name)
+        value = getattr(self, name)
         if value not in (first, second):
             raise TunaError(f'{name} must be "{first}" or "{second}", got {value!r}')
-    if config.max_tokens and config.packing != "packed":
+    if self.max_tokens and self.packing != "packed":
         raise TunaError(
             f'max_tokens counts tokens without padding, so packing must be "packed", got '
-            f"{config.packing!r}"
+            f"{self.packing!r}"
         )
-    if config.max_tokens and config.train_sampling_strategy != "batch_rebalance":
+    if self.max_tokens and self.train_sampling_strategy != "batch_rebalance":
         raise TunaError(
             f'max_tokens needs train_sampling_strategy "batch_rebalance", which deals items by '
-            f"their tokens, got {config.train_sampling_strategy!r}"
+            f"their tokens, got {self.train_sampling_strategy!r}"
         )
-    if config.label_smoothing_factor:
+    if self.label_smoothing_factor:
         raise TunaError(
             f"label_smoothing_factor has no place in these losses and must be 0, got "
-            f"{config.label_smoothing_factor}"
+            f"{self.label_smoothing_factor}"
         )
-    if config.neftune_noise_alpha and config.packing != "padded":
+    if self.neftune_noise_alpha and self.packing != "padded":
         raise TunaError(
             f"neftune_noise_alpha goes by the length of a row, which must be one text: packing "
-            f'must be "padded", got {config.packing!r}'
+            f'must be "padded", got {self.packing!r}'
         )
 
 # %% ../nbs/04_train.ipynb #45014256

@@ -141,8 +141,9 @@ def _typical_item(items):
     n_responses = 0
     response_tokens = 0
     for item in items:
-        n_responses += len(item["token_ids"])
-        response_tokens += sum(map(len, item["token_ids"])) - item["prompt_len"] * len(item["token_ids"])
+        lengths = [len(token_ids) - item["prompt_len"] for token_ids in item["token_ids"]]
+        n_responses += len(lengths)
+        response_tokens += sum(lengths)
     response = round(response_tokens / n_responses)
     responses = (response,) * round(n_responses / len(items))
     return Item(round(prompt_tokens / len(items)), responses)
