@@ -127,9 +127,9 @@ def make_items(prompt, resp, vocab, seed=0):
         items.append(
             {
                 "id": str(i),
-                "start": int(p),
-                "cols": list(range(5)),
-                "rows": [start + ids(r - 1) + [0] for r in rs],
+                "prompt_len": int(p),
+                "ranks": list(range(5)),
+                "token_ids": [start + ids(r - 1) + [0] for r in rs],
             }
         )
     return items
@@ -174,11 +174,12 @@ def make_model(s, device="cpu"):
 
 def released_step(model, items, **kwargs):
     "The authors' step: token mean over all sequences, and by gaps a mean over pairs and batch"
-    rows = [r for o in items for r in o["rows"]]
+    rows = [r for o in items for r in o["token_ids"]]
     t, dev = max(map(len, rows)), model.device
     ids = torch.tensor([r + [1] * (t - len(r)) for r in rows], device=dev)
     n = torch.tensor([len(r) for r in rows], device=dev)[:, None]
-    start = torch.tensor([o["start"] for o in items for _ in o["rows"]], device=dev)[:, None]
+    prompt_lens = [o["prompt_len"] for o in items for _ in o["token_ids"]]
+    start = torch.tensor(prompt_lens, device=dev)[:, None]
     at = torch.arange(t, device=dev)
     resp = (at >= start) & (at < n)
     out = model(
@@ -263,9 +264,9 @@ def trl_times(model, batches, warm, s, whole, clock, on_warm, folder, bf16=False
 
     pairs = [
         {
-            "prompt": say(o["rows"][0][: o["start"]]).strip(),
-            "chosen": say(o["rows"][j][o["start"] :]),
-            "rejected": say(o["rows"][k][o["start"] :]),
+            "prompt": say(o["token_ids"][0][: o["prompt_len"]]).strip(),
+            "chosen": say(o["token_ids"][j][o["prompt_len"] :]),
+            "rejected": say(o["token_ids"][k][o["prompt_len"] :]),
         }
         for b in warm + batches
         for o in b
@@ -303,7 +304,7 @@ def trl_times(model, batches, warm, s, whole, clock, on_warm, folder, bf16=False
     )
     trainer.remove_callback(PrinterCallback)
     first, o = trainer.train_dataset[len(warm) * 6 * n], batches[0][0]
-    if first["prompt_ids"] + first["chosen_ids"] != o["rows"][1]:
+    if first["prompt_ids"] + first["chosen_ids"] != o["token_ids"][1]:
         raise SystemExit("TRL did not get the same items")
     trainer.train()
     return times.times[len(warm) :]

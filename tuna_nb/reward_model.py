@@ -32,7 +32,7 @@ from tuna_nb.scoring import (
 )
 from .train import TunaTrainer, run_training
 from .training.checkpoints import load_pretrained
-from .training.logprobs import by_cell
+from .training.logprobs import model_inputs, to_score_table
 from .utils.core import TunaError, base_model, mean_interval, seed_all
 from .utils.core import log as logger
 from .utils.pretrained import load_config, weights_digest
@@ -69,12 +69,10 @@ class PRMCollator(RankedCollator):
 def reward_scores(
     model,  # Sequence classifier with one label
     batch: dict,  # What `PRMCollator` returns
-) -> Tensor:  # 0 in empty places, (instructions, 1 + ranks)
+) -> Tensor:  # 0 where there is no response, (instructions, 1 + ranks)
     "The head's score of every response of a batch"
-    logits = model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
-    ).logits
-    return by_cell(upcast(logits.squeeze(-1)), batch)
+    logits = model(**model_inputs(base_model(model), batch)).logits
+    return to_score_table(upcast(logits.squeeze(-1)), batch)
 
 # %% ../nbs/reward_model.ipynb #89af4e5c
 class PRMTrainer(TunaTrainer):
@@ -100,20 +98,6 @@ class PRMTrainer(TunaTrainer):
         }
 
 # %% ../nbs/reward_model.ipynb #87d90248
-def _check_reward_model(prm, loaded):
-    "Refuse a model that does not give one number for a text"
-    config = prm.config if loaded else load_config(prm)
-    if loaded:
-        kind = type(base_model(prm)).__name__
-    else:
-        kind = (config.architectures or ["a model of no known kind"])[0]
-    if not kind.endswith("ForSequenceClassification") or config.num_labels != 1:
-        raise TunaError(
-            f"{'the loaded model' if loaded else prm}: a proxy ranking model is a sequence "
-            f"classifier with one label, this is {kind} with {config.num_labels}"
-        )
-
-
 def load_prm(
     prm,  # Folder, Hub id, or a loaded sequence classifier
     tokenizer=None,  # Tokenizer; None takes the one saved with the model
@@ -123,7 +107,15 @@ def load_prm(
     "A sequence classifier with one label"
     loaded = hasattr(prm, "forward")
     if loaded or not new:
-        _check_reward_model(prm, loaded)
+        config = prm.config if loaded else load_config(prm)
+        kind = (config.architectures or ["a model of no known kind"])[0]
+        if loaded:
+            kind = type(base_model(prm)).__name__
+        if not kind.endswith("ForSequenceClassification") or config.num_labels != 1:
+            raise TunaError(
+                f"{'the loaded model' if loaded else prm}: a proxy ranking model is a sequence "
+                f"classifier with one label, this is {kind} with {config.num_labels}"
+            )
     head = {"num_labels": 1, "new_head": True} if new else {}
     model, tokenizer = load_pretrained(
         prm, tokenizer, AutoModelForSequenceClassification, dtype=dtype, **head
@@ -242,14 +234,13 @@ def prm_accuracy(
     }
 
 # %% ../nbs/reward_model.ipynb #27ce19e6
-def _rankable(row):
-    "Indices of the responses to rank: not blank, and equal ones once"
-    texts = row.get("responses")
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise TunaError(
-            f"record {row['id']}, field 'responses': expected a list of texts, got {texts!r:.60}"
-        )
-    return [i for i, text in enumerate(texts) if text.strip() and text not in texts[:i]]
+def _reorder(row, columns, order):
+    "The row with these columns in a new order, or cut to it"
+    reordered = dict(row)
+    for name in columns:
+        if row[name]:
+            reordered[name] = [row[name][i] for i in order]
+    return reordered
 
 
 def _parallel_columns(rows):
@@ -270,29 +261,30 @@ def _parallel_columns(rows):
     return found
 
 
-def _reorder(row, columns, order):
-    "The row with these columns in a new order, or cut to it"
-    reordered = dict(row)
-    for name in columns:
-        if row[name]:
-            reordered[name] = [row[name][i] for i in order]
-    return reordered
-
-
-def _cached_scores(store, model):
-    "`reward_scores` that looks batches up in a store first"
-    digest = weights_digest(model)
-    inputs = ("input_ids", "attention_mask", "cells")
-
-    def scores(model, batch):
-        key = request_key({name: batch[name].tolist() for name in inputs}, digest)
-        cached = store.get(key)
-        if cached is None:
-            cached = {"scores": reward_scores(model, batch).tolist()}
-            store.put(key, cached)
-        return torch.tensor(cached["scores"])
-
-    return scores
+def _rankable(rows):
+    "Rows with the responses to rank, not blank and equal ones once; and their parallel columns"
+    for row in rows:
+        texts = row.get("responses")
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise TunaError(
+                f"record {row['id']}, field 'responses': expected a list of texts, "
+                f"got {texts!r:.60}"
+            )
+    columns = _parallel_columns(rows)
+    rankable = []
+    for row in rows:
+        texts = row["responses"]
+        kept = [i for i, text in enumerate(texts) if text.strip() and text not in texts[:i]]
+        if kept:
+            rankable.append(_reorder(row, columns, kept))
+    n_left_out = len(rows) - len(rankable)
+    if n_left_out:
+        logger.warning(
+            "left out %d of %d records, all of their responses are blank", n_left_out, len(rows)
+        )
+    if not rankable:
+        raise TunaError("no record has a response to rank")
+    return rankable, columns
 
 # %% ../nbs/reward_model.ipynb #dcebe966
 def prm_rank(
@@ -307,23 +299,24 @@ def prm_rank(
     model, tokenizer = load_prm(prm, tokenizer)
     name = name or ("prm" if model is prm else str(prm))
     rows = load_instructions(ds, blank_output="keep").to_list()
-    kept = [_rankable(row) for row in rows]
-    columns = _parallel_columns(rows)
-    todo = []
-    for row, indices in zip(rows, kept, strict=True):
-        if indices:
-            todo.append(_reorder(row, columns, indices))
-    if len(todo) < len(rows):
-        n_left_out = len(rows) - len(todo)
-        logger.warning(
-            "left out %d of %d records, all of their responses are blank", n_left_out, len(rows)
-        )
-    if not todo:
-        raise TunaError("no record has a response to rank")
+    todo, columns = _rankable(rows)
     todo = _with_room(todo, model, tokenizer, **kwargs)
     if not todo:
         raise TunaError("no prompt leaves room for a response in the model's context")
-    score_batch = reward_scores if store is None else _cached_scores(store, model)
+    digest = None if store is None else weights_digest(model)
+
+    def cached_scores(model, batch):
+        "`reward_scores` that looks the batch up in the store first"
+        asked = {name: batch[name].tolist() for name in ("input_ids", "attention_mask")}
+        # the key's name for the index, so that stores of earlier versions are still read
+        key = request_key({**asked, "cells": batch["score_index"].tolist()}, digest)
+        cached = store.get(key)
+        if cached is None:
+            cached = {"scores": reward_scores(model, batch).tolist()}
+            store.put(key, cached)
+        return torch.tensor(cached["scores"])
+
+    score_batch = reward_scores if store is None else cached_scores
     all_scores = prm_scores(todo, model, tokenizer, score_batch, **kwargs)
     ranked = []
     for row, scores in zip(todo, all_scores, strict=True):

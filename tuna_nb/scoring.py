@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .data import format_prompt
 from .loss import mle_loss, pair_accuracy, pair_losses, rank_loss
-from .training.logprobs import seq_means, target_logps
+from .training.logprobs import response_means, target_logps
 from .training.packing import pack, to_device
 from .training.trainer import stack_scores
 from .utils.core import TunaError, progress
@@ -57,40 +57,40 @@ def encode_records(
 ) -> list:  # One dict for each record, see below
     """Tokenise each prompt together with each of its responses
 
-    An item has the record's `id`, the `start` of the response, `rows` of token ids, and `cols`:
-    0 for the row of the original response, then the ranks.
+    An item has the record's `id`, its `prompt_len` in tokens, `token_ids` of the prompt with each
+    response, and the `ranks` of these responses: 0 is the original one, 1 the best.
     """
     records = list(records)
-    prompts, starts = _prompt_lengths(tokenizer, records, template)
-    cols = []
+    prompts, prompt_lens = _prompt_lengths(tokenizer, records, template)
+    ranks = []
     texts = []
     for record, prompt in zip(records, prompts, strict=True):
         responses = [record.get("output") or "", *(record.get("responses") or [])]
-        present = [col for col, text in enumerate(responses) if col or text.strip()]
-        cols.append(present)
-        texts += [prompt + responses[col] for col in present]
+        present = [rank for rank, text in enumerate(responses) if rank or text.strip()]
+        ranks.append(present)
+        texts += [prompt + responses[rank] for rank in present]
     end_ids = [_end_token(tokenizer)] if end else None
-    rows = iter(_token_ids(tokenizer, texts, end_ids))
+    token_ids = iter(_token_ids(tokenizer, texts, end_ids))
     items = []
     for number, record in enumerate(records):
         name = str(record.get("id", number + 1))
-        present = cols[number]
-        if not present:
+        if not ranks[number]:
             raise TunaError(f"record {name}: no response to learn from")
-        own_rows = [next(rows) for _ in present]
-        items.append({"id": name, "start": starts[number], "cols": present, "rows": own_rows})
+        item = {"id": name, "prompt_len": prompt_lens[number], "ranks": ranks[number]}
+        item["token_ids"] = [next(token_ids) for _ in ranks[number]]
+        items.append(item)
     return _cut_to_length(items, max_length, long_prompts) if max_length else items
 
 # %% ../nbs/scoring.ipynb #13ec153b
 def _cut_to_length(items, max_length, long_prompts):
-    "Items whose prompts leave room for a response, with rows cut at the limit"
-    kept = [item for item in items if item["start"] < max_length]
+    "Items whose prompts leave room for a response, with sequences cut at the limit"
+    kept = [item for item in items if item["prompt_len"] < max_length]
     n_long = len(items) - len(kept)
     if n_long and (long_prompts == "error" or not kept):
-        first = next(item for item in items if item["start"] >= max_length)
+        first = next(item for item in items if item["prompt_len"] >= max_length)
         raise TunaError(
             f"{n_long} of {len(items)} prompts leave no room for a response in a context of "
-            f"{max_length} tokens; the first: record {first['id']}, {first['start']} tokens; "
+            f"{max_length} tokens; the first: record {first['id']}, {first['prompt_len']} tokens; "
             f"long_prompts='drop' (in commands --long-prompts drop) leaves out such records where "
             f"others are left"
         )
@@ -102,18 +102,18 @@ def _cut_to_length(items, max_length, long_prompts):
             len(items),
             max_length,
         )
-    n_rows = 0
+    n_responses = 0
     n_cut = 0
     shortened = []
     for item in kept:
-        n_rows += len(item["rows"])
-        n_cut += sum(len(row) > max_length for row in item["rows"])
-        shortened.append({**item, "rows": [row[:max_length] for row in item["rows"]]})
+        n_responses += len(item["token_ids"])
+        n_cut += sum(len(ids) > max_length for ids in item["token_ids"])
+        shortened.append({**item, "token_ids": [ids[:max_length] for ids in item["token_ids"]]})
     if n_cut:
         logger.warning(
             "cut the end of %d of %d responses, prompt and response have more than %d tokens",
             n_cut,
-            n_rows,
+            n_responses,
             max_length,
         )
     return shortened
@@ -176,7 +176,7 @@ class RankedCollator:
         self,
         items: list,  # Records, or what `encode` made of them
     ) -> dict:  # What `pack` returns
-        encoded = [item if "rows" in item else self.encode([item])[0] for item in items]
+        encoded = [item if "token_ids" in item else self.encode([item])[0] for item in items]
         return pack(encoded, self.mode, self.pad)
 
 # %% ../nbs/scoring.ipynb #78f18a00
@@ -192,9 +192,9 @@ def context_length(
 def sequence_logps(
     model,  # Causal language model; `use_packed` prepares it for packed batches
     batch: dict,  # What `RankedCollator` returns
-) -> Tensor:  # Float32, 0 in empty places, (instructions, 1 + ranks)
+) -> Tensor:  # Float32, 0 where there is no response, (instructions, 1 + ranks)
     "Mean log-probability of every response of a batch: the scores v (below Eq. 5)"
-    return seq_means(target_logps(model, batch), batch)
+    return response_means(target_logps(model, batch), batch)
 
 # %% ../nbs/scoring.ipynb #c33f1cbc
 def ranking_metrics(
@@ -239,7 +239,7 @@ def score_records(
     "Scores of all responses of all records, in the order of the records"
     collate = collator(tokenizer, max_length or context_length(model), template)
     items = collate.encode(ds)
-    longest = [max(map(len, item["rows"])) for item in items]
+    longest = [max(map(len, item["token_ids"])) for item in items]
     order = sorted(range(len(items)), key=longest.__getitem__, reverse=True)
     tables = []
     model.eval()

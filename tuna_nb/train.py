@@ -18,7 +18,7 @@ from .data import load_instructions, load_ranked
 from .loss import mle_loss, token_mean_loss, tuna_loss
 from .scoring import RankedCollator, context_length, ranking_metrics, sequence_logps
 from .training.checkpoints import add_lora, last_checkpoint, load_pretrained
-from .training.logprobs import seq_lengths
+from .training.logprobs import response_lengths
 from .training.sampler import EncodedDataset
 from .training.trainer import PackedTrainer
 from .utils.core import TunaError, seed_all
@@ -57,7 +57,7 @@ class TunaConfig(TrainingArguments):
         if not torch.accelerator.is_available():
             self.use_cpu = True
         super().__post_init__()
-        _check_config(self)
+        self.check_settings()
 
     @property
     def order_seed(self):
@@ -65,7 +65,8 @@ class TunaConfig(TrainingArguments):
         return self.seed if self.data_seed is None else self.data_seed
 
 # %% ../nbs/04_train.ipynb #89b281ff
-def _check_config(config):
+@patch
+def check_settings(self: TunaConfig):
     "Refuse settings that have no place in these losses, or not with each other"
     choices = {
         "reduction": ("sum", "released"),
@@ -73,28 +74,28 @@ def _check_config(config):
         "mle_over": ("original", "all"),
     }
     for name, (first, second) in choices.items():
-        value = getattr(config, name)
+        value = getattr(self, name)
         if value not in (first, second):
             raise TunaError(f'{name} must be "{first}" or "{second}", got {value!r}')
-    if config.max_tokens and config.packing != "packed":
+    if self.max_tokens and self.packing != "packed":
         raise TunaError(
             f'max_tokens counts tokens without padding, so packing must be "packed", got '
-            f"{config.packing!r}"
+            f"{self.packing!r}"
         )
-    if config.max_tokens and config.train_sampling_strategy != "batch_rebalance":
+    if self.max_tokens and self.train_sampling_strategy != "batch_rebalance":
         raise TunaError(
             f'max_tokens needs train_sampling_strategy "batch_rebalance", which deals items by '
-            f"their tokens, got {config.train_sampling_strategy!r}"
+            f"their tokens, got {self.train_sampling_strategy!r}"
         )
-    if config.label_smoothing_factor:
+    if self.label_smoothing_factor:
         raise TunaError(
             f"label_smoothing_factor has no place in these losses and must be 0, got "
-            f"{config.label_smoothing_factor}"
+            f"{self.label_smoothing_factor}"
         )
-    if config.neftune_noise_alpha and config.packing != "padded":
+    if self.neftune_noise_alpha and self.packing != "padded":
         raise TunaError(
             f"neftune_noise_alpha goes by the length of a row, which must be one text: packing "
-            f'must be "padded", got {config.packing!r}'
+            f'must be "padded", got {self.packing!r}'
         )
 
 # %% ../nbs/04_train.ipynb #45014256
@@ -152,7 +153,7 @@ class TunaTrainer(PackedTrainer):
 
 def _any_ranked(items):
     "Has any record a response beside the original?"
-    return any(item["cols"][-1] for item in items)
+    return any(item["ranks"][-1] for item in items)
 
 # %% ../nbs/04_train.ipynb #9cae93b7
 @patch
@@ -187,8 +188,8 @@ def loss_sum(
 def compute_loss(self: TunaTrainer, model, inputs, return_outputs=False, num_items_in_batch=None):
     "This micro-batch's part of the mean over the instructions of an optimizer step"
     scores = self.scores(model, inputs)
-    real_rows = inputs["layout"].counted
-    tables = [scores, inputs["mask"], seq_lengths(inputs)]
+    real_rows = inputs["layout"].real_items
+    tables = [scores, inputs["mask"], response_lengths(inputs)]
     if len(real_rows) < len(scores):
         tables = [table[real_rows] for table in tables]
     loss = self.loss_sum(*tables) if real_rows else 0 * scores.sum()

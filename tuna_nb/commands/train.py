@@ -136,12 +136,13 @@ def typical_item(
     items: list,  # From `encode_records`
 ) -> Item:  # An item for `plan_memory`
     "An item of average prompt, responses and number of responses"
-    prompt_tokens = sum(item["start"] for item in items)
+    prompt_tokens = sum(item["prompt_len"] for item in items)
     n_responses = 0
     response_tokens = 0
     for item in items:
-        n_responses += len(item["rows"])
-        response_tokens += sum(map(len, item["rows"])) - item["start"] * len(item["rows"])
+        lengths = [len(token_ids) - item["prompt_len"] for token_ids in item["token_ids"]]
+        n_responses += len(lengths)
+        response_tokens += sum(lengths)
     response = round(response_tokens / n_responses)
     responses = (response,) * round(n_responses / len(items))
     return Item(round(prompt_tokens / len(items)), responses)

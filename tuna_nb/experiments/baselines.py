@@ -37,14 +37,14 @@ def token_count(
 ) -> int:  # Tokens of prompts and responses, end tokens included
     "Tokens that Tuna trains on in one pass over ranked records"
     items = encode_records(ds, tokenizer, template=template)
-    return sum(sum(map(len, item["rows"])) for item in items)
+    return sum(sum(map(len, item["token_ids"])) for item in items)
 
 # %% ../../nbs/experiments/baselines.ipynb #5d7bb82c
 def _batch_tokens(batch):
     "Tokens of a batch of TRL's or of ours, without padding"
     if "layout" in batch:
         total = 0
-        for prompt, responses in batch["layout"].lines:
+        for prompt, responses in batch["layout"].shapes:
             total += prompt * len(responses) + sum(responses)
         return total
     masks = ["attention_mask"]

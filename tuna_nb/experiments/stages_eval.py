@@ -131,7 +131,7 @@ def token_nll(
     total_tokens = 0
     items = encode_records(ds, tokenizer, max_length)
     for item, mean_logp in zip(items, mean_logps[:, 0], strict=True):
-        n_tokens = len(item["rows"][0]) - item["start"]
+        n_tokens = len(item["token_ids"][0]) - item["prompt_len"]
         total_logp += float(mean_logp) * n_tokens
         total_tokens += n_tokens
     return -total_logp / total_tokens

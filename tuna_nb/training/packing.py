@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['MODES', 'SPLIT_THRESHOLD', 'PACKED', 'common_prefix', 'PackedItem', 'pack_item', 'Layout', 'attended',
-           'tree_attention_mask', 'pack', 'packed_size', 'to_device', 'packed_attention', 'cut_segments', 'use_packed']
+           'tree_attention_mask', 'pack', 'packed_size', 'to_device', 'packed_attention', 'cut_segments',
+           'segment_bounds', 'has_segment_kernel', 'use_packed']
 
 # %% ../../nbs/training/packing.ipynb #ac728f5b
 from dataclasses import dataclass, field
@@ -27,12 +28,12 @@ except ImportError:
 
 # %% ../../nbs/training/packing.ipynb #e0553a11
 def common_prefix(
-    rows: list,  # Lists of token ids
+    sequences: list,  # Lists of token ids
     most: int,  # Never more than this
 ) -> int:  # Number of tokens
-    "How many tokens all rows have in common at the start"
+    "How many tokens all sequences have in common at the start"
     length = 0
-    for tokens in zip(*(row[:most] for row in rows), strict=False):
+    for tokens in zip(*(sequence[:most] for sequence in sequences), strict=False):
         if len({*tokens}) > 1:
             break
         length += 1
@@ -41,46 +42,45 @@ def common_prefix(
 # %% ../../nbs/training/packing.ipynb #86c29cd6
 @dataclass
 class PackedItem:
-    "The rows of an item one after the other, what they have in common written once"
+    "The sequences of an item one after the other, their common prefix written once"
 
     ids: list  # Token ids
-    positions: list  # Position of each in its row
-    prefix_len: int  # Length of what is shared
-    branch_lens: list  # Length of the rest of each row
-    sources: list  # Where each token to learn is predicted from, a place in `ids`
+    positions: list  # Position of each in its own sequence
+    prefix_len: int  # Length of the common prefix
+    branch_lens: list  # Length of the rest of each sequence
+    logit_index: list  # Index in `ids` of the token whose logits predict each target
     targets: list  # The tokens to learn
-    seqs: list  # Which row each belongs to
+    sequence_ids: list  # Number of the sequence that each target belongs to
 
 
 def pack_item(
-    rows: list,  # Lists of token ids
-    starts: list,  # Where in each row the part to learn starts
+    sequences: list,  # Lists of token ids
+    starts: list,  # Where in each sequence the part to learn starts
 ) -> PackedItem:
-    "Write the rows of an item one after the other, their common prefix once"
-    prefix = common_prefix(rows, min(starts))
-    ids = [*rows[0][:prefix]]
-    positions = [*range(prefix)]
-    sources = []
+    "Write the sequences of an item one after the other, their common prefix once"
+    prefix_len = common_prefix(sequences, min(starts))
+    ids = [*sequences[0][:prefix_len]]
+    positions = [*range(prefix_len)]
+    logit_index = []
     targets = []
-    seqs = []
-    for number, (row, start) in enumerate(zip(rows, starts, strict=True)):
-        shift = len(ids) - prefix  # from a position of the row to its place in `ids`
-        for position in range(max(start, 1), len(row)):
+    sequence_ids = []
+    for number, (sequence, start) in enumerate(zip(sequences, starts, strict=True)):
+        shift = len(ids) - prefix_len  # from a position of the sequence to its index in `ids`
+        for position in range(max(start, 1), len(sequence)):
             before = position - 1
-            sources.append(before if before < prefix else shift + before)
-            targets.append(row[position])
-            seqs.append(number)
-        ids += row[prefix:]
-        positions += range(prefix, len(row))
-    branch_lens = [len(row) - prefix for row in rows]
+            logit_index.append(before if before < prefix_len else shift + before)
+            targets.append(sequence[position])
+            sequence_ids.append(number)
+        ids += sequence[prefix_len:]
+        positions += range(prefix_len, len(sequence))
     return PackedItem(
         ids=ids,
         positions=positions,
-        prefix_len=prefix,
-        branch_lens=branch_lens,
-        sources=sources,
+        prefix_len=prefix_len,
+        branch_lens=[len(sequence) - prefix_len for sequence in sequences],
+        logit_index=logit_index,
         targets=targets,
-        seqs=seqs,
+        sequence_ids=sequence_ids,
     )
 
 # %% ../../nbs/training/packing.ipynb #d8cdba2f
@@ -90,7 +90,7 @@ class Layout:
 
     mode: str  # "padded", "rows" or "packed"
     items: list  # What was packed
-    lines: list  # Prefix length and branch lengths of each packed item
+    shapes: list  # Prefix length and branch lengths of each packed item
     size: int  # Tokens that the model reads, with padding
     cache: dict = field(default_factory=dict, repr=False)  # Masks and indices of all layers
 
@@ -100,7 +100,7 @@ class Layout:
     @property
     def lengths(self):
         "Tokens of each packed item"
-        return [prefix + sum(branches) for prefix, branches in self.lines]
+        return [prefix + sum(branches) for prefix, branches in self.shapes]
 
     @property
     def tokens(self):
@@ -110,7 +110,7 @@ class Layout:
     @property
     def pairs(self):
         "Pairs of a token and one that it attends to"
-        return sum(attended(prefix, branches) for prefix, branches in self.lines)
+        return sum(attended(prefix, branches) for prefix, branches in self.shapes)
 
     @property
     def ids(self):
@@ -118,8 +118,8 @@ class Layout:
         return [item["id"] for item in self.items]
 
     @property
-    def counted(self):
-        "Numbers of the items that do not only fill a place"
+    def real_items(self):
+        "Indices of the items that are not padding: their weight is not 0"
         return [i for i, item in enumerate(self.items) if item.get("weight", 1)]
 
 
@@ -138,6 +138,7 @@ def tree_attention_mask(
     prefix: int,  # Length of the prefix
     branches: list,  # Length of each branch
     window: int | None = None,  # How many tokens back a token sees, itself included; None: all
+    width: int | None = None,  # Fill the mask up to this many tokens; None: no padding
 ) -> Tensor:  # True where the row's token sees the column's, (tokens, tokens)
     "The mask of a packed item: a token sees the prefix and its own branch, up to itself"
     lengths = torch.tensor([prefix, *branches])
@@ -147,14 +148,21 @@ def tree_attention_mask(
     position = torch.cat(positions)
     distance = position[:, None] - position
     mask = (distance >= 0) & ((branch[:, None] == branch) | (branch == 0))
-    return mask & (distance < window) if window else mask
+    if window:
+        mask &= distance < window
+    if width is None:
+        return mask
+    # padding sees itself, since a softmax over nothing is not a number
+    padded = torch.eye(width, dtype=torch.bool)
+    padded[: len(mask), : len(mask)] = mask
+    return padded
 
 # %% ../../nbs/training/packing.ipynb #c44a5b86
 MODES = "packed", "rows", "padded"
 
 
 def pack(
-    items: list,  # Each with `id`, `rows` of token ids, `start` of the responses, ranks in `cols`
+    items: list,  # Each with `id`, `token_ids` of each sequence, `prompt_len`, and `ranks`
     mode: str = "packed",  # One of MODES
     pad: int = 0,  # Token to fill with
 ) -> dict:  # Tensors, and the `layout`
@@ -163,36 +171,37 @@ def pack(
         raise TunaError(f"packing must be one of {', '.join(MODES)}, got {mode!r}")
     packed = []
     for item in items:
-        groups = [[row] for row in item["rows"]] if mode == "padded" else [item["rows"]]
-        packed += [pack_item(rows, _starts(rows, item)) for rows in groups]
+        sequences = item["token_ids"]
+        groups = [[sequence] for sequence in sequences] if mode == "padded" else [sequences]
+        packed += [pack_item(group, _starts(group, item)) for group in groups]
     for item in items:
-        if any(len(row) < 2 for row in item["rows"]):
+        if any(len(sequence) < 2 for sequence in item["token_ids"]):
             raise TunaError(
                 f"record {item['id']}: a response of one token with nothing before it cannot be "
                 f"scored"
             )
-    n_cols = 1 + max(item["cols"][-1] for item in items)
-    cells = []
-    for i, item in enumerate(items):
-        cells += [i * n_cols + col for col in item["cols"]]
-    cells = torch.tensor(cells)
-    mask = torch.zeros(len(items) * n_cols, dtype=torch.bool).index_fill(0, cells, True)
+    n_columns = 1 + max(item["ranks"][-1] for item in items)
+    score_index = []
+    for number, item in enumerate(items):
+        score_index += [number * n_columns + rank for rank in item["ranks"]]
+    score_index = torch.tensor(score_index)
+    mask = torch.zeros(len(items) * n_columns, dtype=torch.bool).index_fill(0, score_index, True)
     batch = _collate(packed, mode, pad, items)
-    return dict(batch, cells=cells, mask=mask.view(-1, n_cols))
+    return dict(batch, score_index=score_index, mask=mask.view(-1, n_columns))
 
 
-def _starts(rows, item):
-    "Where the part to learn starts in each row: at least the last token is learnt"
-    return [min(item["start"], len(row) - 1) for row in rows]
+def _starts(sequences, item):
+    "Where the part to learn starts in each sequence: at least the last token is learnt"
+    return [min(item["prompt_len"], len(sequence) - 1) for sequence in sequences]
 
 
 def packed_size(
     item: dict,  # As for `pack`
 ) -> int:  # Tokens
     "How much a model reads of an item whose prefix is written once"
-    rows = item["rows"]
-    repeated = common_prefix(rows, min(_starts(rows, item)))
-    return sum(map(len, rows)) - (len(rows) - 1) * repeated
+    sequences = item["token_ids"]
+    repeated = common_prefix(sequences, min(_starts(sequences, item)))
+    return sum(map(len, sequences)) - (len(sequences) - 1) * repeated
 
 # %% ../../nbs/training/packing.ipynb #b5b1740d
 def _pad_rows(rows, width, pad):
@@ -221,41 +230,32 @@ def _collate(packed, mode, pad, items):
         offsets = accumulate([0, *lengths[:-1]])
     else:
         offsets = range(0, n_rows * width, width)
-    sources = []
-    seqs = []
-    n_seqs = 0
+    logit_index = []
+    sequence_ids = []
+    n_sequences = 0
     for offset, item in zip(offsets, packed, strict=True):
-        sources += [offset + source for source in item.sources]
-        seqs += [n_seqs + seq for seq in item.seqs]
-        n_seqs += len(item.branch_lens)
-    sources = torch.tensor(sources)
-    keep = torch.zeros(n_rows * width, dtype=torch.bool).index_fill(0, sources, True)
+        logit_index += [offset + index for index in item.logit_index]
+        sequence_ids += [n_sequences + number for number in item.sequence_ids]
+        n_sequences += len(item.branch_lens)
+    logit_index = torch.tensor(logit_index)
+    keep = torch.zeros(n_rows * width, dtype=torch.bool).index_fill(0, logit_index, True)
 
-    lines = [(item.prefix_len, item.branch_lens) for item in packed]
+    shapes = [(item.prefix_len, item.branch_lens) for item in packed]
     batch = {
         "input_ids": _pad_rows(input_ids, width, pad),
         "position_ids": _pad_rows(position_ids, width, 0),
         "keep": keep.view(n_rows, width),
-        "logit_positions": (keep.cumsum(0) - 1)[sources],
+        "logit_positions": (keep.cumsum(0) - 1)[logit_index],
         "targets": torch.tensor(_flatten(item.targets for item in packed)),
-        "seqs": torch.tensor(seqs),
-        "layout": Layout(mode, items, lines, n_rows * width),
+        "sequence_ids": torch.tensor(sequence_ids),
+        "layout": Layout(mode, items, shapes, n_rows * width),
     }
     if mode == "rows":
-        batch["attention_mask"] = _row_masks(lines, width)
+        masks = [tree_attention_mask(*shape, width=width) for shape in shapes]
+        batch["attention_mask"] = torch.stack(masks)[:, None]
     if mode == "padded":
         batch["attention_mask"] = (torch.arange(width) < torch.tensor(lengths)[:, None]).long()
     return batch
-
-
-def _row_masks(lines, width):
-    "Masks of packed items under each other, (items, 1, tokens, tokens)"
-    # padding sees itself, since a row of nothing has no softmax
-    masks = torch.eye(width, dtype=torch.bool).repeat(len(lines), 1, 1)
-    for mask, (prefix, branches) in zip(masks, lines, strict=True):
-        length = prefix + sum(branches)
-        mask[:length, :length] = tree_attention_mask(prefix, branches)
-    return masks[:, None]
 
 # %% ../../nbs/training/packing.ipynb #b6b3671e
 def to_device(
@@ -301,7 +301,9 @@ def packed_attention(
             raise NotImplementedError(f"its attention has {name}, which packed attention has not")
     if query.shape[:1] != (1,) or query.shape[2] != layout.size:
         raise ValueError("the layout belongs to another batch")
-    attend = _attend_by_segment if _has_kernel(query, value, dropout) else _attend_by_item
+    attend = _attend_by_item
+    if has_segment_kernel(query, value, dropout):
+        attend = _attend_by_segment
     options = {
         "layout": layout,
         "scaling": scaling,
@@ -319,50 +321,45 @@ def _attend_by_item(query, key, value, layout, scaling, dropout, window):
     options = {"dropout_p": dropout, "scale": scaling, "enable_gqa": grouped}
     outputs = []
     for i, (item_q, item_k, item_v) in enumerate(parts):
-        prefix, branches = layout.lines[i]
+        prefix, branches = layout.shapes[i]
         n_masked = lengths[i] ** 2 - attended(prefix, branches)
-        calls = [(item_q, item_k, item_v, (prefix, branches))]
-        if len(branches) > 1 and n_masked > SPLIT_THRESHOLD * len(branches):
-            calls = _cut(item_q, item_k, item_v, prefix, branches)
-        for q, k, v, line in calls:
+        calls = [(item_q, item_k, item_v)]
+        is_cut = len(branches) > 1 and n_masked > SPLIT_THRESHOLD * len(branches)
+        if is_cut:
+            key_places, query_lens, key_lens = cut_segments([(prefix, branches)])
+            index = torch.tensor(key_places, device=item_k.device)
+            keys = item_k.index_select(2, index).split(key_lens, 2)
+            values = item_v.index_select(2, index).split(key_lens, 2)
+            calls = zip(item_q.split(query_lens, 2), keys, values, strict=True)
+        for q, k, v in calls:
             n_queries = q.shape[2]
             n_keys = k.shape[2]
+            # a piece is one branch behind what it sees of the prefix
+            shape = (n_keys - n_queries, [n_queries]) if is_cut else (prefix, branches)
             seen = window if window and window < n_keys else None
-            is_causal = seen is None and n_keys == n_queries and len(line[1]) < 2
+            is_causal = seen is None and n_keys == n_queries and len(shape[1]) < 2
             mask = None
             if not is_causal:
                 # made for the first layer and kept for the others
-                name = i, line[0], *line[1], n_queries, seen, q.device
+                name = i, shape[0], *shape[1], n_queries, seen, q.device
                 if name not in layout.cache:
-                    made = tree_attention_mask(*line, seen)[-n_queries:]
+                    made = tree_attention_mask(*shape, seen)[-n_queries:]
                     layout.cache[name] = made.to(q.device)
                 mask = layout.cache[name]
             out = F.scaled_dot_product_attention(q, k, v, mask, is_causal=is_causal, **options)
             outputs.append(out)
     return torch.cat(outputs, 2).transpose(1, 2)
 
-
-def _cut(item_q, item_k, item_v, prefix, branches):
-    "Queries of the prefix and of each branch, the keys and values that they see, and their line"
-    key_places, query_lens, key_lens = cut_segments([(prefix, branches)])
-    index = torch.tensor(key_places, device=item_k.device)
-    queries = item_q.split(query_lens, 2)
-    keys = item_k.index_select(2, index).split(key_lens, 2)
-    values = item_v.index_select(2, index).split(key_lens, 2)
-    for q, k, v in zip(queries, keys, values, strict=True):
-        n_queries = q.shape[2]
-        yield q, k, v, (k.shape[2] - n_queries, [n_queries])
-
 # %% ../../nbs/training/packing.ipynb #072d5e06
 def cut_segments(
-    lines: list,  # Prefix length and branch lengths of each packed item
+    shapes: list,  # Prefix length and branch lengths of each packed item
 ) -> tuple:  # Places of the keys; lengths of the segments of queries and of keys
     "Cut packed items into prefixes and branches, each with its keys"
     key_places = []
     query_lens = []
     key_lens = []
     start = 0
-    for prefix, branches in lines:
+    for prefix, branches in shapes:
         prefix_places = range(start, start + prefix)
         start += prefix
         if prefix:
@@ -377,22 +374,26 @@ def cut_segments(
             start += branch
     return key_places, query_lens, key_lens
 
-# %% ../../nbs/training/packing.ipynb #a140da97
-def _segment_bounds(lines, device):
-    """What the kernel needs to know of a batch.
 
-    Places of the keys, ends of the segments of queries and of keys, and the longest of both.
-    """
-    key_places, query_lens, key_lens = cut_segments(lines)
+def segment_bounds(
+    shapes: list,  # Prefix length and branch lengths of each packed item
+    device,  # Where the tensors should be
+) -> tuple:  # Places of the keys; ends of the segments of queries, of keys; the longest of each
+    "What the kernel needs to know of a batch that `cut_segments` has cut"
+    key_places, query_lens, key_lens = cut_segments(shapes)
     places = torch.tensor(key_places, device=device)
     ends = []
     for lengths in (query_lens, key_lens):
         ends.append(torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device))
     return places, *ends, max(query_lens), max(key_lens)
 
-
-def _has_kernel(query, value, dropout):
-    "Is there a kernel for segments?"
+# %% ../../nbs/training/packing.ipynb #a140da97
+def has_segment_kernel(
+    query: Tensor,  # (1, heads, tokens, width)
+    value: Tensor,  # (1, heads or fewer, tokens, width)
+    dropout: float,  # Share of attention weights to drop
+) -> bool:
+    "Can flash attention of variable length take these tensors: half precision, on a GPU?"
     return (
         varlen_attn is not None
         and query.is_cuda
@@ -405,7 +406,7 @@ def _attend_by_segment(query, key, value, layout, scaling, dropout, window):
     "One call for the whole batch"
     name = "segments", query.device
     if name not in layout.cache:
-        layout.cache[name] = _segment_bounds(layout.lines, query.device)
+        layout.cache[name] = segment_bounds(layout.shapes, query.device)
     places, *bounds = layout.cache[name]
     q, k, v = (o[0].transpose(0, 1).to(value.dtype) for o in (query, key, value))
     out = varlen_attn(

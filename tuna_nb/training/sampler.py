@@ -16,7 +16,7 @@ from ..utils.core import TunaError
 
 # %% ../../nbs/training/sampler.ipynb #9655d2c4
 class PaddingItem(int):
-    "Index of an item that is there to fill a place and must not count"
+    "Index of an item that is padding: it fills a place and must not count"
 
 
 class TokenSampler(BatchRebalanceSampler):
@@ -54,6 +54,19 @@ class TokenSampler(BatchRebalanceSampler):
             heapq.heappush(groups, (tokens + pair[1], i, [*group, pair]))
         return [group for _, _, group in sorted(groups, key=lambda entry: entry[1])]
 
+    def largest_micro_batch(
+        self,
+        epochs: int,  # Length of the run
+    ) -> int:  # Tokens
+        "Tokens of the largest micro-batch: the first of a step, on the first device"
+        largest = 0
+        for epoch in range(epochs):
+            self.set_epoch(epoch)
+            for i, micro in enumerate(self):
+                if i % self.grad_accum == 0:
+                    largest = max(largest, sum(self.lengths[item] for item in micro))
+        return largest
+
 # %% ../../nbs/training/sampler.ipynb #079f9315
 class EncodedDataset(list):
     "Items, of which those that a `PaddingItem` asks for get a `weight` of 0"
@@ -64,7 +77,7 @@ class EncodedDataset(list):
 
 # %% ../../nbs/training/sampler.ipynb #ab509912
 def fit_budget(
-    costs: list,  # Tokens of each item as the model reads it
+    item_lengths: list,  # Tokens of each item as the model reads it
     budget: int,  # Most tokens of a micro-batch
     batch_size: int,  # Items of a micro-batch, on average
     accumulation: int = 1,  # Micro-batches of an optimizer step on one device
@@ -74,10 +87,10 @@ def fit_budget(
     names=None,  # Ids of the items, for errors
 ) -> tuple:  # Items of a micro-batch and micro-batches of a step that fit, tokens of the largest
     "Cut optimizer steps into micro-batches that fit into memory"
-    worst = max(range(len(costs)), key=costs.__getitem__)
-    if costs[worst] > budget:
+    worst = max(range(len(item_lengths)), key=item_lengths.__getitem__)
+    if item_lengths[worst] > budget:
         raise TunaError(
-            f"record {names[worst] if names else worst}: it has {costs[worst]} tokens, "
+            f"record {names[worst] if names else worst}: it has {item_lengths[worst]} tokens, "
             f"more than the {budget} that a micro-batch may have"
         )
     items = batch_size * accumulation
@@ -85,28 +98,17 @@ def fit_budget(
         if items % n_micro:
             continue
         sampler = TokenSampler(
-            costs,
+            item_lengths,
             effective_batch_size=items * devices,
             dp_size=devices,
             grad_accum=n_micro,
             seed=seed,
             drop_last=False,
         )
-        largest = _largest_micro_batch(sampler, math.ceil(epochs))
+        largest = sampler.largest_micro_batch(math.ceil(epochs))
         if largest <= budget:
             return items // n_micro, n_micro, largest
     raise TunaError(
         f"a micro-batch of one item on average has up to {largest} tokens, more than the {budget} "
         f"it may have"
     )
-
-
-def _largest_micro_batch(sampler, epochs):
-    "Tokens of the largest micro-batch: the first of the first device in one of the steps"
-    largest = 0
-    for epoch in range(epochs):
-        sampler.set_epoch(epoch)
-        for i, micro in enumerate(sampler):
-            if i % sampler.grad_accum == 0:
-                largest = max(largest, sum(sampler.lengths[item] for item in micro))
-    return largest
