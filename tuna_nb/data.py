@@ -296,7 +296,8 @@ def split_prompt(
         if prompt.startswith(head):
             body = prompt[len(head) :].rstrip().removesuffix("\n\n### Response:")
             if input and "\n\n### Input:\n" in body:
-                return tuple(body.split("\n\n### Input:\n", 1))
+                instruction, _, given = body.partition("\n\n### Input:\n")
+                return instruction, given
             return body, ""
     return prompt, ""
 

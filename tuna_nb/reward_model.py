@@ -306,7 +306,9 @@ def prm_rank(
     digest = None if store is None else weights_digest(model)
 
     def cached_scores(model, batch):
-        "`reward_scores` that looks the batch up in the store first"
+        "`reward_scores` that looks the batch up in the store, if there is one"
+        if store is None:
+            return reward_scores(model, batch)
         asked = {name: batch[name].tolist() for name in ("input_ids", "attention_mask")}
         # the key's name for the index, so that stores of earlier versions are still read
         key = request_key({**asked, "cells": batch["score_index"].tolist()}, digest)
@@ -316,8 +318,7 @@ def prm_rank(
             store.put(key, cached)
         return torch.tensor(cached["scores"])
 
-    score_batch = reward_scores if store is None else cached_scores
-    all_scores = prm_scores(todo, model, tokenizer, score_batch, **kwargs)
+    all_scores = prm_scores(todo, model, tokenizer, cached_scores, **kwargs)
     ranked = []
     for row, scores in zip(todo, all_scores, strict=True):
         if not all(map(math.isfinite, scores)):

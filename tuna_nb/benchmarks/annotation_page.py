@@ -183,8 +183,9 @@ def _read_keys(paths):
         if not isinstance(form, str) or not form:
             raise TunaError(f"{path}, field form: expected the id of a form, got {form!r}")
         names = content.get("systems")
-        is_list = isinstance(names, list) and len(names) >= 2
-        if not is_list or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list) or len(names) < 2:
+            raise TunaError(f"{path}, field systems: expected two names or more, got {names!r}")
+        if not all(isinstance(name, str) for name in names):
             raise TunaError(f"{path}, field systems: expected names, got {names!r}")
         labels = content.get("labels")
         if not isinstance(labels, dict) or not labels:

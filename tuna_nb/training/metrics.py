@@ -100,7 +100,7 @@ def best_flops(
         if on_cuda:
             torch.cuda.synchronize()
         start = time.perf_counter()
-        first @ second
+        _ = first @ second
         if on_cuda:
             torch.cuda.synchronize()
         best = max(best, 2 * size**3 / (time.perf_counter() - start))
