@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+# it registers its scorers in `SCORERS`
+from . import lmentry_answering  # noqa: F401
 from .lmentry_patterns import Prediction, read_prediction
 from tuna_nb.benchmarks.lmentry_tasks import (
     ADJACENT,
