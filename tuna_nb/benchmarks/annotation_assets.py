@@ -351,7 +351,7 @@ show()
 def script_safe_json(
     data,  # What JSON can hold
 ) -> str:
-    "Data as JSON that cannot end a script or begin a tag"
+    "JSON text with <, > and & escaped, safe inside a <script> element"
 
     def escape(match):
         return f"\\u{ord(match[0]):04x}"
@@ -362,7 +362,7 @@ def script_safe_json(
 def form_html(
     data: dict,  # `title`, `labels`, `questions` and `id` of a form
 ) -> str:
-    "The HTML file of a form; it may load nothing from anywhere"
+    "HTML text of an annotation form; its content policy blocks all network access"
     title = html.escape(data["title"])
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "

@@ -30,7 +30,7 @@ from ..utils.core import TunaError, read_document, write_jsonl
 # %% ../../nbs/experiments/full.ipynb #a94c1495
 @dataclass(frozen=True)
 class FullConfig(ScaleConfig):
-    "Given models and data; the defaults are the paper's"
+    "Settings of a run with models and data that you provide; the defaults are the paper's"
 
     base: str = "huggyllama/llama-7b"  # Folder or Hub id of the base model
     base_small: str = "stabilityai/stablelm-base-alpha-3b"  # The smaller base, for a PRM
@@ -74,7 +74,7 @@ class FullConfig(ScaleConfig):
 
     @classmethod
     def small(cls, **given):
-        "Sizes for models of 0.1 to 1 billion weights on one GPU"
+        "Settings for models of 0.1 to 1 billion parameters on one GPU"
         sizes = {
             "n_train": 4000,
             "n_ctx": 1000,
@@ -94,17 +94,20 @@ class FullConfig(ScaleConfig):
 # %% ../../nbs/experiments/full.ipynb #022d0329
 @patch
 def rates(self: FullConfig, recipe):
+    "Learning rates to try: `lrs`, or the recipe's own"
     return self.lrs or (get_recipe(recipe).lr,)
 
 
 @patch
 def first_stages(self: FullConfig, graph):
+    "Add the stages `base` and `base_small` to the graph"
     for name in ("base", "base_small"):
         graph.add(name, given_model, config_keys=[name], cost_s=1, which=name)
 
 
 @patch
 def review(self: FullConfig):
+    "Keyword arguments for `compare`"
     return {"read": "lenient"}
 
 
@@ -115,6 +118,7 @@ def trains_baselines(self: FullConfig):
 
 @patch
 def cells(self: FullConfig, scores):
+    "Benchmark scores by table column"
     by_column = {}
     for column, (score, *_) in result_cells(scores).items():
         by_column[column.removesuffix("_plain").replace("_plain_", "_")] = score
@@ -123,6 +127,7 @@ def cells(self: FullConfig, scores):
 
 @patch
 def people(self: FullConfig, ds, seed):
+    "Agreement of the judge's rankings with people's; None without `human_file`"
     return annotators.judge_human_agreement(ds, self.human_file) if self.human_file else None
 
 # %% ../../nbs/experiments/full.ipynb #00c3be42
@@ -130,7 +135,7 @@ def given_model(
     job,  # Of this stage
     which: str,  # The setting that names it
 ) -> dict:  # Its folder or Hub id
-    "A model that is there already"
+    """`{"path": …}` of a model that exists already: absolute folder or Hub id"""
     path = getattr(job.cfg, which)
     return {"path": str(Path(path).resolve()) if Path(path).exists() else path}
 
@@ -138,6 +143,7 @@ def given_model(
 @patch
 @contextmanager
 def teacher(self: FullConfig, job):
+    "Context manager: the teacher's backend, with its replies stored"
     with backend_with_replies(job, "teacher", self.teacher_model) as backend:
         yield backend
 
@@ -145,6 +151,7 @@ def teacher(self: FullConfig, job):
 @patch
 @contextmanager
 def judge(self: FullConfig, job, **change):
+    "Context manager: the judge's backend; raises if its settings are to be changed"
     if change:
         raise TunaError(
             f"a judge with another {' and '.join(change)} exists in the miniature alone"
@@ -159,7 +166,8 @@ def backend_with_replies(
     role: str,  # teacher or judge
     model: str,  # As for `load_generator`
 ):
-    "A model that keeps its replies in the stage's folder; paid ones outlive the stage"
+    """Context manager: a model whose replies are stored in the stage's folder, or under `replies/`
+    for an endpoint"""
     kept = job.part / f"{role}.db"
     if model.startswith("http"):
         kept = job.root / "replies" / f"{job.part.stem}.{role}.db"
@@ -184,6 +192,7 @@ QUESTION_OF_SETTING = {
 
 @patch
 def check(self: FullConfig, graph):
+    "Raise if a setting that the stages of `graph` need is empty"
     used = set()
     for stage in graph.values():
         used.update(stage.config_keys)
@@ -196,6 +205,7 @@ def check(self: FullConfig, graph):
 
 @patch
 def instructions(self: FullConfig, job):
+    """Instruction records as `{"train": […], "val": […]}`"""
     rows = head(load_instructions(self.data_file), self.n_train + self.n_val).to_list()
     if len(rows) <= self.n_val:
         raise TunaError(
@@ -207,16 +217,19 @@ def instructions(self: FullConfig, job):
 
 @patch
 def experts(self: FullConfig, job):
+    "Expert answers as instruction records"
     return load_instructions(self.expert_file)
 
 
 @patch
 def encoder(self: FullConfig, job):
+    "(model, layer) of the encoder for BERTScore"
     return self.bert_model, self.bert_layer
 
 # %% ../../nbs/experiments/full.ipynb #59ff715a
 @patch
 def benchmarks(self: FullConfig, job, model):
+    "The benchmarks, with prompts and reply lengths that fit the model's context"
     context = getattr(model, "context", None)
     template = "none" if getattr(model, "external", False) else "alpaca"
     loaded = load_benchmarks(
@@ -234,6 +247,7 @@ def benchmarks(self: FullConfig, job, model):
 
 @patch
 def local(self: FullConfig, job, model, name=None):
+    "The backend of a trained student, or of an `external` model (`ext_…`)"
     if isinstance(model, Path) or not model.startswith("ext_"):
         return ScaleConfig.local(self, job, model, name)
     backend = with_store(load_generator(job.at(model)), job.part / "answers.db")
@@ -246,7 +260,8 @@ def local(self: FullConfig, job, model, name=None):
 
 @patch
 def annotated(self: FullConfig, job, questions, answers):
-    "The page for annotators of Table 2, and their points once they have ranked"
+    """Write `form.html` for the annotators of Table 2; with `annotations`, also return their scores
+    and marks"""
     asked = [{"question_id": i, "text": text} for i, text in enumerate(questions, 1)]
     by_question = {name: dict(enumerate(texts, 1)) for name, texts in answers.items()}
     _, key = annotation_form(asked, by_question, job.part / "form.html", job.seed)
@@ -259,21 +274,25 @@ def annotated(self: FullConfig, job, questions, answers):
 # %% ../../nbs/experiments/full.ipynb #f808b28a
 @patch
 def open_records(self: FullConfig, bench):
+    "Open-ended questions as instruction records"
     return [{"instruction": question["text"], "input": ""} for question in bench.questions]
 
 
 @patch
 def questions(self: FullConfig, bench):
+    "Texts of the open-ended questions"
     return [question["text"] for question in bench.questions]
 
 
 @patch
 def categories(self: FullConfig, bench):
+    "Category of each open-ended question"
     return [question["category"] for question in bench.questions]
 
 # %% ../../nbs/experiments/full.ipynb #55a3b4e5
 @patch
 def training(self: FullConfig, objective):
+    "Training arguments for memory and precision"
     args = {"bf16": self.bf16, "activation_checkpointing": self.activation_checkpointing}
     if objective != "prm" and self.max_tokens:
         return args | {"max_tokens": self.max_tokens}
@@ -282,6 +301,7 @@ def training(self: FullConfig, objective):
 
 @patch
 def baseline_memory_args(self: FullConfig, objective):
+    "Training arguments that save memory for a baseline"
     size = min(self.micro_batch, self.batch_size)
     if objective == "ppo":
         return {"at_once": self.n * size}
@@ -292,6 +312,7 @@ def baseline_memory_args(self: FullConfig, objective):
 
 @patch
 def fit(self: FullConfig, job, task):
+    "Train one model, with `launch` in a subprocess; return the number of optimizer steps"
     if not self.launch:
         return ScaleConfig.fit(self, job, task)
     data = job.part / "data.jsonl"

@@ -44,13 +44,14 @@ class Verdict:
 
 @patch(as_prop=True)
 def readable(self: Verdict) -> bool:
-    "Is there a ranking?"
+    "True if the reply has a usable ranking"
     return self.reason is None
 
 # %% ../../nbs/judge/verdict.ipynb #b27a27d2
 @patch(as_prop=True)
 def consistent(self: Verdict) -> bool:
-    "Do the ratings cover the ranking, never rise along it, and agree with its ties?"
+    """True if all ranked responses are rated, ratings never increase from best to worst, and tied
+    ones are equal"""
     if not self.ranking or not set(self.ranking) <= self.ratings.keys():
         return False
     ratings = [self.ratings[response] for response in self.ranking]
@@ -71,7 +72,8 @@ def scored_by(self: Verdict) -> str:
 
 @patch(as_prop=True)
 def scores(self: Verdict) -> list[float]:
-    "A score for each response of the ranking, best first"
+    """Scores in the order of `ranking`: ratings if `consistent`, else n for the best down to 1,
+    ties averaged"""
     if self.consistent:
         return [float(self.ratings[response]) for response in self.ranking]
     n = len(self.ranking)
@@ -114,7 +116,8 @@ def _check_n_responses(n):
         raise TunaError(f"n must be at least 1, got {n}")
 
 
-def _strict_object(**properties):
+def _object_schema(**properties):
+    "JSON schema of an object with exactly these properties"
     return {
         "type": "object",
         "properties": properties,
@@ -123,11 +126,12 @@ def _strict_object(**properties):
     }
 
 
-def _array_of(items, **limits):
+def _array_schema(items, **limits):
     return dict(type="array", items=items, **limits)
 
 
-def _integer_below(stop):
+def _integer_schema(stop):
+    "JSON schema of an integer from 0 to `stop` - 1"
     return {"type": "integer", "enum": list(range(stop))}
 
 
@@ -136,22 +140,22 @@ def verdict_schema(
 ) -> dict:  # JSON schema, for `response_format` of type `json_schema` with `strict`
     "A verdict as a JSON schema (Table 9)"
     _check_n_responses(n)
-    rating = _strict_object(
-        response=_integer_below(n + 1),
-        marks=_array_of(_integer_below(6), minItems=3, maxItems=3),
-        total=_integer_below(16),
+    rating = _object_schema(
+        response=_integer_schema(n + 1),
+        marks=_array_schema(_integer_schema(6), minItems=3, maxItems=3),
+        total=_integer_schema(16),
     )
-    return _strict_object(
+    return _object_schema(
         kind={"type": "string", "enum": ["open", "close"]},
         reference={"type": "string"},
-        duplicates=_array_of(_integer_below(n)),
-        ratings=_array_of(rating),
-        ranking=_array_of(_integer_below(n + 1)),
+        duplicates=_array_schema(_integer_schema(n)),
+        ratings=_array_schema(rating),
+        ranking=_array_schema(_integer_schema(n + 1)),
     )
 
 # %% ../../nbs/judge/verdict.ipynb #b3bd0ac7
-def _verdict_object(text):
-    "The JSON object that a text is, if it has a ranking; keys in lower case"
+def _parse_json_verdict(text):
+    "Parse a text that is one JSON object with a ranking; keys in lower case, None otherwise"
     if not text.lstrip().startswith("{"):
         return None
     try:
@@ -162,21 +166,21 @@ def _verdict_object(text):
     return found if isinstance(ranking, (list, str)) else None
 
 
-def _verdict_objects(text):
-    "JSON objects with a ranking by (start, end): from first to last brace, or in code fences"
+def _find_json_verdicts(text):
+    "JSON verdicts in a text by (start, end): from first to last brace, else in code fences"
     start = text.find("{")
     end = text.rfind("}") + 1
-    if whole := _verdict_object(text[start:end]):
+    if whole := _parse_json_verdict(text[start:end]):
         return {(start, end): whole}
     objects = {}
     for fence in re.finditer(r"(?s)```[a-z]*\n?(.*?)```", text):
-        if found := _verdict_object(fence[1]):
+        if found := _parse_json_verdict(fence[1]):
             objects[fence.span(1)] = found
     return objects
 
 
 def _ratings_in_json(ratings):
-    "Ratings by response, or a list of them, in the form of `find_ratings`"
+    "Convert JSON ratings (a dict by response, or a list) to the form that `find_ratings` returns"
     if isinstance(ratings, dict):
         entries = ratings.items()
     else:
@@ -197,7 +201,7 @@ def _ratings_in_json(ratings):
 
 # %% ../../nbs/judge/verdict.ipynb #8c686411
 class _Reply:
-    "A reply in plain signs, with its JSON objects, its rankings and groups of duplicates"
+    "A judge's reply in ASCII (`plain`), with its JSON verdicts, rankings and groups of duplicates"
 
     def __init__(self, text, n):
         self.text = text
@@ -207,7 +211,7 @@ class _Reply:
         self.rankings = []
         in_json = []
         json_duplicates = set()
-        for (start, end), verdict in _verdict_objects(text).items():
+        for (start, end), verdict in _find_json_verdicts(text).items():
             self.objects[start] = verdict
             self.plain = self.plain[:start] + " " * (end - start) + self.plain[end:]
             ranking = verdict["ranking"]
@@ -220,12 +224,13 @@ class _Reply:
         self.duplicates = find_duplicates(self.plain) | json_duplicates
 
     def kind(self):
-        "`open` or `close`: the first word on it that is neither denied nor a choice of both"
+        """`open` or `close`, from the first mention that is not negated and does not offer both;
+        else None"""
         match = _REPLY["kind"].search(_REPLY["choice_of_kinds"].sub("", self.plain))
         return match and match[1].lower()
 
     def reference(self):
-        "The judge's own response, up to the next step"
+        "The judge's own response, from its heading to the next step; empty without a heading"
         name = rf"response\s*{self.n}\b"
         heading = re.search(rf"(?im)^[^\w\n#]*#+[^\w\n#]*{name}[*_]*:?[*_]*", self.plain)
         if not heading:
@@ -234,7 +239,8 @@ class _Reply:
         return self.text[heading.end() : next_step.start() if next_step else None].strip()
 
     def fields(self, start):
-        "Kind, reference and ratings beside the ranking at `start`, or in the last JSON object"
+        """(kind, reference, ratings) from the JSON object at `start` (None: the last), else from
+        the free text"""
         if start is None:
             start = max(self.objects, default=None)
         verdict = self.objects.get(start)

@@ -24,7 +24,7 @@ from ..utils.core import TunaError
 def identity_of(
     backend,  # Anything with `sample`
 ) -> dict:  # For JSON; the name and type of a backend without `identity`
-    "What shapes a backend's replies besides the request"
+    "Settings that determine a backend's replies, as a JSON-ready dict (part of the cache key)"
     if hasattr(backend, "identity"):
         return backend.identity()
     return {"name": backend.name, "type": type(backend).__name__}
@@ -43,11 +43,12 @@ class CachedBackend:
         self.name = backend.name
 
     def identity(self):
-        "The identity of the backend"
+        "`identity_of` the wrapped backend"
         return identity_of(self.backend)
 
     def each(self, prompts, on_reply, n=1, seed=None, piece=128, **settings):
-        "As `sample_each`; what is stored is not computed again"
+        """Call `on_reply(i, generations)` for each prompt, from the store where possible; return
+        failures by prompt number"""
         seeds = prompt_seeds(prompts, n, seed) or [None] * len(prompts)
         model = self.identity()
         requests = []
@@ -174,7 +175,7 @@ def cost_plan(
     prompts: list[str],  # What it would be asked
     **settings,  # As in `Endpoint.plan`
 ):  # To be printed
-    "What asking would cost"
+    "The cost of these prompts: a `CostPlan`, or one line of text for a model that runs here"
     if hasattr(backend, "plan"):
         return backend.plan(prompts, **settings)
     return f"{backend.name} runs here: {len(prompts)} prompts, no requests, no cost"
@@ -183,7 +184,7 @@ def cost_plan(
 def print_plans(
     *plans,  # What `cost_plan` returned
 ) -> dict:  # The same for a script
-    "Print what would be asked"
+    """Print the plans of a dry run, and return them as `{"plans": plans}`"""
     for plan in plans:
         print(plan)
     return {"plans": plans}
@@ -195,7 +196,7 @@ def command_result(
     res,  # Records that were written
     backend,  # Who was asked
 ) -> dict:  # out, records, written, failures (their file, or None), usd (spent in this run)
-    "What a command that asks a model has done"
+    "Summary of a finished command: output file, record counts, failures file and dollars spent"
     failures = Path(f"{out}.failures")
     budget = getattr(backend, "budget", None)
     return {

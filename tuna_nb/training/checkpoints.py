@@ -6,6 +6,8 @@
 __all__ = ['load_pretrained', 'add_lora', 'last_checkpoint']
 
 # %% ../../nbs/training/checkpoints.ipynb #4e72a1c9
+import json
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -61,7 +63,12 @@ def last_checkpoint(
     "The last complete checkpoint of a run"
     if resume is not True:
         return resume or None
-    complete = [state.parent for state in Path(out).glob("checkpoint-*/trainer_state.json")]
+    complete = []
+    for state in Path(out).glob("checkpoint-*/trainer_state.json"):
+        # written last: a run that was killed may leave a part of it
+        with suppress(ValueError):
+            json.loads(state.read_text(encoding="utf-8"))
+            complete.append(state.parent)
     if not complete:
         return None
     return str(max(complete, key=lambda folder: int(folder.name.split("-")[1])))

@@ -25,6 +25,7 @@ from .metrics import CARDS, Work
 from .packing import attended
 from ..utils.core import TunaError, base_model
 from ..utils.pretrained import load_config
+from ..utils.tables import markdown_table
 
 # %% ../../nbs/training/memory.ipynb #a770c332
 def _empty_keys(like, n):
@@ -462,9 +463,9 @@ class Plans(dict):
 
     def _repr_markdown_(self):
         plans = self.values()
-        rows = [["", *self], ["---", *["---:"] * len(self)]]
+        rows = [["", *self]]
         for part in Plan.parts:
             rows.append([f"{part}, GB", *(f"{getattr(plan, part) / 1e9:.1f}" for plan in plans)])
         rows.append(["device, GB", *(f"{p.memory:g}" if p.memory else "" for p in plans)])
         rows.append(["fits", *("yes" if plan.fits else "no" for plan in plans)])
-        return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        return markdown_table(rows)

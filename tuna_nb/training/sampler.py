@@ -16,7 +16,7 @@ from ..utils.core import TunaError
 
 # %% ../../nbs/training/sampler.ipynb #9655d2c4
 class PaddingItem(int):
-    "Index of an item that is padding: it fills a place and must not count"
+    "Index of an item that fills up a step; its weight in the loss is 0"
 
 
 class TokenSampler(BatchRebalanceSampler):
@@ -29,6 +29,7 @@ class TokenSampler(BatchRebalanceSampler):
     padded = False
 
     def __iter__(self):
+        "Yield this device's micro-batches; a short last step is filled with `PaddingItem`s"
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
         order = [*range(len(self.lengths))]
         if self.shuffle:
@@ -69,7 +70,7 @@ class TokenSampler(BatchRebalanceSampler):
 
 # %% ../../nbs/training/sampler.ipynb #079f9315
 class EncodedDataset(list):
-    "Items, of which those that a `PaddingItem` asks for get a `weight` of 0"
+    "A list of encoded items; indexing with a `PaddingItem` returns a copy with `weight` 0"
 
     def __getitem__(self, i):
         item = super().__getitem__(i)
@@ -86,7 +87,7 @@ def fit_budget(
     seed: int = 0,  # Of the order
     names=None,  # Ids of the items, for errors
 ) -> tuple:  # Items of a micro-batch and micro-batches of a step that fit, tokens of the largest
-    "Cut optimizer steps into micro-batches that fit into memory"
+    "Largest micro-batch size that fits the token budget and keeps the optimizer step"
     worst = max(range(len(item_lengths)), key=item_lengths.__getitem__)
     if item_lengths[worst] > budget:
         raise TunaError(
