@@ -54,7 +54,7 @@ class PRMCollator(RankedCollator):
 
     only = "padded"  # A sequence classifier looks for the end of each row
 
-    def encode(self, records):
+    def encode(self, records, report=None):
         "Items without the original responses and without end tokens"
         return encode_records(
             [dict(record, output="") for record in records],
@@ -63,6 +63,7 @@ class PRMCollator(RankedCollator):
             template=self.template,
             end=False,
             long_prompts=self.long_prompts,
+            report=report,
         )
 
 
@@ -140,8 +141,12 @@ def train_prm(
     "Train a proxy ranking model on a judge's rankings (§3.1)"
     if isinstance(ranked_ds, (str, Path)):
         ranked_ds = load_ranked(ranked_ds, blank_output="keep")
-    rankings = [record for record in ranked_ds if len(record["responses"]) > 1]
-    if not rankings:
+    several = [i for i, record in enumerate(ranked_ds) if len(record["responses"]) > 1]
+    if isinstance(ranked_ds, Dataset):
+        rankings = ranked_ds.select(several)
+    else:
+        rankings = [ranked_ds[i] for i in several]
+    if not several:
         raise TunaError("no record has two responses, so there is no order to learn")
     if not training_args.get("merge", True):
         raise TunaError(

@@ -7,6 +7,7 @@ __all__ = ['encode_records', 'filter_by_length', 'RankedCollator', 'context_leng
            'score_records']
 
 # %% ../nbs/scoring.ipynb #edf3b493
+from itertools import islice
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from .data import format_prompt
 from .loss import mle_loss, pair_accuracy, pair_losses, rank_loss
+from .training.encoding import PIECE, LengthReport, encode_dataset
 from .training.logprobs import response_means, target_logps
 from .training.packing import pack, to_device
 from .training.trainer import stack_scores
@@ -54,6 +56,7 @@ def encode_records(
     template="alpaca",  # See `format_prompt`
     end: bool = True,  # Put the end token behind each response? False: the tokenizer's own ids
     long_prompts: str = "error",  # A prompt without room for a response: "error", or "drop" it
+    report: LengthReport | None = None,  # Counts what does not fit, in place of the log and errors
 ) -> list:  # One dict for each record, see below
     """Tokenise each prompt together with each of its responses
 
@@ -79,46 +82,16 @@ def encode_records(
         item = {"id": name, "prompt_len": prompt_lens[number], "ranks": ranks[number]}
         item["token_ids"] = [next(token_ids) for _ in ranks[number]]
         items.append(item)
-    return _cut_to_length(items, max_length, long_prompts) if max_length else items
+    if not max_length:
+        return items
+    counts = LengthReport() if report is None else report
+    kept = counts.cut(items, max_length)
+    if report is None:
+        counts.check(max_length, long_prompts)
+        counts.log(max_length)
+    return kept
 
 # %% ../nbs/scoring.ipynb #13ec153b
-def _cut_to_length(items, max_length, long_prompts):
-    "Items whose prompts leave room for a response, with sequences cut at the limit"
-    kept = [item for item in items if item["prompt_len"] < max_length]
-    n_long = len(items) - len(kept)
-    if n_long and (long_prompts == "error" or not kept):
-        first = next(item for item in items if item["prompt_len"] >= max_length)
-        raise TunaError(
-            f"{n_long} of {len(items)} prompts leave no room for a response in a context of "
-            f"{max_length} tokens; the first: record {first['id']}, {first['prompt_len']} tokens; "
-            f"long_prompts='drop' (in commands --long-prompts drop) leaves out such records where "
-            f"others are left"
-        )
-    if n_long:
-        logger.warning(
-            "left out %d of %d records: their prompts leave no room for a response in a context of "
-            "%d tokens",
-            n_long,
-            len(items),
-            max_length,
-        )
-    n_responses = 0
-    n_cut = 0
-    shortened = []
-    for item in kept:
-        n_responses += len(item["token_ids"])
-        n_cut += sum(len(ids) > max_length for ids in item["token_ids"])
-        shortened.append({**item, "token_ids": [ids[:max_length] for ids in item["token_ids"]]})
-    if n_cut:
-        logger.warning(
-            "cut the end of %d of %d responses, prompt and response have more than %d tokens",
-            n_cut,
-            n_responses,
-            max_length,
-        )
-    return shortened
-
-
 def filter_by_length(
     ds,  # Instruction or ranked records
     tokenizer,  # Tokenizer
@@ -129,7 +102,10 @@ def filter_by_length(
     "Leave out records whose prompt is too long, and log how many"
     if max_length is None:
         return ds
-    _, lengths = _prompt_lengths(tokenizer, ds, template)
+    lengths = []
+    records = iter(ds)
+    while piece := [*islice(records, PIECE)]:
+        lengths += _prompt_lengths(tokenizer, piece, template)[1]
     keep = [i for i, length in enumerate(lengths) if length + room <= max_length]
     if len(keep) < len(ds):
         logger.warning(
@@ -162,7 +138,7 @@ class RankedCollator:
         if self.pad is None:
             self.pad = 0
 
-    def encode(self, records):
+    def encode(self, records, report=None):
         "What `encode_records` makes of the records with these settings"
         return encode_records(
             records,
@@ -170,6 +146,7 @@ class RankedCollator:
             max_length=self.max_length,
             template=self.template,
             long_prompts=self.long_prompts,
+            report=report,
         )
 
     def __call__(
@@ -238,8 +215,10 @@ def score_records(
 ) -> tuple:  # Scores, the original's first, and which exist; both (records, 1 + ranks)
     "Scores of all responses of all records, in the order of the records"
     collate = collator(tokenizer, max_length or context_length(model), template)
-    items = collate.encode(ds)
-    longest = [max(map(len, item["token_ids"])) for item in items]
+    items = encode_dataset(ds, collate)
+    longest = items.column("longest")
+    if longest is None:
+        longest = [max(map(len, item["token_ids"])) for item in items]
     order = sorted(range(len(items)), key=longest.__getitem__, reverse=True)
     tables = []
     model.eval()

@@ -153,7 +153,7 @@ class TunaTrainer(PackedTrainer):
 
 def _any_ranked(items):
     "Has any record a response beside the original?"
-    return any(item["ranks"][-1] for item in items)
+    return any(ranks[-1] for ranks in items.column("ranks"))
 
 # %% ../nbs/04_train.ipynb #9cae93b7
 @patch
@@ -252,9 +252,12 @@ def sft(
     if isinstance(ds, (str, Path)):
         ds = load_instructions(ds)
     fields = ("id", "instruction", "input", "output")
-    records = []
-    for record in ds:
-        records.append({name: record[name] for name in fields if name in record})
+    if isinstance(ds, Dataset):
+        records = ds.select_columns([name for name in fields if name in ds.column_names])
+    else:
+        records = []
+        for record in ds:
+            records.append({name: record[name] for name in fields if name in record})
     settings = {"learning_rate": 2e-5, "num_train_epochs": 3, **training_args}
     return run_training(TunaTrainer, model, tokenizer, records, output_dir, **settings)
 
