@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from datasets import Dataset
 
-from .data import format_prompt, load_instructions
+from .data import format_prompts, load_instructions
 from .judge.rouge import lcs_f, rouge_tokens
 from .models.cache import Store, request_key
 from .models.generation import Failure, sample_each
@@ -155,7 +155,7 @@ def sample_responses(
     "Diverse responses to every instruction (§3.1)"
     check_output_path(out, ds, suffixes=(".jsonl",))
     records = load_instructions(ds, blank_output="keep").to_list()
-    prompts = [format_prompt(r["instruction"], r["input"], template) for r in records]
+    prompts = format_prompts(records, template)
     sampled = []
     refused = {}
     for start in progress(range(0, len(records), chunk), desc="chunks of prompts"):

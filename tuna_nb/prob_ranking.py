@@ -11,7 +11,7 @@ from collections import Counter
 
 from datasets import Dataset
 
-from .data import format_prompt, load_instructions, save_ranked
+from .data import format_prompts, load_instructions, save_ranked
 from .models.generation import Generation, sample_each
 from .models.open import with_store
 from .utils.core import TunaError, check_output_path, log, report_refusals
@@ -167,6 +167,6 @@ def prepare_prompts(
             f"{n} responses at temperature {temperature} would be equal; use a temperature above 0"
         )
     rows = load_instructions(ds, blank_output="keep").to_list()
-    prompts = [format_prompt(row["instruction"], row["input"], template=template) for row in rows]
+    prompts = format_prompts(rows, template)
     settings = {"n": n, "temperature": temperature, "max_new_tokens": max_new_tokens}
     return rows, prompts, {**settings, "seed": seed, "logprobs": True}

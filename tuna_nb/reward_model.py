@@ -35,7 +35,7 @@ from .training.checkpoints import load_pretrained
 from .training.logprobs import model_inputs, to_score_table
 from .utils.core import TunaError, base_model, mean_interval, seed_all
 from .utils.core import log as logger
-from .utils.pretrained import load_config, weights_digest
+from .utils.pretrained import load_config, padding_id, weights_digest
 
 # %% ../nbs/reward_model.ipynb #d63cb300
 def bradley_terry_loss(
@@ -122,7 +122,7 @@ def load_prm(
     )
     if tokenizer.pad_token_id is None:
         tokenizer = copy.deepcopy(tokenizer)
-    tokenizer.pad_token_id = RankedCollator(tokenizer).pad
+    tokenizer.pad_token_id = padding_id(tokenizer)
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     if not loaded and torch.cuda.is_available():
         model = model.cuda()

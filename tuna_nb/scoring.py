@@ -13,13 +13,14 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from .data import format_prompt
+from .data import format_prompts
 from .loss import mle_loss, pair_accuracy, pair_losses, rank_loss
 from .training.logprobs import response_means, target_logps
 from .training.packing import pack, to_device
 from .training.trainer import stack_scores
 from .utils.core import TunaError, progress
 from .utils.core import log as logger
+from .utils.pretrained import padding_id
 
 # %% ../nbs/scoring.ipynb #c262dd08
 def _end_token(tokenizer):
@@ -43,7 +44,7 @@ def _token_ids(tokenizer, texts, end=None):
 
 def _prompt_lengths(tokenizer, records, template):
     "Each record's prompt and the number of its tokens"
-    prompts = [format_prompt(o["instruction"], o.get("input") or "", template) for o in records]
+    prompts = format_prompts(records, template)
     return prompts, [len(ids) for ids in _token_ids(tokenizer, prompts, end=[])]
 
 # %% ../nbs/scoring.ipynb #6cc94327
@@ -156,11 +157,7 @@ class RankedCollator:
         self.template = template
         self.mode = self.only or mode
         self.long_prompts = long_prompts
-        self.pad = tokenizer.pad_token_id
-        if self.pad is None:
-            self.pad = tokenizer.eos_token_id
-        if self.pad is None:
-            self.pad = 0
+        self.pad = padding_id(tokenizer)
 
     def encode(self, records):
         "What `encode_records` makes of the records with these settings"

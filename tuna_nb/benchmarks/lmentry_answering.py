@@ -17,6 +17,7 @@ from tuna_nb.benchmarks.lmentry_patterns import (
     UNSURE_NO,
     YES,
     Hole,
+    answer_verdict,
     bare_answer_verdict,
     compiled,
     converse_sentences,
@@ -69,9 +70,7 @@ def words_from_category(task, prediction, example, question, fix):
         "category": Hole(CATEGORIES.get(category, word_pattern(category, fix))),
     }
     bases = with_holes(templates, holes) + shared_sentences("answer", holes)
-    return bare_answer_verdict(prediction, holes["answer"], fix=fix) or sentence_verdict(
-        prediction, bases, fix=fix
-    )
+    return answer_verdict(prediction, holes["answer"], bases, fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #f0bdb8fd
 ASSOCIATED = sentence_list("""
@@ -278,9 +277,7 @@ def compare_numbers(task, prediction, example, question, fix):
     # numbers hold no such text, so the official code's oddity has no effect
     bases += converse_sentences(bases, old, new, first="answer", second="distractor", fix=True)
     bases += shared_sentences("answer", holes)
-    return bare_answer_verdict(prediction, holes["answer"], fix=fix) or sentence_verdict(
-        prediction, bases, OF_NUMBERS, fix=fix
-    )
+    return answer_verdict(prediction, holes["answer"], bases, OF_NUMBERS, fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #f6538c5c
 RHYMES = sentence_list(r"""
@@ -372,9 +369,7 @@ def letter_of_word(task, prediction, example, question, fix):
     }
     templates = FIRST_LETTER if task == "first_letter" else LAST_LETTER
     bases = with_holes(templates, holes) + shared_sentences("answer", holes)
-    return bare_answer_verdict(prediction, holes["answer"], fix=fix) or sentence_verdict(
-        prediction, bases, fix=fix
-    )
+    return answer_verdict(prediction, holes["answer"], bases, fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry_answering.ipynb #4807c895
 FIRST_WORD = sentence_list(r"""
@@ -395,8 +390,9 @@ First word\W+{answer}
 
 
 def _word_of_sentence(prediction, holes, bases, fix):
-    return bare_answer_verdict(prediction, holes["answer"], fix=fix) or sentence_verdict(
+    return answer_verdict(
         prediction,
+        holes["answer"],
         bases + shared_sentences("answer", holes),
         prefixes=["", "In {sentence} "],
         suffixes=["", " (of|in) {sentence}"],

@@ -6,8 +6,8 @@
 __all__ = ['TRUNCATED', 'YES', 'NO', 'UNSURE_YES', 'UNSURE_NO', 'SHARED', 'clean', 'read_prediction', 'Hole', 'word_pattern',
            'word_hole', 'letter_hole', 'sentence_hole', 'number_words', 'count_pattern', 'number_hole', 'options_hole',
            'template_pieces', 'required_parts', 'fill_holes', 'compiled', 'Prediction', 'clean_pattern', 'find_pattern',
-           'is_alone', 'bare_answer_verdict', 'sentence_verdict', 'sentence_list', 'with_holes', 'shared_sentences',
-           'converse_sentences']
+           'is_alone', 'bare_answer_verdict', 'sentence_verdict', 'answer_verdict', 'sentence_list', 'with_holes',
+           'shared_sentences', 'converse_sentences']
 
 # %% ../../nbs/benchmarks/lmentry_patterns.ipynb #7c78e47c
 import re
@@ -384,6 +384,20 @@ def sentence_verdict(
     if bare_allowed or any(find_pattern(prediction, *parts, fix=fix) for parts in sentences):
         return UNSURE_YES
     return UNSURE_NO
+
+
+def answer_verdict(
+    prediction: Prediction,  # What is scored
+    hole: Hole,  # The answer
+    bases: list,  # As for `sentence_verdict`
+    prefixes=("",),  # As for `sentence_verdict`
+    suffixes=("",),  # As for `sentence_verdict`
+    repeat: bool = True,  # As for `bare_answer_verdict`
+    fix: bool = False,  # Without the official code's oddities
+) -> tuple:  # A verdict
+    "Verdict on a prediction that is the answer alone, or else by the sentences it could say"
+    verdict = bare_answer_verdict(prediction, hole, repeat=repeat, fix=fix)
+    return verdict or sentence_verdict(prediction, bases, prefixes, suffixes=suffixes, fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry_patterns.ipynb #7dbf7fa4
 def sentence_list(text):

@@ -17,12 +17,11 @@ from tuna_nb.benchmarks.lmentry_patterns import (
     UNSURE_YES,
     YES,
     Hole,
-    bare_answer_verdict,
+    answer_verdict,
     clean,
     compiled,
     letter_hole,
     sentence_list,
-    sentence_verdict,
     shared_sentences,
     with_holes,
     word_hole,
@@ -89,9 +88,7 @@ def word_containing(prediction, example, question, fix):
     word = Hole(word_hole(pattern).pattern, needs=letter)
     holes = {"word": word, "letter": letter_hole(letter)}
     bases = with_holes(CONTAINING, holes) + shared_sentences("word", holes)
-    return bare_answer_verdict(prediction, word, fix=fix) or sentence_verdict(
-        prediction, bases, fix=fix
-    )
+    return answer_verdict(prediction, word, bases, fix=fix)
 
 
 @scorer("word_not_containing")
@@ -109,9 +106,7 @@ def word_not_containing(prediction, example, question, fix):
     bases = with_holes(NOT_CONTAINING, holes)
     if fix:
         bases += shared_sentences("word", holes)
-    return bare_answer_verdict(
-        prediction, holes["word"], repeat=False, fix=fix
-    ) or sentence_verdict(prediction, bases, fix=fix)
+    return answer_verdict(prediction, holes["word"], bases, repeat=False, fix=fix)
 
 # %% ../../nbs/benchmarks/lmentry_writing.ipynb #25b6c0d9
 START_PREFIX = sentence_list("""
@@ -155,8 +150,8 @@ def word_at_an_end(task, prediction, example, question, fix):
             prefixes = [prefix.replace("} (", "}(") for prefix in prefixes]
     holes = {"word": word, "allowed": Hole(sentence, needs=word.needs)}
     bases = with_holes(["{allowed}"], holes) + shared_sentences("allowed", holes)
-    return bare_answer_verdict(prediction, holes["allowed"], fix=fix) or sentence_verdict(
-        prediction, bases, prefixes, suffixes=suffixes, fix=fix
+    return answer_verdict(
+        prediction, holes["allowed"], bases, prefixes=prefixes, suffixes=suffixes, fix=fix
     )
 
 # %% ../../nbs/benchmarks/lmentry_writing.ipynb #2dcc276e
@@ -206,6 +201,4 @@ def letter_at_an_end(task, prediction, example, question, fix):
         return NO
     holes = {"word": word_hole(pattern), "letter": letter_hole(letter)}
     bases = with_holes(templates, holes) + shared_sentences("word", holes)
-    return bare_answer_verdict(prediction, holes["word"], fix=fix) or sentence_verdict(
-        prediction, bases, fix=fix
-    )
+    return answer_verdict(prediction, holes["word"], bases, fix=fix)

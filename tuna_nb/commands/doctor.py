@@ -14,7 +14,6 @@ import platform
 import re
 import shutil
 import time
-import warnings
 from dataclasses import dataclass
 
 from ..utils.cli import command
@@ -261,17 +260,14 @@ def recipe_needs(
         "lora": lora,
         "dtype": torch.bfloat16 if lora else torch.float32,
     }
-    with warnings.catch_warnings():
-        # PEFT uses names that transformers 6 will not have
-        warnings.simplefilter("ignore", FutureWarning)
-        memory_plan = plan(
-            known_config(model or base),
-            devices.option("max-tokens"),
-            Item() if is_ranked else Item(responses=(54,)),
-            devices.devices,
-            devices.sharding,
-            **options,
-        )
+    memory_plan = plan(
+        known_config(model or base),
+        devices.option("max-tokens"),
+        Item() if is_ranked else Item(responses=(54,)),
+        devices.devices,
+        devices.sharding,
+        **options,
+    )
     duration = hours(memory_plan, records * n_answers, chosen.epochs, card=devices.card)
     return {
         "plan": memory_plan,

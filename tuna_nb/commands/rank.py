@@ -13,7 +13,7 @@ from collections import defaultdict
 from fastcore.meta import delegates
 
 from ..contextual_ranking import contextual_rank, judge_requests
-from ..data import format_prompt, limit_records, load_instructions, save_ranked
+from ..data import format_prompts, limit_records, load_instructions, save_ranked
 from ..diverse_sampling import sample_responses
 from ..judge.agreement import consistency_report, consistency_table
 from ..judge.reports import length_report, token_lengths, without_length
@@ -104,7 +104,7 @@ def tuna_sample(
     settings = {"n": n, "max_new_tokens": max_new_tokens}
     if dry_run:
         backend = open_backend(model, kind=kind, **kwargs)
-        prompts = [format_prompt(r["instruction"], r["input"], template) for r in ds]
+        prompts = format_prompts(ds, template)
         return print_plans(cost_plan(backend, prompts, temperature=temp, expect=expect, **settings))
     settings |= {"tau": tau, "temp": temp, "temp_step": temp_step}
     settings |= {"max_trials": max_trials, "seed": seed}

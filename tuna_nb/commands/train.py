@@ -162,7 +162,7 @@ def _largest_micro_batch(items, args, devices):
     )
     return accumulation, largest
 
-
+# %% ../../nbs/commands/train.ipynb #3f1b9a03
 def show_plan(
     model: str,  # Folder or Hub id; only its configuration and tokenizer are read
     ds,  # Records to train on
@@ -287,7 +287,7 @@ class RunFingerprint(TrainerCallback):
                 shutil.rmtree(checkpoint)
         write_text(out / "trained_on.json", json.dumps(self.fingerprint, indent=1))
 
-
+# %% ../../nbs/commands/train.ipynb #3f1b9a05
 def fingerprint_callback(
     out,  # Folder for the trained model
     command: str,  # Name of the command

@@ -20,7 +20,7 @@ from datasets import Dataset
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, TrainerCallback
 
-from ..data import format_prompt, load_ranked, to_preference
+from ..data import format_prompts, load_ranked, to_preference
 from .ppo import ppo
 from ..reward_model import load_prm, prm_scores
 from ..scoring import context_length, encode_records
@@ -316,9 +316,7 @@ class OnPolicyOptions:
         ds,  # Records
     ) -> list:  # Texts
         "Prompts of records, in their order"
-        return [
-            format_prompt(record["instruction"], record["input"], self.template) for record in ds
-        ]
+        return format_prompts(ds, self.template)
 
     def reward(
         self,

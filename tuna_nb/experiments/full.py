@@ -24,7 +24,7 @@ from ..eval import load_generator, result_cells
 from . import annotators
 from .scales import ConfigKeys, ScaleConfig, register_scale
 from ..models.open import CachedBackend, with_store
-from ..paper.recipes import get_recipe, micro_batch_args
+from ..paper import recipes
 from ..utils.core import TunaError, read_document, write_jsonl
 
 # %% ../../nbs/experiments/full.ipynb #a94c1495
@@ -95,7 +95,7 @@ class FullConfig(ScaleConfig):
 @patch
 def rates(self: FullConfig, recipe):
     "Learning rates to try: `lrs`, or the recipe's own"
-    return self.lrs or (get_recipe(recipe).lr,)
+    return self.lrs or (recipes.get_recipe(recipe).lr,)
 
 
 @patch
@@ -200,7 +200,7 @@ def check(self: FullConfig, graph):
         if setting in used and not getattr(self, setting):
             raise TunaError(f"{asks}? The setting {setting} is empty")
     if "micro_batch" in used and not self.launch:
-        micro_batch_args(self.batch_size, min(self.micro_batch, self.batch_size))
+        self.micro_batch_args()
 
 
 @patch
@@ -291,22 +291,27 @@ def categories(self: FullConfig, bench):
 
 # %% ../../nbs/experiments/full.ipynb #55a3b4e5
 @patch
+def micro_batch_args(self: FullConfig):
+    "How a batch is cut into micro-batches on one device"
+    return recipes.micro_batch_args(self.batch_size, min(self.micro_batch, self.batch_size))
+
+
+@patch
 def training(self: FullConfig, objective):
     "Training arguments for memory and precision"
     args = {"bf16": self.bf16, "activation_checkpointing": self.activation_checkpointing}
     if objective != "prm" and self.max_tokens:
         return args | {"max_tokens": self.max_tokens}
-    return args | micro_batch_args(self.batch_size, min(self.micro_batch, self.batch_size))
+    return args | self.micro_batch_args()
 
 
 @patch
 def baseline_memory_args(self: FullConfig, objective):
     "Training arguments that save memory for a baseline"
-    size = min(self.micro_batch, self.batch_size)
     if objective == "ppo":
-        return {"at_once": self.n * size}
+        return {"at_once": self.n * self.micro_batch_args()["per_device_train_batch_size"]}
     if objective == "dpo":
-        return {"bf16": self.bf16} | micro_batch_args(self.batch_size, size)
+        return {"bf16": self.bf16} | self.micro_batch_args()
     return {"bf16": self.bf16}
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from ..benchmarks.length_control import length_controlled
-from ..data import format_prompt, load_instructions, load_ranked, save_ranked
+from ..data import format_prompts, load_instructions, load_ranked, save_ranked
 from ..eval import compare
 from .stages_data import ranked
 from ..utils.core import TunaError, read_document, read_json, write_text
@@ -50,7 +50,7 @@ def greedy(
     records: list,  # Of instructions
 ) -> list:  # Texts
     "Greedy answers to records"
-    prompts = [format_prompt(record["instruction"], record["input"]) for record in records]
+    prompts = format_prompts(records)
     generations = model.sample(prompts, max_new_tokens=job.cfg.max_new_tokens)
     return [generation.text for (generation,) in generations]
 

@@ -136,8 +136,13 @@ def _list_entry(error, line=None):
 
 # %% ../../nbs/mini/batches.ipynb #6e8519ff
 _STATUSES = (
-    *("in_progress", "finalizing", "completed", "failed"),
-    *("expired", "cancelling", "cancelled"),
+    "in_progress",
+    "finalizing",
+    "completed",
+    "failed",
+    "expired",
+    "cancelling",
+    "cancelled",
 )
 
 

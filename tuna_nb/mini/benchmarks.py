@@ -11,7 +11,7 @@ from collections import defaultdict
 
 from fastcore.basics import patch
 
-from ..data import format_prompt
+from ..data import format_prompt, format_prompts
 from ..judge.rouge import rouge_l
 from .families import FAMILIES, TRAINING, ask
 from .oracle import is_right, rating, understand
@@ -117,7 +117,7 @@ class LMentry:
 
     def prompts(self):
         "The prompts in the Alpaca template"
-        return [format_prompt(row["instruction"], row["input"]) for row in self.rows]
+        return format_prompts(self.rows)
 
 # %% ../../nbs/mini/benchmarks.ipynb #6c36960e
 @patch
@@ -178,7 +178,7 @@ class VicunaQA:
 
     def prompts(self):
         "The prompts in the Alpaca template"
-        return [format_prompt(row["instruction"], row["input"]) for row in self.rows]
+        return format_prompts(self.rows)
 
     def score(self, responses):
         "Mean length of the answers in words, and the oracle's mean rating"

@@ -131,7 +131,7 @@ class _RequestHandler(_Connection):
         owner.count_answer(body)
         self.send(200, answer)
 
-
+# %% ../../nbs/mini/server.ipynb #3f1b9a02
 class _HTTPServer(ThreadingHTTPServer):
     "Listens on the loopback interface for its `owner`"
 

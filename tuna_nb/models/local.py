@@ -28,6 +28,7 @@ from tuna_nb.utils.pretrained import (
     load_config,
     load_model,
     load_tokenizer,
+    padding_id,
     tokenizer_digest,
     weights_digest,
 )
@@ -88,9 +89,7 @@ class LocalModel:
         self.chat = chat
         self.seq2seq = model.config.is_encoder_decoder
         self.ends = end_token_ids(model, tokenizer)
-        self.pad = tokenizer.pad_token_id
-        if self.pad is None:  # any id will do, because padding is masked
-            self.pad = tokenizer.eos_token_id or 0
+        self.pad = padding_id(tokenizer)
         self.context = context or max_positions
         self._token_texts = {}  # by token id
         self._weights_state = None  # of which `_weights_digest` is known

@@ -7,6 +7,7 @@ __all__ = ['load_pretrained', 'add_lora', 'last_checkpoint']
 
 # %% ../../nbs/training/checkpoints.ipynb #4e72a1c9
 import json
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,7 +54,10 @@ def add_lora(
     lora.task_type = lora.task_type or task
     if lora.task_type != task:
         raise TunaError(f"adapters for this model need task_type {task}, got {lora.task_type}")
-    return get_peft_model(model, lora)
+    with warnings.catch_warnings():
+        # PEFT uses names that transformers 6 will not have
+        warnings.simplefilter("ignore", FutureWarning)
+        return get_peft_model(model, lora)
 
 # %% ../../nbs/training/checkpoints.ipynb #2fdfb807
 def last_checkpoint(

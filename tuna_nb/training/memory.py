@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
 from transformers.masking_utils import sdpa_mask
 
+from .checkpoints import add_lora
 from .logprobs import MAX_LOGITS
 from .metrics import CARDS, Work
 from .packing import attended
@@ -87,12 +88,7 @@ def empty_model(
         model = AutoModelForCausalLM.from_config(
             copy.deepcopy(config), dtype=dtype, attn_implementation=STAND_IN
         )
-        if not lora:
-            return model
-        from peft import LoraConfig, get_peft_model
-
-        adapters = LoraConfig(r=lora, target_modules="all-linear", task_type="CAUSAL_LM")
-        return get_peft_model(model, adapters)
+        return add_lora(model, {"r": lora} if lora else None)
 
 
 def count(

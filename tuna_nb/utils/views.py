@@ -145,7 +145,7 @@ def facts_html(self: _RankedRecord, index):
     length, unit = self.entry("n_tokens", index), "tokens"
     if length is None:
         length, unit = len(text.split()), "words"
-    bar = f'<span class="bar" style="width:{6 * length / max(self.widest, 1):.2f}rem"></span>'
+    bar = f'<span class="bar" style="width:{6 * length / self.widest:.2f}rem"></span>'
     facts = [
         f'<span class="place">{index + 1}</span>',
         f"score {self.record['scores'][index]:.3g}",
