@@ -21,6 +21,7 @@ directives = {
     "cuda",
     "eval:",
     "echo:",
+    "fig-alt:",
     "output:",
     "code-fold:",
     "fig-cap:",

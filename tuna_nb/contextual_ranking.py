@@ -23,6 +23,9 @@ from .judge.votes import JudgeRequest, presented_orders, ranked_record
 from .models.generation import sample_each
 from .models.open import with_store
 from .utils.core import TunaError, check_output_path, log, write_failures
+from .utils.outputs import output_lock
+from .utils.ranges import check_ranges
+from .utils.records import check_saveable
 
 # %% ../nbs/02_contextual_ranking.ipynb #74ddf59c
 _all_ = [  # parts of this chapter that have pages of their own
@@ -55,7 +58,7 @@ Report the marks and their sum, 0 to 15, on a line of its own: 'Response k: [a +
 The list is shorter when duplicates were left out: it may be no more than 'rank: [i]'."""
 _JSON_TASK = (
     "\nGive all of this as one JSON object with the fields kind, reference, duplicates, ratings "
-    "and ranking, in that order."
+    "and ranking, in that order. Ratings and ranking hold every response, duplicates too."
 )
 
 # %% ../nbs/02_contextual_ranking.ipynb #cad7c59f
@@ -194,6 +197,7 @@ def judge_records(
     A failure has `record` (from 1), `vote`, `reason`, `verdict`, and whether the record is
     `ranked` all the same, by its other votes.
     """
+    check_ranges(temperature=temperature, max_new_tokens=max_new_tokens)
     check_judgeable(rows, votes, tries, shuffle)
     if structured and not getattr(judge, "takes_schema", False):
         raise TunaError(f"{judge.name}: only endpoints give structured replies")
@@ -235,8 +239,10 @@ def contextual_rank(
     """
     check_output_path(out, ds)
     rows = load_instructions(ds, blank_output="keep").to_list()
-    ranked, failures = judge_records(rows, with_store(judge, store), **settings)
-    return finish_ranking(rows, ranked, failures, judge, out)
+    check_saveable(rows, out)
+    with output_lock(out):
+        ranked, failures = judge_records(rows, with_store(judge, store), **settings)
+        return finish_ranking(rows, ranked, failures, judge, out)
 
 
 def finish_ranking(

@@ -8,56 +8,35 @@ __all__ = ['format_prompt', 'format_prompts', 'load_instructions', 'head', 'limi
 
 # %% ../nbs/00_data.ipynb #9da01bd5
 import re
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Value
 
+from .models.rendering import alpaca_prompt, render_prompt
 from .utils.core import TunaError, atomic_write, read_json, write_jsonl
+from .utils.ranges import check_ranges
 from tuna_nb.utils.records import (
     check_finite,
+    check_ranking,
     check_text,
     convert_records,
+    is_missing,
     list_field,
     read_records,
     required_field,
     text_field,
 )
 
-# %% ../nbs/00_data.ipynb #a9d96eae
-def _alpaca_prompt(instruction, input):
-    "The Alpaca template, byte for byte"
-    context = ", paired with an input that provides further context" if input else ""
-    head = (
-        f"Below is an instruction that describes a task{context}. "
-        "Write a response that appropriately completes the request."
-    )
-    middle = f"### Input:\n{input}\n\n" if input else ""
-    return f"{head}\n\n### Instruction:\n{instruction}\n\n{middle}### Response:"
-
 # %% ../nbs/00_data.ipynb #4ab9157a
 def format_prompt(
     instruction: str,  # What to do
     input: str = "",  # What to do it to; empty if there is nothing
-    template="alpaca",  # Or "none", a tokenizer with a chat template, or a function of the two
-) -> str:  # The text a model continues
+    template="alpaca",  # "alpaca", "none", "chat", a tokenizer with a chat template, or a function
+) -> str:  # The text a model continues; with "chat" the user's turn alone
     "The prompt of a record (Alpaca's template unless told otherwise)"
-    if template == "alpaca":
-        return _alpaca_prompt(instruction, input)
-    bare = f"{instruction}\n{input}" if input else instruction
-    if template == "none":
-        return bare
-    if hasattr(template, "apply_chat_template"):
-        if not getattr(template, "chat_template", None):
-            raise TunaError(f"tokenizer {template.name_or_path!r} has no chat template")
-        message = {"role": "user", "content": bare}
-        return template.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
-    if callable(template):
-        return template(instruction, input)
-    raise TunaError(
-        f"unknown template {template!r}: use 'alpaca', 'none', a tokenizer or a function"
-    )
+    return render_prompt(instruction, input, template)
 
 # %% ../nbs/00_data.ipynb #7b20d4e1
 def format_prompts(
@@ -72,7 +51,7 @@ def _check_instruction(record, where, blank_output):
     "The checked fields of an instruction; `None` if its blank output says to leave it out"
     record = {"input": "", **record}
     for key in ("input", "output"):
-        if key in record and record[key] is None:
+        if key in record and is_missing(record[key]):
             record[key] = ""  # null is blank
     checked = {}
     for key in ("instruction", "input", "output"):
@@ -127,9 +106,10 @@ def head(
 
 def limit_records(
     ds: Dataset,  # Any data set
-    limit: int | None,  # Number of records; None or 0 for all
+    limit: int | None,  # Number of records; None for all
 ) -> Dataset:  # The first `limit` records
     "What the option `--limit` of a command leaves of its data"
+    check_ranges(limit=limit)
     return head(ds, limit) if limit else ds
 
 
@@ -180,21 +160,14 @@ def load_ranked(
         checked = _check_instruction(record, where, blank_output)
         if checked is None:
             return None
-        responses = list_field(record, "responses", where, check_text)
-        scores = list_field(record, "scores", where, check_finite)
-        if not responses:
-            raise TunaError(f"{where}, field 'responses': is empty")
-        if len(responses) != len(scores):
-            lengths = f"{len(scores)} for {len(responses)} responses"
-            raise TunaError(f"{where}, field 'scores': {lengths}")
-        for number, (score, following) in enumerate(pairwise(scores), 1):
-            if following > score:
-                raise TunaError(
-                    f"{where}, field 'scores': must not increase, "
-                    f"but item {number} is {score} and item {number + 1} is {following}"
-                )
+        responses, scores = check_ranking(record, where)
+        for name in ("finish_reasons", "response_ids"):
+            values = record.get(name)
+            if values is not None and len(values) != len(responses):
+                lengths = f"{len(values)} for {len(responses)} responses"
+                raise TunaError(f"{where}, field {name!r}: {lengths}")
         source = "own"
-        if record.get("source") is not None:
+        if not is_missing(record.get("source")):
             source = text_field(record, "source", where)
         checked |= {"responses": responses, "scores": scores, "source": source}
         return _with_other_fields(checked, record)
@@ -300,7 +273,7 @@ def split_prompt(
     if not prompt.rstrip().endswith("### Response:"):
         return prompt, ""
     for input in ("", "x"):
-        head, _ = _alpaca_prompt("\0", input).split("\0")
+        head, _, _ = alpaca_prompt("\0", input).partition("\0")
         if prompt.startswith(head):
             body = prompt[len(head) :].rstrip().removesuffix("\n\n### Response:")
             if input and "\n\n### Input:\n" in body:

@@ -9,22 +9,27 @@ __all__ = ['diverse_sample', 'sample_responses']
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field
+from inspect import signature
 
 from datasets import Dataset
 
 from .data import format_prompts, load_instructions
-from .judge.rouge import lcs_f, rouge_tokens
+from .judge.rouge import lcs_f, script_tokens
 from .models.cache import Store, request_key
 from .models.generation import Failure, sample_each
-from .models.open import identity_of
+from .models.open import identity_of, prompt_template, sampling_columns
 from tuna_nb.utils.core import (
     TunaError,
     check_output_path,
+    log,
     progress,
     replace_surrogates,
     report_refusals,
     write_jsonl,
 )
+from .utils.outputs import output_lock
+from .utils.ranges import check_ranges
+from .utils.records import check_saveable
 
 # %% ../nbs/diverse_sampling.ipynb #54a1119e
 @dataclass
@@ -33,9 +38,11 @@ class _Sample:
 
     text: str
     temperature: float
+    finish_reason: str = "stop"
+    ids: list[int] | None = None
 
     def __post_init__(self):
-        self.tokens = rouge_tokens(self.text)
+        self.tokens = script_tokens(self.text)
 
 # %% ../nbs/diverse_sampling.ipynb #ae54c3bd
 def _max_similarity(sample, others):
@@ -56,20 +63,27 @@ class _PromptState:
 
     kept: list[_Sample] = field(default_factory=list)  # Those that differ
     removed: list[_Sample] = field(default_factory=list)  # Those too similar to one that was kept
+    cut: list[_Sample] = field(default_factory=list)  # Those cut by the length limit
     trials: int = 0  # Rounds of sampling again
     failure: Failure | None = None  # Why there will be no more
 
     def filter_similar(self, samples, tau):
         "Keep the samples that are below τ to all that were kept before"
         for sample in samples:
-            if _max_similarity(sample, self.kept) < tau:
+            if sample.finish_reason == "length":
+                self.cut.append(sample)
+            elif _max_similarity(sample, self.kept) < tau:
                 self.kept.append(sample)
             else:
                 self.removed.append(sample)
 
+    def missing(self, n):
+        "How many samples are still to be drawn; those that were cut are not drawn again"
+        return n - len(self.kept) - len(self.cut)
+
     def top_up(self, n):
         "Complete `kept` with the removed samples that are least similar to it"
-        while len(self.kept) < n and self.removed:
+        while self.missing(n) > 0 and self.removed:
             similarities = [_max_similarity(sample, self.kept) for sample in self.removed]
             least = similarities.index(min(similarities))
             self.kept.append(self.removed.pop(least))
@@ -77,18 +91,23 @@ class _PromptState:
     def result(self, n):
         "What a record keeps; the `Failure` if the server refused and too few were sampled"
         self.top_up(n)
-        if len(self.kept) < n and self.failure:
+        if self.missing(n) > 0 and self.failure:
             return self.failure
-        if len(self.kept) < n:
-            raise TunaError(f"the sampler returned {len(self.kept)} responses, {n} were asked for")
+        if self.missing(n) > 0:
+            found = len(self.kept) + len(self.cut)
+            raise TunaError(f"the sampler returned {found} responses, {n} were asked for")
+        chosen = self.kept or self.cut
         similarities = []
-        for index, sample in enumerate(self.kept):
-            others = self.kept[:index] + self.kept[index + 1 :]
+        for index, sample in enumerate(chosen):
+            others = chosen[:index] + chosen[index + 1 :]
             similarities.append(_max_similarity(sample, others))
         return {
-            "responses": [sample.text for sample in self.kept],
-            "temperatures": [sample.temperature for sample in self.kept],
+            "responses": [sample.text for sample in chosen],
+            "temperatures": [sample.temperature for sample in chosen],
             "similarities": similarities,
+            "finish_reasons": [sample.finish_reason for sample in chosen],
+            "response_ids": [sample.ids for sample in chosen],
+            "n_cut": len(self.cut),
             "trials": self.trials,
         }
 
@@ -106,15 +125,12 @@ def diverse_sample(
 ) -> list:  # A dict for each prompt; a `Failure` where the server refused it
     """Sample responses that differ from each other (§3.1)
 
-    Each dict has `responses`, `temperatures`, `similarities` and `trials`; a similarity is the
-    largest ROUGE-L to the other responses.
+    Each dict has `responses`, `temperatures`, `similarities`, `finish_reasons`, `response_ids`,
+    `n_cut` and `trials`; a similarity is the largest ROUGE-L to the other responses. Of `n_cut`
+    responses that the length limit cut, none is among them if there is a whole one.
     """
-    if n < 1 or max_trials < 0:
-        raise TunaError(
-            f"need n of 1 or more and max_trials of 0 or more, got {n} and {max_trials}"
-        )
-    if temp <= 0:
-        raise TunaError(f"temp must be above 0 to sample, got {temp}")
+    check_ranges(n=n, tau=tau, temp=temp, temp_step=temp_step, max_trials=max_trials)
+    check_ranges(max_new_tokens=max_new_tokens, temperature=temp + max_trials * temp_step)
     states = [_PromptState() for _ in prompts]
     for trial in range(max_trials + 1):
         temperature = round(temp + trial * temp_step, 6)
@@ -125,8 +141,8 @@ def diverse_sample(
         }
         by_missing = defaultdict(list)
         for index, state in enumerate(states):
-            if len(state.kept) < n and not state.failure:
-                by_missing[n - len(state.kept)].append(index)
+            if state.missing(n) > 0 and not state.failure:
+                by_missing[state.missing(n)].append(index)
         for missing, indices in sorted(by_missing.items()):
             group = [states[index] for index in indices]
             group_prompts = [prompts[index] for index in indices]
@@ -134,8 +150,9 @@ def diverse_sample(
             take = drawn.__setitem__
             failures = sample_each(sampler, group_prompts, take, n=missing, **settings)
             for index, generations in drawn.items():
-                texts = [generation.text for generation in generations[:missing]]
-                samples = [_Sample(text, temperature) for text in texts]
+                samples = []
+                for o in generations[:missing]:
+                    samples.append(_Sample(o.text, temperature, o.finish_reason, o.ids))
                 group[index].trials = trial
                 group[index].filter_similar(samples, tau)
             for index, failure in failures.items():
@@ -147,7 +164,7 @@ def sample_responses(
     ds,  # Instruction records: anything `load_instructions` reads
     sampler,  # Backend with `sample`
     store: Store | None = None,  # Keeps finished records
-    template: str = "alpaca",  # Prompt template
+    template=None,  # Prompt template; None: chat for a model opened for chat, else alpaca
     chunk: int = 256,  # Records sampled together
     out=None,  # Where to save the records, JSON lines
     **settings,  # As in `diverse_sample`
@@ -155,22 +172,51 @@ def sample_responses(
     "Diverse responses to every instruction (§3.1)"
     check_output_path(out, ds, suffixes=(".jsonl",))
     records = load_instructions(ds, blank_output="keep").to_list()
+    check_saveable(records, out)
+    template = prompt_template(sampler, template)
     prompts = format_prompts(records, template)
+    how = sampling_columns(sampler, template, **_sampling_settings(settings))
     sampled = []
     refused = {}
-    for start in progress(range(0, len(records), chunk), desc="chunks of prompts"):
-        results = _sample_with_store(sampler, prompts[start : start + chunk], store, settings)
-        for index, result in enumerate(results, start):
-            if isinstance(result, Failure):
-                refused[index] = result.reason
-            else:
-                sampled.append(records[index] | result)
-    report_refusals(out, sampler.name, records, refused)
-    if out:
-        write_jsonl(out, sampled)
+    with output_lock(out):
+        for start in progress(range(0, len(records), chunk), desc="chunks of prompts"):
+            results = _sample_with_store(sampler, prompts[start : start + chunk], store, settings)
+            for index, result in enumerate(results, start):
+                if isinstance(result, Failure):
+                    refused[index] = result.reason
+                else:
+                    sampled.append(records[index] | result | how)
+        report_refusals(out, sampler.name, records, refused)
+        _report_cut(sampled)
+        if out:
+            write_jsonl(out, sampled)
     return Dataset.from_list(sampled)
 
 # %% ../nbs/diverse_sampling.ipynb #0d0c28c2
+def _sampling_settings(settings):
+    "The settings of `diverse_sample` that a record keeps"
+    names = ("n", "temp", "max_new_tokens", "seed")
+    defaults = signature(diverse_sample).parameters
+    return {name: settings.get(name, defaults[name].default) for name in names}
+
+
+def _report_cut(sampled):
+    "One line on responses that the length limit cut; `n_cut` goes from the records"
+    n_cut = 0
+    n_kept = 0
+    for record in sampled:
+        n_cut += record.pop("n_cut", 0)
+        n_kept += sum(reason == "length" for reason in record["finish_reasons"])
+    if n_cut:
+        log.warning(
+            "%d responses were cut by the length limit: %d are dropped, %d are kept for lack of a "
+            "whole one and will be trained on without an end token",
+            n_cut,
+            n_cut - n_kept,
+            n_kept,
+        )
+
+
 def _sample_with_store(sampler, prompts, store, settings):
     "`diverse_sample`, except for prompts whose result is in the store"
     if hasattr(sampler, "base_url"):
@@ -187,7 +233,9 @@ def _sample_with_store(sampler, prompts, store, settings):
         keys.append(key)
         stored = None if store is None else store.get(key)
         if stored:
-            results[key] = replace_surrogates(stored)[0]
+            unknown = [None] * len(stored["responses"])  # in stores of earlier versions
+            old = {"finish_reasons": unknown, "response_ids": unknown}
+            results[key] = old | replace_surrogates(stored)[0]
         else:
             todo[key] = prompt
     sampled = diverse_sample(sampler, list(todo.values()), **settings)

@@ -14,13 +14,15 @@ import numpy as np
 
 from .benchmarks import lmentry, vicuna
 from .benchmarks.length_control import length_controlled
-from .benchmarks.predictions import predict
+from .benchmarks.predictions import lock_name, predict
 from .benchmarks.reviewers import REVIEWERS, review_prompt, reviewer_of
 from .judge.rouge import rouge_l
 from .models.endpoint import Endpoint
 from .models.generation import sample_each
 from .models.vllm import VLLMModel
-from .utils.core import TunaError, progress
+from .utils.core import TunaError, log, progress
+from .utils.outputs import output_lock
+from .utils.ranges import check_ranges
 
 # %% ../nbs/05_eval.ipynb #16c9c31d
 @runtime_checkable
@@ -100,25 +102,29 @@ def evaluate(
     seed: int = 0,  # Of the sampling, if any
     resume: bool = True,  # Use answers that are already in the folder
     chunk: int = 1024,  # Prompts between two writes
-) -> dict:  # What each benchmark's score returned, by its name
+) -> dict:  # What each benchmark's score returned, by its name; `empty`: empty answers, if any
     "Scores of one model (§3.2)"
     model = load_generator(model)
     names = [bench.name for bench in benchmarks]
     if len(set(names)) < len(names):
         raise TunaError(f"two benchmarks have the same name: {', '.join(names)}")
+    check_ranges(temperature=temperature, max_new_tokens=max_new_tokens, chunk=chunk)
     scores = {}
-    for bench in benchmarks:
-        responses = predict(
-            model,
-            bench,
-            out=out,
-            resume=resume,
-            chunk=chunk,
-            temperature=temperature,
-            seed=seed,
-            max_new_tokens=getattr(bench, "max_new_tokens", max_new_tokens),
-        )
-        scores[bench.name] = bench.score(responses)
+    with output_lock(lock_name(out, model.name)):
+        for bench in benchmarks:
+            responses = predict(
+                model,
+                bench,
+                out=out,
+                resume=resume,
+                chunk=chunk,
+                temperature=temperature,
+                seed=seed,
+                max_new_tokens=getattr(bench, "max_new_tokens", max_new_tokens),
+            )
+            scores[bench.name] = bench.score(responses)
+            if n_empty := sum(not response.strip() for response in responses):
+                scores[bench.name] = {**scores[bench.name], "empty": n_empty}
     return scores
 
 # %% ../nbs/05_eval.ipynb #bae5b734
@@ -154,7 +160,9 @@ def compare(
     """Win, lose and tie of model A against model B (§3.2, Vicuna QA)
 
     The additional keys are `verdicts`, `replies`, pairs of scores in `order1` and `order2`,
-    `length_controlled`, and the `judge` and the reader (`read`) that were used."""
+    `length_controlled`, the `judge` and the reader (`read`) that were used, and `followed_place`,
+    the questions in which the answer shown in the same place won in both orders."""
+    check_ranges(temperature=temperature, max_new_tokens=max_new_tokens, tries=tries)
     n = len(questions)
     if not n or len(answers_a) != n or len(answers_b) != n:
         sizes = f"{n} questions, {len(answers_a)} and {len(answers_b)} answers"
@@ -178,12 +186,32 @@ def compare(
         raise TunaError(f"{unread}; the first begins {replies[0][:40]!r}")
     order1 = scores[:n]
     order2 = [vicuna.swap_pair(pair) for pair in scores[n:]] or None
+    followed = _followed_place(scores[:n], scores[n:])
+    if followed and followed == sum(map(all, zip(scores[:n], scores[n:], strict=True))):
+        log.warning(
+            "%s: every verdict followed the place: of %d questions the judge preferred the same "
+            "place in both orders, so it says nothing about the answers",
+            judge.name,
+            followed,
+        )
     verdicts = vicuna.verdicts(order1, order2, rule)
+    if order2:
+        _warn_of_place(judge.name, order1, order2)
     result = vicuna.win_rate(order1, order2, rule)
     result.update(verdicts=verdicts, order1=order1, order2=order2, replies=replies)
     result["length_controlled"] = _at_equal_length(verdicts, answers_a, answers_b)
-    result.update(judge=judge.name, read=read)
+    result.update(judge=judge.name, read=read, followed_place=followed)
     return result
+
+
+def _followed_place(first_order, second_order):
+    "In how many questions did the same place win in both orders?"
+    followed = 0
+    for pairs in zip(first_order, second_order, strict=False):
+        if all(pairs):
+            differences = [first - second for first, second in pairs]
+            followed += differences[0] * differences[1] > 0
+    return followed
 
 # %% ../nbs/05_eval.ipynb #e9e333f6
 def _ask_judge(judge, requests, read, tries, seed, **settings):
@@ -225,6 +253,23 @@ def _at_equal_length(verdicts, answers_a, answers_b):
         return length_controlled(verdicts, lengths_a, lengths_b)
     except TunaError as e:
         return {"lc": None, "why": str(e)}
+
+
+def _warn_of_place(name, order1, order2):
+    "Say it if every verdict went to the same place, whichever answer stood there"
+    n_read = 0
+    n_by_place = 0
+    for first, second in zip(order1, order2, strict=True):
+        if first and second:
+            n_read += 1
+            n_by_place += (first[0] - first[1]) * (second[0] - second[1]) < 0
+    if n_read > 1 and n_by_place == n_read:
+        log.warning(
+            "%s: all %d pairs of verdicts followed the place of the answers, so they say nothing "
+            "about the models; choose another judge",
+            name,
+            n_read,
+        )
 
 # %% ../nbs/05_eval.ipynb #face3c4b
 def bootstrap_interval(

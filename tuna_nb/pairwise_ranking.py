@@ -22,6 +22,8 @@ from .judge.agreement import copeland, n_intransitive
 from .judge.votes import reorder
 from .models.open import with_store
 from .utils.core import check_output_path
+from .utils.outputs import output_lock
+from .utils.records import check_saveable
 
 # %% ../nbs/pairwise_ranking.ipynb #0276c027
 def _not_blank(record):
@@ -126,5 +128,7 @@ def pairwise_rank(
     "Contextual ranking by pairs (App. H)"
     check_output_path(out, ds)
     rows = load_instructions(ds, blank_output="keep").to_list()
-    ranked, failures = pairwise_records(rows, with_store(judge, store), **settings)
-    return finish_ranking(rows, ranked, failures, judge, out)
+    check_saveable(rows, out)
+    with output_lock(out):
+        ranked, failures = pairwise_records(rows, with_store(judge, store), **settings)
+        return finish_ranking(rows, ranked, failures, judge, out)

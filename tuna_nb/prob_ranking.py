@@ -13,8 +13,11 @@ from datasets import Dataset
 
 from .data import format_prompts, load_instructions, save_ranked
 from .models.generation import Generation, sample_each
-from .models.open import with_store
+from .models.open import prompt_template, sampling_columns, with_store
 from .utils.core import TunaError, check_output_path, log, report_refusals
+from .utils.outputs import output_lock
+from .utils.ranges import check_ranges
+from .utils.records import check_saveable
 
 # %% ../nbs/01_prob_ranking.ipynb #545ed178
 def teacher_score(
@@ -27,6 +30,7 @@ def teacher_score(
         raise TunaError(f"n_tok must be at least 1, got {n_tok}")
     if not math.isfinite(logp):
         raise TunaError(f"logp must be a finite number, got {logp}")
+    check_ranges(beta=beta)
     return logp / n_tok**beta
 
 # %% ../nbs/01_prob_ranking.ipynb #2880e4ca
@@ -50,9 +54,9 @@ def rank_by_score(
 
 # %% ../nbs/01_prob_ranking.ipynb #5a6c5139
 def _classify_reply(reply):
-    "used; or why a reply is dropped: cut by the length limit, empty, or unscored"
-    if reply.finish_reason == "length":
-        return "cut"
+    "used; or why a reply is dropped: cut by the length limit, broken off, empty, or unscored"
+    if reply.finish_reason != "stop":
+        return "cut" if reply.finish_reason == "length" else "broken"
     if not reply.text.strip():
         return "empty"
     return "used" if reply.n_tok and math.isfinite(reply.logp) else "unscored"
@@ -63,10 +67,11 @@ def rank_generations(
     beta: float = 1.3,  # Length penalty β of Eq. 3
     distinct: bool = False,  # Keep one of several responses with equal text?
     keep_tokens: bool = False,  # Keep tokens and the log-probability of each?
-) -> dict:  # Lists, best first: responses, scores, logprobs, n_tokens; see `keep_tokens`
+) -> dict:  # Lists, best first, see below
     """Score and order the usable replies to one instruction (§2.2)
 
-    With `keep_tokens` also tokens and token_logprobs, a list for each response.
+    The lists are responses, scores, logprobs, n_tokens, finish_reasons and response_ids. With
+    `keep_tokens` also tokens and token_logprobs, a list for each response.
     """
     if any(reply.logps is None for reply in gens):
         raise TunaError("a reply has no log-probabilities")
@@ -87,6 +92,8 @@ def rank_generations(
         "scores": best_scores,
         "logprobs": [reply.logp for reply in best],
         "n_tokens": [reply.n_tok for reply in best],
+        "finish_reasons": [reply.finish_reason for reply in best],
+        "response_ids": [reply.ids for reply in best],
     }
     if keep_tokens:
         ranking["tokens"] = [reply.tokens for reply in best]
@@ -98,8 +105,8 @@ def _report_dropped(kinds, ranked):
     "One line on what was dropped; `kinds` counts replies by what `_classify_reply` found"
     total = kinds.total()
     dropped = (
-        f"{kinds['cut']} cut by the length limit, {kinds['empty']} empty "
-        f"and {kinds['unscored']} without a score"
+        f"{kinds['cut']} cut by the length limit, {kinds['broken']} broken off by an error or "
+        f"filter, {kinds['empty']} empty and {kinds['unscored']} without a score"
     )
     if total and not kinds["used"]:
         raise TunaError(
@@ -122,7 +129,9 @@ def prob_rank(
     store=None,  # Store or path for an endpoint's replies, if it has none of its own
     max_new_tokens: int = 512,  # Length limit of a response
     seed: int = 0,  # Of sampling
-    template="alpaca",  # How an instruction becomes a prompt, as in `format_prompt`
+    # How an instruction becomes a prompt, as in `format_prompt`; None: chat for a model opened for
+    # chat, else alpaca
+    template=None,
     out=None,  # Where to save the result, if anywhere; refused instructions are listed beside it
     distinct: bool = False,  # Keep one of several responses with equal text?
     keep_tokens: bool = False,  # Keep the log-probability of each token, for `view_rankings`?
@@ -130,7 +139,11 @@ def prob_rank(
     "Sample from the teacher and rank by its own probabilities (§2.2)"
     check_output_path(out, ds)
     settings = {"n": n, "temperature": temperature, "max_new_tokens": max_new_tokens, "seed": seed}
+    check_ranges(beta=beta)
+    template = prompt_template(teacher, template)
+    how = sampling_columns(teacher, template, **settings)
     rows, prompts, settings = prepare_prompts(ds, template=template, **settings)
+    check_saveable(rows, out)
     ranked = {}
     kinds = Counter()
 
@@ -139,18 +152,20 @@ def prob_rank(
             ranking = rank_generations(gens, beta, distinct=distinct, keep_tokens=keep_tokens)
         except TunaError as e:
             raise TunaError(f"record {index + 1}, teacher {teacher.name}: {e}") from None
-        ranked[index] = rows[index] | ranking | {"source": "prob", "model": teacher.name}
+        made_by = {"source": "prob", "model": teacher.name, **how}
+        ranked[index] = rows[index] | ranking | made_by
         kinds.update(map(_classify_reply, gens))
 
-    refused = sample_each(with_store(teacher, store), prompts, take, **settings)
-    reasons = {index: failure.reason for index, failure in refused.items()}
-    report_refusals(out, teacher.name, rows, reasons)
-    in_order = [ranked[index] for index in sorted(ranked)]
-    _report_dropped(kinds, in_order)
-    result = Dataset.from_list([record for record in in_order if record["responses"]])
-    if out:
-        save_ranked(result, out)
-    return result
+    with output_lock(out):
+        refused = sample_each(with_store(teacher, store), prompts, take, **settings)
+        reasons = {index: failure.reason for index, failure in refused.items()}
+        report_refusals(out, teacher.name, rows, reasons)
+        in_order = [ranked[index] for index in sorted(ranked)]
+        _report_dropped(kinds, in_order)
+        result = Dataset.from_list([record for record in in_order if record["responses"]])
+        if out:
+            save_ranked(result, out)
+        return result
 
 # %% ../nbs/01_prob_ranking.ipynb #4f924735
 def prepare_prompts(
@@ -162,6 +177,7 @@ def prepare_prompts(
     template,  # As in `format_prompt`
 ) -> tuple:  # Records, their prompts, and the settings of sampling
     "What the teacher is asked"
+    check_ranges(n=n, temperature=temperature, max_new_tokens=max_new_tokens)
     if n > 1 and not temperature > 0:
         raise TunaError(
             f"{n} responses at temperature {temperature} would be equal; use a temperature above 0"

@@ -21,7 +21,8 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from .data import load_instructions, load_ranked
-from .loss import pair_accuracy, rank_pairs, upcast
+from .judge.votes import PER_RESPONSE
+from .loss import pair_accuracy, preferences, rank_pairs, upcast
 from .models.cache import Store, request_key
 from tuna_nb.scoring import (
     RankedCollator,
@@ -30,7 +31,7 @@ from tuna_nb.scoring import (
     filter_by_length,
     score_records,
 )
-from .train import TunaTrainer, run_training
+from .train import TunaTrainer, check_preferences, run_training
 from .training.checkpoints import load_pretrained
 from .training.logprobs import model_inputs, to_score_table
 from .utils.core import TunaError, base_model, mean_interval, seed_all
@@ -41,10 +42,11 @@ from .utils.pretrained import load_config, padding_id, weights_digest
 def bradley_terry_loss(
     v: Tensor,  # Scores of the responses, best first, (batch, n)
     mask: Tensor,  # True where a response exists, (batch, n)
+    ties: Tensor | None = None,  # Pairs that are no preference, see `preferences`, (batch, n)
 ) -> Tensor:  # One loss per instruction, (batch,); 0 without pairs
     "Mean of -log σ(v_j - v_k) over the pairs j < k"
     j, k = rank_pairs(v.shape[-1], v.device)
-    is_pair = mask[..., j] & mask[..., k]
+    is_pair = preferences(mask, ties)
     pair_loss = F.softplus(upcast(v[..., k] - v[..., j])) * is_pair
     return pair_loss.sum(-1) / is_pair.sum(-1).clamp(min=1)
 
@@ -58,11 +60,11 @@ class PRMCollator(RankedCollator):
         "Items without the original responses and without end tokens"
         return encode_records(
             [dict(record, output="") for record in records],
-            self.tokenizer,
+            self.renderer,
             max_length=self.max_length,
-            template=self.template,
             end=False,
             long_prompts=self.long_prompts,
+            any_template=self.any_template,
         )
 
 
@@ -84,17 +86,19 @@ class PRMTrainer(TunaTrainer):
         "The head's scores"
         return reward_scores(model, inputs)
 
-    def loss_sum(self, v, mask, n_tok):
+    def loss_sum(self, v, mask, n_tok, ties=None):
         "The loss of the ranked responses, summed over instructions"
-        return bradley_terry_loss(v[:, 1:], mask[:, 1:]).sum()
+        ties = None if ties is None else ties[:, 1:]
+        return bradley_terry_loss(v[:, 1:], mask[:, 1:], ties).sum()
 
-    def summary(self, v, mask, n_tok=None):
+    def summary(self, v, mask, n_tok=None, ties=None):
         "Mean loss, and the share of pairs in order"
         ranked = v[:, 1:]
         ranked_mask = mask[:, 1:]
+        ties = None if ties is None else ties[:, 1:]
         return {
-            "rank_loss": bradley_terry_loss(ranked, ranked_mask).mean().item(),
-            "pair_accuracy": pair_accuracy(ranked, ranked_mask).item(),
+            "rank_loss": bradley_terry_loss(ranked, ranked_mask, ties).mean().item(),
+            "pair_accuracy": pair_accuracy(ranked, ranked_mask, ties).item(),
         }
 
 # %% ../nbs/reward_model.ipynb #87d90248
@@ -141,8 +145,7 @@ def train_prm(
     if isinstance(ranked_ds, (str, Path)):
         ranked_ds = load_ranked(ranked_ds, blank_output="keep")
     rankings = [record for record in ranked_ds if len(record["responses"]) > 1]
-    if not rankings:
-        raise TunaError("no record has two responses, so there is no order to learn")
+    check_preferences(ranked_ds, training_args.get("ties", "skip"))
     if not training_args.get("merge", True):
         raise TunaError(
             "a proxy ranking model is saved with its adapters merged, so merge=False cannot be"
@@ -187,10 +190,10 @@ def ordered_shares(
     "Share of each record's pairs that other numbers put in the judge's order"
     shares = []
     for record, numbers in zip(ds, values, strict=True):
-        judged = zip(record["scores"], numbers, strict=True)
+        judged = zip(record["scores"], record["responses"], numbers, strict=True)
         points = []
-        for (better, ours), (worse, theirs) in combinations(judged, 2):
-            if better > worse:
+        for (better, one, ours), (worse, other, theirs) in combinations(judged, 2):
+            if better > worse and one != other:
                 points.append(0.5 if ours == theirs else float(ours > theirs))
         if points:
             shares.append((sum(points) / len(points), len(points)))
@@ -252,7 +255,7 @@ def _parallel_columns(rows):
             return True
         if not isinstance(values, list) or len(values) != len(row["responses"]):
             return False
-        return not any(isinstance(value, (list, dict)) for value in values)
+        return name in PER_RESPONSE or not any(isinstance(value, (list, dict)) for value in values)
 
     found = []
     for name in rows[0]:

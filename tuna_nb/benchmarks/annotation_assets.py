@@ -25,7 +25,7 @@ PAGE_STYLE = r"""
 html{scroll-padding-bottom:10rem}
 body{
   margin:0 auto;max-width:88rem;padding:.75rem 1rem 9rem;background:var(--bg);color:var(--fg);
-  font:1rem/1.5 system-ui,sans-serif
+  font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere
 }
 h1{font-size:1.4rem;margin:.25rem 0}
 h2{font-size:1.1rem;margin:1rem 0 .25rem}
@@ -63,7 +63,9 @@ article{
 }
 article .text{flex:1}
 article .text:empty::before{content:'(empty answer)';color:var(--soft);font-style:italic}
-fieldset{border:0;padding:0;margin:.8rem 0 0;min-width:0}
+article[data-current]{outline:2px solid var(--go)}
+.place{position:sticky;top:0;z-index:1;background:var(--card);padding-bottom:.6rem}
+fieldset{border:0;padding:0;margin:0;min-width:0}
 legend{padding:0;color:var(--soft)}
 """
 
@@ -93,6 +95,8 @@ PAGE_BODY = r"""<header>
 <p class="help">Read the question and all of its answers, then give each answer a place: 1 is the
 best. Answers that are equally good may share a place. Your progress stays in this browser. Save it
 to a file when you are done, or to go on elsewhere.</p>
+<p class="help">Keys: a letter chooses an answer, a digit gives it a place and chooses the next one
+without a place, Enter goes to the next question, Shift+Enter to the previous one.</p>
 <div class="bar"><label for="name">Your name
 <input id="name" type="text" autocomplete="name" maxlength="200"></label>
 <button type="button" id="save" class="main">Save to a file</button>
@@ -264,9 +268,35 @@ function card(label, text) {
   })
   const places = make('div', {className: 'places'}, ...radios)
   const legend = make('legend', {textContent: `Place of answer ${label} (1 is best)`})
-  return make('article', {}, make('h3', {textContent: 'Answer '+label}),
-    make('p', {className: 'text', dir: 'auto', textContent: text}),
-    make('fieldset', {}, legend, places))
+  // the buttons stand above the text and stay in sight while a long answer is read
+  return make('article', {}, make('div', {className: 'place'},
+    make('h3', {textContent: 'Answer '+label}), make('fieldset', {}, legend, places)),
+    make('p', {className: 'text', dir: 'auto', textContent: text}))
+}
+
+let current = 0
+function choose(index) {
+  current = index
+  const articles = [...document.querySelectorAll('article')]
+  articles.forEach((article, i) => article.toggleAttribute('data-current', i===index))
+  return articles[index]
+}
+
+function onKey(event) {
+  const {key, target} = event
+  if (event.ctrlKey || event.metaKey || event.altKey || target.type==='text') return
+  const index = form.labels.indexOf(key.toUpperCase()), place = Number(key)
+  if (index>=0) choose(index).scrollIntoView({block: 'nearest'})
+  else if (place>=1 && place<=form.labels.length) {
+    choose(current).querySelectorAll('input')[place-1].click()
+    const left = state.places[state.at].findIndex(p => !p)
+    if (left>=0) choose(left).scrollIntoView({block: 'nearest'})
+  }
+  else if (key==='Enter' && !target.closest('button, summary')) {
+    event.preventDefault()
+    if (!event.shiftKey) next()
+    else if (state.at>0) go(state.at-1)
+  }
 }
 
 function refresh() {
@@ -296,6 +326,7 @@ function show() {
   $('question').textContent = q.text
   $('answers').replaceChildren(...form.labels.map((l, i) => card(l, q.answers[i])))
   $('prev').disabled = state.at===0
+  choose(0)
   refresh()
 }
 """
@@ -327,6 +358,7 @@ form.questions.forEach((q, i) => {
   b.addEventListener('click', () => go(i))
   $('jump').append(make('li', {}, b))
 })
+document.addEventListener('keydown', onKey)
 $('name').addEventListener('input', () => { state.name = $('name').value; say(''); keep() })
 $('save').addEventListener('click', save)
 $('load').addEventListener('click', () => $('file').click())

@@ -387,7 +387,7 @@ def bert_score(
         import bert_score as package
     except ImportError:
         raise TunaError(
-            "BERTScore needs the package bert-score: pip install 'tuna_nb[bertscore]'"
+            "BERTScore needs the package bert-score: pip install -e '.[bertscore]'"
         ) from None
     refs = load_references(refs)
     if layer is None and model not in package.utils.model2layers:

@@ -24,6 +24,7 @@ from ..data import format_prompt
 from ..utils.core import TunaError, read_document, read_json
 from ..utils.records import check_records
 from ..utils.tables import markdown_table
+from ..utils.thoughts import strip_thoughts
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #f3ddc994
 CATEGORIES = {
@@ -197,7 +198,7 @@ def read_scores(
     reviewer: str = "general",  # For math the scores come last, as a tuple
 ) -> tuple | None:  # (score of answer 1, score of answer 2), or None
     "The two scores of a reply by a lenient rule; not FastChat's"
-    lines = [line for line in text.splitlines() if line.strip()] or [""]
+    lines = [line for line in (strip_thoughts(text) or "").splitlines() if line.strip()] or [""]
     if reviewer == "math":
         tuples = re.findall(_SCORE_TUPLE, lines[-1], flags=re.ASCII)
         numbers = tuples[-1] if tuples else ()

@@ -6,11 +6,9 @@
 __all__ = ['settings_from', 'list_experiments', 'tuna_ablate']
 
 # %% ../../nbs/commands/ablate.ipynb #9d25dfea
-from ..ablations import EXPERIMENTS, available
-from ..experiments.run import plan_lines, run_report, show_report
-from ..experiments.scales import ORACLE, scale_settings
 from ..utils.cli import command
 from ..utils.core import TunaError, read_document, real_data
+from ..utils.ranges import check_ranges
 
 # %% ../../nbs/commands/ablate.ipynb #a6c1ca5d
 def settings_from(
@@ -20,7 +18,11 @@ def settings_from(
     **options,  # Fields, which go before those of the file; empty ones are left out
 ) -> dict:  # Fields of the scale's settings
     "Settings as given on the command line"
+    from tuna_nb.experiments.scales import ORACLE
+
     given = read_document(settings) if settings else {}
+    if not isinstance(given, dict):
+        raise TunaError(f"{settings}: expected an object of settings, got {type(given).__name__}")
     given |= {name: value for name, value in options.items() if value}
     if external:
         given["external"] = tuple(tuple(pair.split("=", 1)) for pair in external.split(","))
@@ -33,6 +35,8 @@ def settings_from(
 
 def list_experiments() -> dict:  # alias, paper and question, by name
     "Print all experiments"
+    from tuna_nb.ablations import EXPERIMENTS
+
     listed = {}
     for name, experiment in EXPERIMENTS.items():
         print(f"{name:12} {experiment.alias:8} {experiment.paper:25} {experiment.question}")
@@ -44,9 +48,19 @@ def list_experiments() -> dict:  # alias, paper and question, by name
     return listed
 
 # %% ../../nbs/commands/ablate.ipynb #56d8eeba
+# Options by subject, as `--help` lists them
+_ABLATE_GROUPS = {
+    "experiments": ("list", "plan", "scale", "seeds", "resume", "workers"),
+    "models": ("base", "base_small", "teacher", "judge", "external"),
+    "data": ("data", "bench_data", "experts"),
+    "settings and output": ("out", "settings", "launch"),
+}
+
+
 @command(
     example="""tuna_ablate --list
-tuna_ablate fig2 table4 --scale mini --seeds 3"""
+tuna_ablate fig2 table4 --scale mini --seeds 3""",
+    groups=_ABLATE_GROUPS,
 )
 def tuna_ablate(
     *names: str,  # Experiments, such as fig2 or table10; all that the scale has if none is named
@@ -73,8 +87,13 @@ def tuna_ablate(
     plan: bool = False,  # Print what would be done and stop
 ):  # The report and what became of each claim
     "Run experiments of the paper and write a report; a run that was stopped goes on"
+    from tuna_nb.ablations import available
+    from tuna_nb.experiments.run import plan_lines, run_report, show_report
+    from tuna_nb.experiments.scales import scale_settings
+
     if list:
         return list_experiments()
+    check_ranges(seeds=seeds, workers=workers)
     given = settings_from(
         scale,
         settings,

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ..utils.cli import command
 from ..utils.core import TunaError
+from ..utils.ranges import check_ranges
 
 # %% ../../nbs/commands/doctor.ipynb #b800c312
 @dataclass
@@ -44,7 +45,7 @@ def find_package(
     except metadata.PackageNotFoundError:
         said = f"absent: pip install '{spec}'"
         if extra:
-            said = f"absent; for {extra}: pip install 'tuna_nb[{extra}]'"
+            said = f"absent; for {extra}: pip install -e '.[{extra}]'"
         return Finding(name, missing, said)
     try:
         from packaging.requirements import Requirement
@@ -244,6 +245,7 @@ def recipe_needs(
     from tuna_nb.paper.recipes import get_recipe
     from tuna_nb.training.memory import Item, hours, plan
 
+    check_ranges(records=records, usd_per_hour=usd_per_hour)
     chosen = get_recipe(recipe)
     devices = find_layout(layout)
     lora = devices.option("lora")
@@ -282,6 +284,7 @@ def ranking_needs(
     recipe: str,  # Name of a model in `RECIPES`
     teacher: str = "",  # Model that samples and ranks, as the price table knows it
     judge: str = "",  # Model that judges, likewise
+    records: int | None = None,  # Instructions; default those of the recipe
 ) -> dict:  # By role: `requests`, tokens sent and received, `usd` or `None`
     "What the rankings of a recipe take"
     from tuna_nb.contextual_ranking import judge_prompt
@@ -297,7 +300,7 @@ def ranking_needs(
     }
     needs = {}
     for role, (model, sent, received) in roles.items():
-        requests = records_of(chosen, role)
+        requests = records_of(chosen, role) and (records or records_of(chosen, role))
         price = find_price(model) if model else None
         if requests:
             needs[role] = {
@@ -318,13 +321,15 @@ def recipe_findings(
     usd_per_hour: float | None = None,  # Price of one device
 ) -> list:  # A `Finding` each for memory, time, options and money
     "Is there enough memory for a recipe, and what do the devices and the rankings cost?"
+    from tuna_nb.training.memory import duration_text
+
     where = "the device" if layout.devices == 1 else f"each of {layout.devices} devices"
     memory = f"{training['plan'].total / 1e9:.1f} of {layout.memory:g} GB of {where}"
     state = "ok"
     if not training["fits"]:
         memory += "; a tenth has to stay free"
         state = "fail"
-    duration = f"{training['hours']:.2g} hours for {training['records']:,} instructions"
+    duration = f"{duration_text(training['hours'])} for {training['records']:,} instructions"
     options = f"--recipe {recipe} {layout.options}; recipes/{layout.config}"
     findings = [
         Finding("memory", state, memory),
@@ -350,10 +355,26 @@ def recipe_findings(
     return findings
 
 # %% ../../nbs/commands/doctor.ipynb #28be5a00
+# Options by subject, as `--help` lists them
+_DOCTOR_GROUPS = {
+    "servers": ("endpoints", "kind"),
+    "memory, time and money of a recipe": (
+        "recipe",
+        "layout",
+        "model",
+        "records",
+        "usd_per_hour",
+        "teacher",
+        "judge",
+    ),
+}
+
+
 @command(
     example="""tuna_doctor
 tuna_doctor --endpoints http://127.0.0.1:8000/v1#teacher,http://127.0.0.1:8002/v1#judge
-tuna_doctor --recipe Tuna_p --layout 1x80 --teacher gpt-4o --usd-per-hour 2.5"""
+tuna_doctor --recipe Tuna_p --layout 1x80 --teacher gpt-4o --usd-per-hour 2.5""",
+    groups=_DOCTOR_GROUPS,
 )
 def tuna_doctor(
     endpoints: str = "",  # Endpoints to ask, http://HOST/v1#MODEL, with commas between
@@ -367,6 +388,7 @@ def tuna_doctor(
     judge: str = "",  # Who ranks by judgement, for the price of it
 ) -> dict:  # Findings by part, and whether all is well
     "Say what is installed, which devices and endpoints answer, and what a recipe would need"
+    check_ranges(records=records, usd_per_hour=usd_per_hour)
     parts = {"installed": find_packages(), "devices": find_devices()}
     if endpoints:
         parts["endpoints"] = []
@@ -375,7 +397,7 @@ def tuna_doctor(
     needs = {}
     if recipe:
         needs = recipe_needs(recipe, layout, model, usd_per_hour, records=records)
-        rankings = ranking_needs(recipe, teacher, judge)
+        rankings = ranking_needs(recipe, teacher, judge, records)
         parts[f"{recipe} on {layout}"] = recipe_findings(
             recipe, find_layout(layout), needs, rankings, usd_per_hour=usd_per_hour
         )

@@ -12,23 +12,12 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from ..benchmarks import super_ni
 from ..benchmarks.lmentry_patterns import TRUNCATED
-from ..benchmarks.predictions import prediction_file, read_predictions
-from ..benchmarks.reviewers import load_reviewers, review_records
-from ..benchmarks.suite import load_benchmarks
-from ..benchmarks.vicuna import WinRate, swap_pair
-from ..eval import check_rule, compare, evaluate, load_generator
-from ..models.open import identity_of, with_store
-from tuna_nb.paper.tables import (
-    describe_part,
-    evaluation_record,
-    paper_table,
-    read_results,
-    result_notes,
-)
+from ..benchmarks.predictions import lock_name, prediction_file, read_predictions
+from ..models.open import identity_of, parse_fields, with_store
 from ..utils.cli import command
 from ..utils.core import TunaError, real_data, write_jsonl, write_text
+from ..utils.outputs import output_lock
 
 # %% ../../nbs/commands/evaluate.ipynb #484e6554
 @dataclass
@@ -40,7 +29,7 @@ class EvalOptions:
     bench: str
     data: str
     name: str
-    templates: str
+    template: str
     shots: str
     tasks: str
     limit: int | None
@@ -54,9 +43,12 @@ class EvalOptions:
     bertscore: str
     layer: int | None
     batch_size: int
-    chat: bool
     kind: str
+    timeout: float
+    concurrency: int
     new_tokens: int | None
+    chat_template_kwargs: str
+    extra: str
 
     @property
     def folder(self):
@@ -71,7 +63,12 @@ class EvalOptions:
     @property
     def template_names(self):
         "Templates of the prompts; the tables show the first"
-        return self.templates.split(",")
+        return self.template.split(",")
+
+    @property
+    def chat(self):
+        "Is each prompt a user turn in the model's chat template?"
+        return self.template == "chat"
 
     @property
     def shot_counts(self):
@@ -82,6 +79,11 @@ class EvalOptions:
                 f"--shots must be whole numbers from 0 with commas between, got {self.shots!r}"
             )
         return [int(count) for count in counts]
+
+    @property
+    def requests(self):
+        "How a server, of the model or of the judge, is asked"
+        return {"timeout": self.timeout, "concurrency": self.concurrency}
 
     @property
     def task_names(self):
@@ -99,9 +101,17 @@ class EvalOptions:
 @patch
 def check(self: EvalOptions):
     "Raise an error if the options make no sense"
+    from tuna_nb.eval import check_rule
+
     if not self.folder:
         raise TunaError("where is the data? Give --data, or set TUNA_REAL_DATA")
     check_rule(self.rule, self.read)
+    if not self.chat and not {*self.template_names} <= {"alpaca", "none"}:
+        raise TunaError(
+            f"--template must be chat, or alpaca, none or both with a comma, got {self.template!r}"
+        )
+    if self.chat and self.kind != "chat":
+        raise TunaError("--template chat sends user turns, which this API has not; use --kind chat")
     for option in ("batch_size", "limit", "new_tokens"):
         number = getattr(self, option)
         if number is not None and number < 1:
@@ -115,20 +125,30 @@ def open_generator(
     self: EvalOptions,
 ):  # A `Generator`
     "The model to evaluate, under the name that it has in files and tables"
+    from tuna_nb.eval import load_generator
+
     if self.model.startswith(("http://", "https://")):
         if self.name:
             raise TunaError(
                 "--name is for a model that runs here; a server's is named by what stands behind "
                 "the #"
             )
-        return load_generator(self.model, kind=self.kind)
+        if self.chat_template_kwargs:
+            raise TunaError("--chat-template-kwargs is for a model that runs here; give --extra")
+        extra = parse_fields("--extra", self.extra)
+        return load_generator(self.model, kind=self.kind, extra=extra, **self.requests)
+    if self.extra:
+        raise TunaError("--extra is for a server; give --chat-template-kwargs with --chat")
     folder = Path(self.model.removeprefix("vllm:"))
     name = self.name
     if not name:
         name = folder.resolve().name if folder.is_dir() else str(folder)
     # vLLM batches by itself
     batching = {} if self.model.startswith("vllm:") else {"batch_size": self.batch_size}
-    return load_generator(self.model, name=name, chat=self.chat, **batching)
+    template = parse_fields("--chat-template-kwargs", self.chat_template_kwargs)
+    return load_generator(
+        self.model, name=name, chat=self.chat, chat_template_kwargs=template, **batching
+    )
 
 # %% ../../nbs/commands/evaluate.ipynb #3cedaef5
 @patch
@@ -158,13 +178,15 @@ def open_benchmarks(
     generator,  # From `open_generator`
 ) -> dict:  # Benchmarks by name; the longest answers fit the model and the options
     "The benchmarks to run"
+    from tuna_nb.benchmarks.suite import load_benchmarks
+
     context = getattr(generator, "context", None)
     benchmarks = load_benchmarks(
         self.bench_names,
         self.folder,
         self.prompt_tokenizer(generator),
         context=context,
-        templates=self.template_names,
+        templates=["none"] if self.chat else self.template_names,  # a user turn is the bare text
         shots=self.shot_counts,
         tasks=self.task_names,
         limit=self.limit,
@@ -180,6 +202,8 @@ def open_benchmarks(
 # %% ../../nbs/commands/evaluate.ipynb #5e604c5f
 def _earlier_results(generator, benches, options):
     "What this model's results already hold of other benchmarks; they must fit those of this run"
+    from tuna_nb.paper.tables import describe_part, read_results
+
     path = prediction_file(options.out, generator.name, "scores", suffix=".json")
     if not path.exists():
         return {}
@@ -217,6 +241,8 @@ def write_results(
     earlier: dict | None = None,  # The model's record so far, which keeps what `record` lacks
 ) -> dict:  # Both records in one
     "Write a model's scores and the table of all models in the folder, and print the table"
+    from tuna_nb.paper.tables import paper_table, read_results, result_notes
+
     earlier = earlier or {}
     path = prediction_file(out, record["model"], "scores", suffix=".json")
     merged = {**earlier, **record}
@@ -256,8 +282,14 @@ def _answer_records(questions, answers, model):
 # %% ../../nbs/commands/evaluate.ipynb #6b1defd9
 def _compare_with_base(generator, questions, base_answers, options):
     "Ask the judge about both models' answers, keep its replies, write the reviews"
+    from tuna_nb.benchmarks.reviewers import load_reviewers, review_records
+    from tuna_nb.benchmarks.vicuna import WinRate, swap_pair
+    from tuna_nb.eval import compare, load_generator
+
     answers = _vicuna_answers(options.out, generator.name, questions)
-    judge = with_store(load_generator(options.judge), Path(options.out) / "judge.replies.db")
+    is_remote = options.judge.startswith(("http://", "https://"))
+    judge = load_generator(options.judge, **(options.requests if is_remote else {}))
+    judge = with_store(judge, Path(options.out) / "judge.replies.db")
     reviewers = load_reviewers(*options.reviewers.split(",", 1)) if options.reviewers else None
     try:
         result = compare(
@@ -299,10 +331,68 @@ def _compare_with_base(generator, questions, base_answers, options):
         write_reviews("reviews-swapped", theirs, ours, replies=replies[n:], scores=shown)
     return WinRate(result, base=options.base)
 
+# %% ../../nbs/commands/evaluate.ipynb #0478b4c1
+def _evaluate_and_write(generator, options):
+    "Run the benchmarks, compare with the base model if asked to, and write the results"
+    from tuna_nb.benchmarks import super_ni
+    from tuna_nb.eval import evaluate
+    from tuna_nb.paper.tables import evaluation_record
+
+    benches = options.open_benchmarks(generator)
+    earlier = _earlier_results(generator, benches, options)
+    # what can fail is read before the model is asked
+    questions = benches["vicuna"].questions if options.judge else None
+    base_answers = _vicuna_answers(options.out, options.base, questions) if options.judge else None
+    scores = evaluate(generator, [*benches.values()], options.out)
+    lengths = {}
+    for bench_name, benchmark in benches.items():
+        if options.bertscore and bench_name.startswith("super_ni"):
+            answers = read_predictions(options.out, generator.name, bench_name)
+            bert_score = super_ni.bert_score(
+                answers, benchmark.instances, options.bertscore, options.layer
+            )
+            scores[bench_name]["bert_score"] = bert_score
+        fields = [field for field in ("max_new_tokens", "max_source") if hasattr(benchmark, field)]
+        lengths[bench_name] = {field: getattr(benchmark, field) for field in fields}
+    versus = (
+        _compare_with_base(generator, questions, base_answers, options) if options.judge else None
+    )
+    record = evaluation_record(
+        generator.name,
+        scores,
+        versus,
+        part=options.part,
+        main=options.template_names[0],
+        identity=identity_of(generator),
+        **lengths,
+    )
+    return write_results(options.out, record, earlier)
+
+# %% ../../nbs/commands/evaluate.ipynb #e5a1c0b7
+# Options by subject, as `--help` lists them
+_EVAL_GROUPS = {
+    "benchmarks": (
+        "bench",
+        "data",
+        "templates",
+        "shots",
+        "tasks",
+        "limit",
+        "truncate",
+        "tokenizer",
+        "new_tokens",
+    ),
+    "model": ("name", "chat", "chat_template_kwargs", "batch_size"),
+    "server": ("kind", "extra", "timeout", "concurrency"),
+    "comparison by a judge": ("base", "judge", "reviewers", "rule", "read"),
+    "BERTScore": ("bertscore", "layer"),
+}
+
 # %% ../../nbs/commands/evaluate.ipynb #04506d18
 @command(
     example="""tuna_eval out/alpaca results --data benchmarks --name Alpaca
-tuna_eval out/tuna results --data benchmarks --name Tuna --base Alpaca --judge https://api.openai.com/v1#gpt-4.1"""
+tuna_eval out/tuna results --data benchmarks --name Tuna --base Alpaca --judge https://api.openai.com/v1#gpt-4.1""",
+    groups=_EVAL_GROUPS,
 )
 def tuna_eval(
     # Folder or Hub id; vllm:NAME for vLLM; http://HOST/v1#NAME for an OpenAI-compatible server
@@ -313,8 +403,9 @@ def tuna_eval(
     # names
     data: str = "",
     name: str = "",  # Name in files and tables of a model that runs here; by default its own
-    # Templates around prompts: Super-NI is run with each, the others and the table use the first
-    templates: str = "alpaca,none",
+    # Templates around prompts: alpaca, none or both with a comma between (Super-NI is run with
+    # each, the others and the table use the first), or chat for user turns in the chat template
+    template: str = "alpaca,none",
     shots: str = "0,2",  # Examples in Super-NI's prompts
     tasks: str = "",  # Super-NI tasks, with commas between; all by default
     # Only so many instances of a Super-NI task, examples of an LMentry template, Vicuna questions
@@ -336,41 +427,23 @@ def tuna_eval(
     bertscore: str = "",  # Encoder for BERTScore, a folder or Hub id
     layer: int | None = None,  # Its layer, for an encoder that bert-score does not know
     batch_size: int = 32,  # For a model that runs here with transformers: answers at a time
-    # For a model that runs here: each prompt is a user's message in its chat template; use with
-    # --templates none
-    chat: bool = False,
+    # With the chat template: settings of the chat template as a JSON object, such as
+    # {"enable_thinking":false} for a model that otherwise thinks before it answers
+    chat_template_kwargs: str = "",
+    # For a server: further fields of each request to the model as a JSON object, such as
+    # {"reasoning_effort":"none"}
+    extra: str = "",
     kind: str = "chat",  # For a server: chat or completions
+    timeout: float = 60.0,  # For a server: seconds to wait for one reply
+    concurrency: int = 16,  # For a server: requests under way at a time; not above its slots
     new_tokens: int | None = None,  # Never longer answers than this
 ):  # What is in the scores file
     "Evaluate a model on Super-NI, LMentry and Vicuna QA"
     options = EvalOptions(**locals())  # at this point the locals are the options and no more
     options.check()
     generator = options.open_generator()
-    benches = options.open_benchmarks(generator)
-    earlier = _earlier_results(generator, benches, options)
-    # what can fail is read before the model is asked
-    questions = benches["vicuna"].questions if judge else None
-    base_answers = _vicuna_answers(out, base, questions) if judge else None
-    scores = evaluate(generator, [*benches.values()], out)
-    lengths = {}
-    for bench_name, benchmark in benches.items():
-        if bertscore and bench_name.startswith("super_ni"):
-            answers = read_predictions(out, generator.name, bench_name)
-            bert_score = super_ni.bert_score(answers, benchmark.instances, bertscore, layer)
-            scores[bench_name]["bert_score"] = bert_score
-        fields = [field for field in ("max_new_tokens", "max_source") if hasattr(benchmark, field)]
-        lengths[bench_name] = {field: getattr(benchmark, field) for field in fields}
-    versus = _compare_with_base(generator, questions, base_answers, options) if judge else None
-    record = evaluation_record(
-        generator.name,
-        scores,
-        versus,
-        part=options.part,
-        main=options.template_names[0],
-        identity=identity_of(generator),
-        **lengths,
-    )
-    return write_results(out, record, earlier)
+    with output_lock(lock_name(out, generator.name)):
+        return _evaluate_and_write(generator, options)
 
 # %% ../../nbs/commands/evaluate.ipynb #b59b48ad
 @command(example="tuna_table results --table table3")
@@ -380,6 +453,8 @@ def tuna_table(
     base: str = "Alpaca",  # Model that differences refer to, if it is there
 ):  # The results by model
     "Print one of the paper's tables from result files"
+    from tuna_nb.paper.tables import paper_table, read_results, result_notes
+
     results = read_results(folder)
     print("\n".join([paper_table(results, table, base).markdown(), "", *result_notes(results)]))
     return results

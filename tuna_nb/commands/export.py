@@ -11,6 +11,8 @@ from pathlib import Path
 from ..models.cache import Store
 from ..utils.cli import command
 from ..utils.core import TunaError, protect_inputs
+from ..utils.outputs import output_lock
+from ..utils.records import check_replaceable
 
 # %% ../../nbs/commands/export.ipynb #acc290a7
 @command(example="tuna_export ranked.jsonl.replies.db replies.jsonl")
@@ -22,10 +24,12 @@ def tuna_export(
     if not Path(store).exists():
         raise TunaError(f"{store}: no such file")
     protect_inputs(out, store)
-    s = Store(store)
-    try:
-        n = s.export(out)
-    finally:
-        s.close()
+    check_replaceable(out, has="reply")
+    with output_lock(out):
+        s = Store(store)
+        try:
+            n = s.export(out)
+        finally:
+            s.close()
     print(f"{n} replies: {out}")
     return {"out": out, "replies": n}

@@ -8,12 +8,6 @@ __all__ = ['MAIN', 'length_blocks', 'real_blocks', 'tuna_mini']
 # %% ../../nbs/commands/mini.ipynb #fca9b58b
 from pathlib import Path
 
-from ..ablations import available
-from ..data import load_ranked
-from ..experiments.judging import length_bias_report
-from ..experiments.page import page
-from ..experiments.run import run_report, show_report
-from ..paper.tables import plain_table
 from ..utils.cli import command
 from ..utils.core import TunaError, write_text
 
@@ -22,6 +16,7 @@ def length_blocks(
     report: dict,  # What `length_bias_report` returns
 ) -> list:  # Blocks for `page`
     "Table 4 of real answers, and the judge's preference for length"
+    from tuna_nb.paper.tables import plain_table
 
     def interval(mean_low_high, digits=2):
         mean, low, high = mean_low_high
@@ -50,6 +45,7 @@ def real_blocks(
     results: dict,  # Of the experiment with a real checkpoint, and `lengths`
 ) -> list:  # Blocks for `page`
     "The page about real data"
+    from tuna_nb.paper.tables import plain_table
 
     def gain(name):
         return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*results[name])
@@ -106,6 +102,12 @@ def tuna_mini(
     real: str = "",
 ):  # Address of the report, number of seeds, verdict by claim
     "Run the paper in miniature; a stopped run resumes"
+    from tuna_nb.ablations import available
+    from tuna_nb.data import load_ranked
+    from tuna_nb.experiments.judging import length_bias_report
+    from tuna_nb.experiments.page import page
+    from tuna_nb.experiments.run import run_report, show_report
+
     scale = "quick" if quick else "mini"
     if seeds is None:
         seeds = 3 if full else 1

@@ -21,13 +21,15 @@ def tuna_push(
     repo_id: str,  # Name on the Hub, such as me/tuna
     license: str = "",  # On the card, such as apache-2.0
     scores: str = "",  # For a model: file of scores that tuna_eval wrote
+    # For a model that was trained from a local folder: Hub id of the model in that folder
+    base_model: str = "",
     public: bool = False,  # Let everyone see it at once
     dry_run: bool = False,  # Only list the files and print the card
 ) -> dict:  # Repository and files
     "Push a model or a ranked data set to the Hugging Face Hub, with a generated card"
     options = {"license": license, "private": not public, "dry_run": dry_run}
     if Path(path).is_dir():
-        upload = push_model(path, repo_id, scores=scores or None, **options)
+        upload = push_model(path, repo_id, scores=scores or None, base_model=base_model, **options)
     else:
         upload = push_ranked(path, repo_id, **options)
     print(upload if dry_run else f"pushed: {upload.kind} {repo_id}")

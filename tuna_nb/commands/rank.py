@@ -12,13 +12,7 @@ from collections import defaultdict
 
 from fastcore.meta import delegates
 
-from ..contextual_ranking import contextual_rank, judge_requests
-from ..data import format_prompts, limit_records, load_instructions, save_ranked
-from ..diverse_sampling import sample_responses
-from ..judge.agreement import consistency_report, consistency_table
-from ..judge.reports import length_report, token_lengths, without_length
 from ..judge.verdict import verdict_schema
-from ..judge.votes import JudgeRequest
 from tuna_nb.models.open import (
     command_result,
     cost_plan,
@@ -26,18 +20,49 @@ from tuna_nb.models.open import (
     print_plans,
     reply_store_path,
 )
-from ..models.resume import resumable_store
-from ..pairwise_ranking import pair_records, pairwise_rank
-from ..prob_ranking import prepare_prompts, prob_rank
 from ..utils.cli import command
 from ..utils.core import TunaError, check_output_path, write_text
+from ..utils.outputs import output_lock
+from ..utils.records import check_replaceable
 
 # %% ../../nbs/commands/rank.ipynb #d289fc3c
+# Options by subject, as `--help` lists them
+_RANK_GROUPS = {
+    "data": ("limit", "template"),
+    "sampling": (
+        "n",
+        "temperature",
+        "temp",
+        "temp_step",
+        "tau",
+        "max_trials",
+        "max_new_tokens",
+        "seed",
+    ),
+    "ranking": (
+        "beta",
+        "distinct",
+        "keep_tokens",
+        "votes",
+        "tries",
+        "pairwise",
+        "structured",
+        "in_order",
+        "tokenizer",
+        "undo_length",
+    ),
+    "server": ("base_url", "kind", "concurrency", "timeout", "rpm", "tpm", "batch", "extra"),
+    "money": ("max_usd", "prices", "dry_run", "expect"),
+    "model that runs here": ("vllm", "chat", "batch_size"),
+}
+
+
 @command(
     example="""tuna_prob_rank alpaca_data.json teacher ranked.jsonl \
 --base-url https://api.example.com/v1 --dry-run
 tuna_prob_rank alpaca_data.json teacher ranked.jsonl \
---base-url https://api.example.com/v1 --max-usd 50"""
+--base-url https://api.example.com/v1 --max-usd 50""",
+    groups=_RANK_GROUPS,
 )
 @delegates(open_backend, but=["store"])
 def tuna_prob_rank(
@@ -50,7 +75,8 @@ def tuna_prob_rank(
     beta: float = 1.3,  # Length penalty of Eq. 3
     max_new_tokens: int = 512,  # Length limit of a response
     seed: int = 0,  # Of sampling
-    template: str = "alpaca",  # Prompt: alpaca, or none for the bare instruction
+    # Prompt: alpaca, none for the bare instruction, or chat for a user turn in the chat template
+    template: str = "alpaca",
     distinct: bool = False,  # Keep one of several responses with equal text
     keep_tokens: bool = False,  # Keep the log-probability of each token too, for view_rankings
     limit: int | None = None,  # Only the first so many instructions
@@ -59,26 +85,35 @@ def tuna_prob_rank(
     **kwargs,
 ):  # What was written, and what it cost
     "Sample responses from a teacher and rank them by its own probabilities (§2.2)"
+    from tuna_nb.data import limit_records, load_instructions
+    from tuna_nb.prob_ranking import prepare_prompts, prob_rank
+
     check_output_path(out, data)
+    check_replaceable(out, source="prob")
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
-    teacher = open_backend(model, kind=kind, store=reply_store_path(out, dry_run), **kwargs)
-    settings = {
-        "n": n,
-        "temperature": temperature,
-        "max_new_tokens": max_new_tokens,
-        "seed": seed,
-        "template": template,
-    }
-    if dry_run:
-        _, prompts, sampling = prepare_prompts(ds, **settings)
-        return print_plans(cost_plan(teacher, prompts, expect=expect, **sampling))
-    scoring = {"beta": beta, "distinct": distinct, "keep_tokens": keep_tokens}
-    ranked = prob_rank(ds, teacher, out=out, **settings, **scoring)
-    print(f"{len(ranked)} of {len(ds)} instructions ranked: {out}")
-    return command_result(out, ds, ranked, teacher)
+    kwargs |= {"kind": kind, "template": template}
+    with output_lock(None if dry_run else out):
+        teacher = open_backend(model, store=reply_store_path(out, dry_run), **kwargs)
+        settings = {
+            "n": n,
+            "temperature": temperature,
+            "max_new_tokens": max_new_tokens,
+            "seed": seed,
+            "template": template,
+        }
+        if dry_run:
+            _, prompts, sampling = prepare_prompts(ds, **settings)
+            return print_plans(cost_plan(teacher, prompts, expect=expect, **sampling))
+        scoring = {"beta": beta, "distinct": distinct, "keep_tokens": keep_tokens}
+        ranked = prob_rank(ds, teacher, out=out, **settings, **scoring)
+        print(f"{len(ranked)} of {len(ds)} instructions ranked: {out}")
+        return command_result(out, ds, ranked, teacher)
 
 # %% ../../nbs/commands/rank.ipynb #abc7b996
-@command(example="tuna_sample alpaca_data.json out/alpaca samples.jsonl --n 4")
+@command(
+    example="tuna_sample alpaca_data.json out/alpaca samples.jsonl --n 4",
+    groups=_RANK_GROUPS,
+)
 @delegates(open_backend, but=["store"])
 def tuna_sample(
     data: str,  # Instruction records: JSON, JSON lines, Parquet or Hub id
@@ -91,7 +126,8 @@ def tuna_sample(
     temp_step: float = 0.1,  # Added before each trial
     max_trials: int = 3,  # Trials to replace similar responses
     max_new_tokens: int = 256,  # Longest response in tokens
-    template: str = "alpaca",  # Prompt template
+    # Prompt: alpaca, none for the bare instruction, or chat for a user turn in the chat template
+    template: str = "alpaca",
     limit: int | None = None,  # Only the first so many records
     seed: int = 0,  # Same seed, same responses
     dry_run: bool = False,  # Only say what would be asked, without resampling, and what it costs
@@ -99,18 +135,24 @@ def tuna_sample(
     **kwargs,
 ):  # What was written, and what it cost
     "Sample diverse responses from an instruction-tuned model (§3.1)"
+    from tuna_nb.data import format_prompts, limit_records, load_instructions
+    from tuna_nb.diverse_sampling import sample_responses
+
     check_output_path(out, data, suffixes=(".jsonl",))
+    check_replaceable(out, without="scores")
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     settings = {"n": n, "max_new_tokens": max_new_tokens}
-    if dry_run:
-        backend = open_backend(model, kind=kind, **kwargs)
-        prompts = format_prompts(ds, template)
-        return print_plans(cost_plan(backend, prompts, temperature=temp, expect=expect, **settings))
-    settings |= {"tau": tau, "temp": temp, "temp_step": temp_step}
-    settings |= {"max_trials": max_trials, "seed": seed}
-    with resumable_store(out) as store:
-        sampler = open_backend(model, kind=kind, store=store, **kwargs)
-        sampled = sample_responses(ds, sampler, store, template, out=out, **settings)
+    kwargs |= {"kind": kind, "template": template}
+    with output_lock(None if dry_run else out):
+        store = reply_store_path(out, dry_run)
+        sampler = open_backend(model, store=store, **kwargs)
+        if dry_run:
+            prompts = format_prompts(ds, template)
+            plan = cost_plan(sampler, prompts, temperature=temp, expect=expect, **settings)
+            return print_plans(plan)
+        settings |= {"tau": tau, "temp": temp, "temp_step": temp_step}
+        settings |= {"max_trials": max_trials, "seed": seed}
+        sampled = sample_responses(ds, sampler, sampler.store, template, out=out, **settings)
     n_resampled = sum(trials > 0 for trials in sampled["trials"])
     print(f"{len(sampled)} records, {n_resampled} of them with similar responses resampled: {out}")
     return command_result(out, ds, sampled, sampler)
@@ -118,7 +160,7 @@ def tuna_sample(
 # %% ../../nbs/commands/rank.ipynb #dafa20d5
 def plan_requests(
     judge,  # Any backend
-    requests: list[JudgeRequest],  # What it would be asked
+    requests: list,  # `JudgeRequest`s, what it would be asked
     **settings,  # As in `cost_plan`
 ) -> list:  # One plan, or where a JSON schema is used one for each number of responses
     "What judging would cost"
@@ -137,6 +179,9 @@ def ranking_reports(
     tokenizer=None,  # Counts tokens, for the report on length
 ) -> dict:  # `consistency` where there are several votes, `length` where lengths differ
     "Reports on a ranking, printed and returned"
+    from tuna_nb.judge.agreement import consistency_report, consistency_table
+    from tuna_nb.judge.reports import length_report, token_lengths
+
     reports = {}
     several_votes = [record["votes"] for record in ranked if len(record.get("votes") or ()) > 1]
     if any(len(vote["shown"]) > 1 for vote in itertools.chain.from_iterable(several_votes)):
@@ -156,7 +201,8 @@ def ranking_reports(
     example="""tuna_ctx_rank samples.jsonl gpt-4.1 ranked.jsonl \
 --base-url https://api.openai.com/v1 --dry-run
 tuna_ctx_rank samples.jsonl gpt-4.1 ranked.jsonl \
---base-url https://api.openai.com/v1 --max-usd 50"""
+--base-url https://api.openai.com/v1 --max-usd 50""",
+    groups=_RANK_GROUPS,
 )
 @delegates(open_backend, but=["store"])
 def tuna_ctx_rank(
@@ -179,30 +225,42 @@ def tuna_ctx_rank(
     **kwargs,
 ):  # What was written, and what it cost
     "Let a judge rank sampled responses (§2.3)"
+    from tuna_nb.contextual_ranking import contextual_rank, judge_requests
+    from tuna_nb.data import limit_records, load_instructions, save_ranked
+    from tuna_nb.judge.reports import without_length
+    from tuna_nb.pairwise_ranking import pair_records, pairwise_rank
+
     check_output_path(out, data)
+    check_replaceable(out, source="ctx")
     if undo_length and not tokenizer:
         raise TunaError("--undo_length needs --tokenizer")
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
-    judge = open_backend(model, store=reply_store_path(out, dry_run), **kwargs)
-    requested = {"seed": seed, "shuffle": not in_order, "votes": votes, "structured": structured}
-    settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}
-    counter = None
-    if tokenizer:
-        from tuna_nb.utils.pretrained import load_tokenizer
+    with output_lock(None if dry_run else out):
+        judge = open_backend(model, store=reply_store_path(out, dry_run), **kwargs)
+        requested = {
+            "seed": seed,
+            "shuffle": not in_order,
+            "votes": votes,
+            "structured": structured,
+        }
+        settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}
+        counter = None
+        if tokenizer:
+            from tuna_nb.utils.pretrained import load_tokenizer
 
-        counter = load_tokenizer(tokenizer)
-    if dry_run:
-        rows = ds.to_list()
-        requests = judge_requests(pair_records(rows) if pairwise else rows, **requested)
-        settings["seed"] = seed if temperature else None
-        return print_plans(*plan_requests(judge, requests, expect=expect, **settings))
-    rank = pairwise_rank if pairwise else contextual_rank
-    ranked = rank(ds, judge, out=out, tries=tries, **settings, **requested)
-    reports = ranking_reports(ranked, counter)
-    if undo_length and "length" in reports:
-        save_ranked(without_length(ranked, counter), out)
-    if reports:
-        text = json.dumps(reports, indent=1).replace("NaN", "null")
-        write_text(f"{out}.report.json", text)
-    print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
-    return dict(command_result(out, ds, ranked, judge), **reports)
+            counter = load_tokenizer(tokenizer)
+        if dry_run:
+            rows = ds.to_list()
+            requests = judge_requests(pair_records(rows) if pairwise else rows, **requested)
+            settings["seed"] = seed if temperature else None
+            return print_plans(*plan_requests(judge, requests, expect=expect, **settings))
+        rank = pairwise_rank if pairwise else contextual_rank
+        ranked = rank(ds, judge, out=out, tries=tries, **settings, **requested)
+        reports = ranking_reports(ranked, counter)
+        if undo_length and "length" in reports:
+            save_ranked(without_length(ranked, counter), out)
+        if reports:
+            text = json.dumps(reports, indent=1).replace("NaN", "null")
+            write_text(f"{out}.report.json", text)
+        print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
+        return dict(command_result(out, ds, ranked, judge), **reports)

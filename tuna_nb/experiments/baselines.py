@@ -130,7 +130,7 @@ def _import_trl() -> Any:
     try:
         import trl
     except ImportError:
-        raise TunaError("DPO and RLOO need TRL: pip install 'tuna_nb[baselines]'") from None
+        raise TunaError("DPO and RLOO need TRL: pip install -e '.[baselines]'") from None
     return trl
 
 # %% ../../nbs/experiments/baselines.ipynb #f63b8ef2

@@ -16,7 +16,9 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from ..models.decoding import left_pad, right_pad
-from ..models.local import LocalModel, check_sampling, prompt_ids
+from ..models.generation import check_sampling
+from ..models.local import LocalModel, as_sent, prompt_ids
+from ..models.rendering import Renderer
 from ..utils.core import TunaError, accepts_kwarg, evaluating, progress
 
 # %% ../../nbs/experiments/ppo.ipynb #310b1e1f
@@ -145,7 +147,7 @@ def sample(self: ActorCritic, token_ids, prompts, seeds, settings):
         for generation in generations:
             ended = generation.finish_reason == "stop"
             prompt_rows.append(ids)
-            answers.append(generation.ids + [tokenizer.eos_token_id] * ended)
+            answers.append(generation.ids + [generation.end] * ended)
             texts.append(generation.text)
     return answer_batch(prompt_rows, answers, local.pad, self.policy.device), texts
 
@@ -310,8 +312,8 @@ def ppo(
     was_training = model.training
     actors = ActorCritic(model, learning_rate, value_rate)
     context = LocalModel(model, tokenizer).context
-    ends = {tokenizer.eos_token_id}
-    token_ids = prompt_ids(tokenizer, prompts, "the policy", context, ends=ends)
+    sent = as_sent(tokenizer, prompts, False, "the policy")
+    token_ids = prompt_ids(Renderer(tokenizer, "none"), sent, "the policy", context)
     batches = _prompt_batches(len(prompts), batch_size, rng)
     bar = progress(total=steps, desc="ppo")
     reports = []

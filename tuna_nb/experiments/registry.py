@@ -230,7 +230,7 @@ def missing_extra(
     extra = EXPERIMENTS[name].extra
     if not extra or importlib.util.find_spec(PACKAGE_OF_EXTRA[extra]):
         return ""
-    return f"pip install 'tuna_nb[{extra}]'"
+    return f"pip install -e '.[{extra}]'"
 
 
 def available(

@@ -29,6 +29,7 @@ from .runner import Schedule, run_stages
 from .scales import ORACLE, scale_settings
 from ..paper.claims import check_claims, verdict
 from ..utils.core import TunaError, provenance, write_text
+from ..utils.outputs import output_lock
 
 # %% ../../nbs/experiments/run.ipynb #589bb7bf
 def seed_results(
@@ -169,21 +170,22 @@ def run_report(
     graph = stages_of(names, cfg)
     cfg.check(graph)
     in_miniature = scale in ORACLE
-    try:
-        run_stages(
-            cfg,
-            out,
-            seeds=range(seeds),
-            targets=graph,
-            workers=workers or (2 if in_miniature else 1),
-            threads=1 if in_miniature else 0,
-        )
-    except TunaError:  # a stage failed: report on the experiments that are complete, then raise
-        complete = [name for name in names if 0 in finished_seeds(cfg, out, [name])]
-        if complete:
-            write_results(complete, scale, cfg, out, links=links)
-        raise
-    return write_results(names, scale, cfg, out, links=links)
+    with output_lock(out, folder=True):
+        try:
+            run_stages(
+                cfg,
+                out,
+                seeds=range(seeds),
+                targets=graph,
+                workers=workers or (2 if in_miniature else 1),
+                threads=1 if in_miniature else 0,
+            )
+        except TunaError:  # a stage failed: report on the experiments that are complete, then raise
+            complete = [name for name in names if 0 in finished_seeds(cfg, out, [name])]
+            if complete:
+                write_results(complete, scale, cfg, out, links=links)
+            raise
+        return write_results(names, scale, cfg, out, links=links)
 
 # %% ../../nbs/experiments/run.ipynb #2659b6ae
 QUICK_ABOUT = (

@@ -29,6 +29,7 @@ from fastcore.basics import patch
 
 import tuna_nb
 from ..utils.core import TunaError, json_digest, progress, read_document, write_text
+from ..utils.outputs import output_lock
 
 # %% ../../nbs/experiments/runner.ipynb #27d17983
 @dataclass(frozen=True)
@@ -358,8 +359,12 @@ def run_stages(
     threads: int = 1,  # Of each; 0 leaves it to PyTorch
 ) -> Schedule:  # With the record of every stage in `.done`
     "Run all stages that are not done yet"
-    schedule = Schedule(cfg, out, seeds, targets)
-    schedule.out.mkdir(parents=True, exist_ok=True)
+    with output_lock(out, folder=True):
+        return _run_schedule(Schedule(cfg, out, seeds, targets), say, workers, threads)
+
+
+def _run_schedule(schedule, say, workers, threads):
+    "Give work to workers until all is done or something has failed"
     bar = progress(total=0, desc="stages")
     bar.bar_format = "{desc} {percentage:3.0f}%|{bar}| {elapsed} so far, {remaining} left"
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .agreement import agreement, borda
-from .verdict import parse_verdict, retry_prompt
+from .verdict import parse_verdict, retry_prompt, unreadable
+from ..utils.thoughts import strip_thoughts
 
 # %% ../../nbs/judge/votes.ipynb #d4a7e0e7
 def presented_orders(
@@ -50,31 +51,21 @@ class JudgeRequest:
     text: str = ""  # The reply that counts
     tries: int = 0  # Replies so far
     verdict: Any = None  # The reply as it was read, a `Verdict`; None before
-    problem: str = ""  # Why it is sent again
     final: bool = False  # It is not sent again
 
     def take(self, reply):
-        "Read a reply; a readable one before it stays"
+        "Read a reply; it is the last one if it can be read"
         self.tries += 1
-        verdict = self.read(reply)
-        if verdict.readable or self.verdict is None or not self.verdict.readable:
-            self.text = reply.text
-            self.verdict = verdict
-        self.problem = verdict.reason or ""
-        if verdict.readable and not self.problem:
-            left_out = [k for k in verdict.duplicates if k in verdict.ratings]
-            if left_out:
-                self.problem = f"the ranking leaves out response {left_out[0]}, which has a rating"
-        self.final = not self.problem
+        self.text = reply.text
+        self.verdict = self.read(reply)
+        self.final = self.verdict.readable
 
     def read(self, reply):
         "The verdict of a reply; with `structured` only a whole JSON object is read"
-        count = len(self.shown)
-        verdict = parse_verdict(reply.text, count)
-        if self.structured and not is_json_object(reply.text):
-            verdict = parse_verdict("", count)
-            verdict.reason = "the reply is not a JSON object"
-        if not verdict.readable and reply.finish_reason == "length":
+        verdict = parse_verdict(reply.text, len(self.shown), reply.finish_reason)
+        if self.structured and not is_json_object(strip_thoughts(reply.text) or ""):
+            verdict = unreadable("the reply is not a JSON object")
+        if not verdict.readable and reply.finish_reason != "stop":
             verdict.reason = f"{verdict.reason} (the reply was cut at the token limit)"
         return verdict
 
@@ -82,19 +73,14 @@ class JudgeRequest:
         "The prompt, or after a reply the prompt of the retry"
         if not self.tries:
             return self.prompt
-        return retry_prompt(self.prompt, self.problem, len(self.shown), self.structured)
+        reason = self.verdict.reason
+        return retry_prompt(self.prompt, reason, len(self.shown), self.structured)
 
     def groups(self):
         "The ranking in the record's own numbers, as groups of equals"
         if self.verdict is None:
             return []
-        groups = []
-        for number in self.verdict.ranking:
-            if groups and any({number, groups[-1][-1]} <= set(tie) for tie in self.verdict.tied):
-                groups[-1].append(number)
-            else:
-                groups.append([number])
-        return [[self.shown[number] for number in group] for group in groups]
+        return [[self.shown[number] for number in group] for group in self.verdict.groups]
 
 # %% ../../nbs/judge/votes.ipynb #47b80164
 def is_json_object(
@@ -109,6 +95,7 @@ def is_json_object(
 # %% ../../nbs/judge/votes.ipynb #5f5700ce
 # columns with an entry for each response
 PER_RESPONSE = ("responses", "temperatures", "similarities", "logprobs", "n_tokens")
+PER_RESPONSE += ("finish_reasons", "response_ids")
 
 
 def reorder(

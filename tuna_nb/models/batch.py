@@ -15,12 +15,17 @@ from functools import partial
 
 from fastcore.basics import patch
 
-from .cache import request_key
 from .connection import run_async
 from .cost import Budget
 from .endpoint import Endpoint, stored_generations
-from .failures import FatalError, RetryableError, failure_kind, one_line
-from .generation import Failure, check_count
+from tuna_nb.models.failures import (
+    FatalError,
+    RetryableError,
+    ServerError,
+    failure_kind,
+    one_line,
+)
+from .generation import Failure, check_sampling
 from .queue import cost_text, make_jobs, request_for
 from .replies import parse_reply, usage_of
 from ..utils.core import TunaError, progress
@@ -30,6 +35,7 @@ class BatchEndpoint(Endpoint):
     "Backend that hands its requests in as batches"
 
     max_bytes = 190_000_000  # of one file; the protocol's limit is 200 MB
+    unknown_polls = 20  # looks at a batch whose status is unknown, before the run stops
 
     def __init__(
         self,
@@ -51,6 +57,7 @@ class BatchEndpoint(Endpoint):
         self.poll = poll
         self.per_batch = per_batch
         self.budget = Budget(self.budget.max_usd, self.price, batched=True, model=model)
+        self.count_stored()
         self.path = "/v1/chat/completions" if self.kind == "chat" else "/v1/completions"
 
 # %% ../../nbs/models/batch.ipynb #dd87a44f
@@ -94,6 +101,7 @@ class _BatchRun:
         self.rejected = {}  # reason by request key
         self.unanswered = {}  # reason by request key, of those that failed after all turns
         self.reservations = {}  # money set aside by request key, for what is under way
+        self.unknown = Counter()  # polls with an unknown status in a row, by batch
         self.stop = None  # the reason to end the run
 
     def open_batches(self):
@@ -182,7 +190,7 @@ async def collect(self: _BatchRun, name, record, batch, wanted):
     bodies = {key: wanted[key] for key in record["keys"] if key in wanted}
     missing = set(record["keys"])
     if len(bodies) < len(missing):  # an earlier run asked for more: the uploaded file has it all
-        bodies |= {o["custom_id"]: o["body"] for o in await self.lines(batch.input_file_id)}
+        bodies |= {o["custom_id"]: o.get("body") for o in await self.lines(batch.input_file_id)}
     for file in (batch.output_file_id, batch.error_file_id):
         for line in await self.lines(file):
             key = line["custom_id"]
@@ -206,7 +214,26 @@ async def lines(self: _BatchRun, file):
     except _NotFoundError as e:
         self.report_loss(e)
         return []
-    return [json.loads(line) for line in content.content.split(b"\n") if line.strip()]
+    lines = [line for line in content.content.split(b"\n") if line.strip()]
+    read = [entry for entry in map(_read_line, lines) if entry]
+    if n_bad := len(lines) - len(read):
+        self.bar.write(
+            f"{self.ep.name}: {n_bad} of {len(lines)} lines of file {file} cannot be read; "
+            "what is missing is asked for again",
+            sys.stderr,
+        )
+    return read
+
+
+def _read_line(line):
+    "One line of a file as a dict with the key of its request; None if it is malformed"
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(entry, dict) and isinstance(entry.get("custom_id"), str):
+        return entry
+    return None
 
 
 @patch
@@ -215,35 +242,28 @@ def report_loss(self: _BatchRun, error):
     self.bar.write(f"{error}; what it would have brought is asked for again", sys.stderr)
 
 # %% ../../nbs/models/batch.ipynb #b70740ea
-class _LineError(Exception):
-    "The error that stands in a line instead of a reply"
-
-    def __init__(self, status, error):
-        if status:
-            message = f"status {status}, {error.get('message', 'no reason given')}"
-        else:
-            message = error.get("message", "no reply")
-        super().__init__(message)
-        self.status_code = status
-        for name in ("param", "code", "type"):
-            setattr(self, name, error.get(name))
+def _as_dict(value):
+    "What a field holds where an object is expected; anything else is taken for a message"
+    if isinstance(value, dict):
+        return value
+    return {"message": str(value)} if value else {}
 
 
 @patch
 def take(self: _BatchRun, key, line, body):
     "Store one line of an output or error file"
     ep = self.ep
-    response = line.get("response") or {}
-    reply = response.get("body") or {}
+    response = _as_dict(line.get("response"))
+    reply = _as_dict(response.get("body"))
     status = response.get("status_code")
     unknown_usage = {} if status == 200 else None  # {} is booked at its worst case
     self.book(key, usage_of(reply) or unknown_usage)
     try:
         if status != 200:
-            raise _LineError(status, reply.get("error") or line.get("error") or {})
+            raise ServerError(reply.get("error") or line.get("error") or "no reply", status)
         gens = parse_reply(reply, ep.kind, body["n"], "logprobs" in body)
         ep.keep(key, body, repeat=None, reply=reply, gens=gens)
-    except (_LineError, RetryableError, FatalError) as e:
+    except (ServerError, RetryableError, FatalError) as e:
         self.failed(key, body, e)
 
 
@@ -258,7 +278,8 @@ def failed(self: _BatchRun, key, body, error):
         if self.turns[key] > self.ep.turns:
             self.unanswered[key] = one_line(self.ep, error)
     elif not self.ep.adapt(error, body):
-        self.rejected[key] = one_line(self.ep, error)
+        hint = self.ep.way_out(error, body)
+        self.rejected[key] = "; ".join(filter(None, (one_line(self.ep, error), hint)))
 
 
 @patch
@@ -289,8 +310,26 @@ async def wait(self: _BatchRun, wanted):
             if batch.status == "failed":
                 self.ep.store.put_batch(name, None)
                 raise TunaError(self.rejection_text(record, batch))
+            self.check_status(name, batch)
         pause = min(2 * pause, self.ep.poll)
         await asyncio.sleep(pause)
+
+
+@patch
+def check_status(self: _BatchRun, name, batch):
+    "Say that a status is unknown, and stop if it stays so"
+    if batch.status in ("validating", "in_progress", "finalizing", "cancelling"):
+        self.unknown.pop(name, None)
+        return
+    self.unknown[name] += 1
+    what = f"{self.ep.name} at {self.ep.base_url}: batch {batch.id} has the unknown status"
+    if self.unknown[name] == 1:
+        self.bar.write(f"{what} {batch.status!r}; waiting for another", sys.stderr)
+    if self.unknown[name] >= self.ep.unknown_polls:
+        raise TunaError(
+            f"{what} {batch.status!r} after {self.unknown[name]} looks at it; "
+            f"{self.progress_text()}"
+        )
 
 
 @patch
@@ -342,7 +381,7 @@ def advance(self: _BatchRun, job):
     "Give a prompt its stored choices; returns what it still wants as (key, body), or None"
     while len(job.gens) < self.n:
         body = request_for(self.ep, job, self.n, seed=self.seed, settings=self.settings)
-        key = request_key(body, self.ep.base_url, job.repeat)
+        key = self.ep.cache_key(body, job.repeat)
         gens = stored_generations(self.ep, key)
         if not gens:
             return key, body
@@ -361,6 +400,7 @@ async def run(self: _BatchRun):
             for reservation in self.reservations.values():
                 self.ep.budget.settle(reservation)
             self.reservations.clear()
+            self.ep.report_remarks()
     if self.stop or self.unanswered:
         reason = self.stop or next(iter(self.unanswered.values()))
         raise TunaError(f"{reason}; {self.progress_text()}")
@@ -424,6 +464,7 @@ def each(self: BatchEndpoint, prompts, on_reply, n=1, seed=None, **settings):
     "As `Endpoint.each`, by batches: it returns when all replies are there, in up to a day"
     if self.store is None:
         raise TunaError(f"{self.name}: batches need a store for their replies")
-    check_count("n", n, minimum=1)
+    check_sampling(n, **settings)
+    self.enter_process()
     run = _BatchRun(self, list(prompts), on_reply, n=n, seed=seed, settings=settings)
     return run_async(run.run())

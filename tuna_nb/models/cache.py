@@ -7,6 +7,7 @@ __all__ = ['request_key', 'Store']
 
 # %% ../../nbs/models/cache.ipynb #5f6deffd
 import json
+import os
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -49,12 +50,10 @@ class Store:
         path,  # SQLite file, made if missing
     ):
         self.path = Path(path)
-        self._lock = threading.Lock()
         self.check_file(self.path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(
-            self.path, timeout=30, check_same_thread=False, isolation_level=None
-        )
+        with self._reading():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connect()
         for statement in _LAYOUT:
             self._sql(statement)
         if self._sql("pragma quick_check(1)") != [("ok",)]:
@@ -81,6 +80,21 @@ class Store:
                 f"this version reads layout {_LAYOUT_VERSION}; it was left as it is"
             )
 
+    def _connect(self):
+        "Open the file for this process"
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(
+            self.path, timeout=30, check_same_thread=False, isolation_level=None
+        )
+
+    def _enter_process(self):
+        "In a forked child: another connection, since SQLite's may not cross a fork"
+        if self._pid != os.getpid():
+            self._inherited = self._db  # closing it would be the parent's business
+            self._connect()
+            self._db.execute("pragma synchronous=normal")
+
     def _damaged(self, reason):
         return TunaError(f"store {self.path} is damaged ({reason}); it was left as it is")
 
@@ -89,13 +103,14 @@ class Store:
         "Turn SQLite's errors into one line"
         try:
             yield
-        except sqlite3.OperationalError as e:
+        except (sqlite3.OperationalError, OSError) as e:
             raise TunaError(f"store {self.path}: {e}") from None
         except sqlite3.Error as e:
             raise self._damaged(e) from None
 
     def _sql(self, statement, *args):
         "All rows that a statement returns"
+        self._enter_process()
         with self._reading(), self._lock:
             return self._db.execute(statement, args).fetchall()
 
@@ -138,6 +153,7 @@ def export(
 ) -> int:  # Number of replies
     "Write all replies with their requests as JSON lines: key, request, reply"
     n_replies = 0
+    self._enter_process()
     with self._reading(), atomic_write(path) as part, part.open("w", encoding="utf-8") as f:
         with self._lock:
             rows = self._db.execute("select key,request,value from reply order by key")
@@ -146,6 +162,21 @@ def export(
             f.write(f'{{"key": {key_text}, "request": {request or "null"}, "reply": {reply}}}\n')
             n_replies += 1
     return n_replies
+
+# %% ../../nbs/models/cache.ipynb #f150cbf5
+@patch
+def paid(
+    self: Store,
+    base_url: str,  # Server that was asked
+    model: str,  # Name of the model
+):  # Yields the usage of each reply (None where the server gave none) and its request
+    "What the stored replies of a server and model were billed for"
+    rows = self._sql("select value,request from reply where request is not null")
+    for value, request in rows:
+        asked = json.loads(request)
+        body = asked.get("body") or {}
+        if asked.get("base_url") == base_url and body.get("model") == model:
+            yield json.loads(value).get("usage"), body
 
 # %% ../../nbs/models/cache.ipynb #bd2ac482
 @patch

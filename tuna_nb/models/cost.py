@@ -326,6 +326,8 @@ class Budget:
         self.booked = 0  # Replies that were billed
         self._cap = round((max_usd or 0) * 1e12)  # in 1e-12 dollars, as all sums
         self._spent = 0
+        self._earlier = 0  # of it in earlier runs
+        self.counted = set()  # stores whose replies are booked
         self._reserved = 0
         self._under_way = 0
         self._waiting = deque()  # of (reservation, future) in the order of arrival
@@ -334,6 +336,11 @@ class Budget:
     def spent(self):
         "US dollars that are booked"
         return self._spent / 1e12
+
+    @property
+    def spent_now(self):
+        "US dollars that are booked, without those of earlier runs"
+        return (self._spent - self._earlier) / 1e12
 
     @property
     def reserved(self):
@@ -361,6 +368,9 @@ def _serve(self: Budget):
             if not has_room and self._under_way:
                 return
             refusal = None
+            if not has_room:  # the money may do for fewer attempts
+                reservation.tries = 1
+                has_room = self._has_room(reservation.amount)
             if has_room:
                 self._set_aside(reservation)
             else:
@@ -454,6 +464,24 @@ def book(
 
 
 @patch
+def book_earlier(
+    self: Budget,
+    usage: dict | None,  # As for `book`; None for the worst case of the request
+    body: dict,  # The request
+):
+    "Book what a reply of an earlier run has cost"
+    if not self.price:
+        return
+    try:
+        tokens = usage["prompt_tokens"], usage["completion_tokens"]
+    except (KeyError, TypeError):
+        tokens = request_bound(body)
+    cost = self._cost(*tokens)
+    self._spent += cost
+    self._earlier += cost
+
+
+@patch
 def carry(
     self: Budget,
     worst: int,  # The most that it can cost: `worst` of the `Reservation` it left with
@@ -462,6 +490,14 @@ def carry(
     reservation = Reservation(worst, 1)
     self._set_aside(reservation)
     return reservation
+
+
+@patch
+def forget_requests(self: Budget):
+    "In a forked child: what is under way is the parent's; what is spent stays"
+    self._reserved = 0
+    self._under_way = 0
+    self._waiting.clear()
 
 # %% ../../nbs/models/cost.ipynb #ef6f8f84
 def human_cost(

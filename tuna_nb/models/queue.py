@@ -16,15 +16,18 @@ from dataclasses import dataclass, field
 from fastcore.basics import patch
 
 from tuna_nb.models.failures import (
+    FAILURES,
+    DefectiveReplyError,
     DeferredError,
     FatalError,
     RejectedError,
     RetryableError,
+    ServerError,
     failure_kind,
     one_line,
 )
 from .generation import Failure, first_repeats, prompt_seed
-from .ratelimit import CircuitBreaker
+from .ratelimit import CircuitBreaker, duration_text
 from ..utils.core import TunaError, progress
 
 # %% ../../nbs/models/queue.ipynb #203be48f
@@ -61,6 +64,8 @@ def request_for(ep, job, n, seed, settings):
 # %% ../../nbs/models/queue.ipynb #2bc40125
 class PromptQueue:
     "All prompts of one call"
+
+    defective_turns = 2  # Further turns of a prompt whose reply cannot be used
 
     def __init__(self, ep, prompts, on_reply, n, seed, settings):
         self.ep = ep
@@ -106,13 +111,7 @@ class PromptQueue:
                 await self.answer(job)
             except DeferredError:
                 heapq.heappush(self.waiting, job)
-            except (
-                TunaError,
-                openai.OpenAIError,
-                RetryableError,
-                RejectedError,
-                FatalError,
-            ) as e:
+            except (TunaError, openai.OpenAIError, ServerError, *FAILURES) as e:
                 self.failed(job, e)
             except Exception as e:
                 self.error = e
@@ -143,16 +142,25 @@ def failed(self: PromptQueue, job, error):
         heapq.heappush(self.waiting, job)
         return
     reason = one_line(ep, error)
+    if kind is RejectedError and not self.done and (hint := ep.way_out(error, job.body)):
+        kind = FatalError  # every request has the setting that the server refuses
+        reason = f"{reason}; {hint}"
+    silence = time.monotonic() - ep.heard_at
+    if kind is RetryableError and silence > max(ep.max_wait, 3 * ep.timeout):
+        kind = FatalError
+        reason = f"{reason}; the server has not answered anything for {duration_text(silence)}"
     job.turns += 1
-    self.rejected += kind is RejectedError
+    is_defective = isinstance(error, DefectiveReplyError)  # each is paid for
+    turns = min(ep.turns, self.defective_turns) if is_defective else ep.turns
+    self.rejected += kind is RejectedError or is_defective
     all_rejected = self.rejected >= CircuitBreaker.max_failures and not self.done
     if kind is FatalError or all_rejected:
         self.stop = self.stop or reason
-    elif kind is RetryableError and job.turns <= ep.turns:
+    elif kind is RetryableError and job.turns <= turns:
         job.when = time.monotonic() + 0.5 * 2 ** (job.turns - 1)
         heapq.heappush(self.waiting, job)
         return
-    elif kind is RetryableError:
+    elif kind is RetryableError and not is_defective:
         self.unanswered.append(reason)
     else:
         self.failures[job.index] = Failure(reason)
@@ -168,7 +176,8 @@ def cost_text(ep, left=0) -> str:
     if budget.max_usd:
         text += f" of ${budget.max_usd:g}"
     if left and budget.booked:
-        text += f", about ${budget.spent * (1 + left / budget.booked):.2f} in the end"
+        expected = budget.spent + budget.spent_now * left / budget.booked
+        text += f", about ${expected:.2f} in the end"
     return text
 
 
@@ -194,11 +203,14 @@ async def run(self: PromptQueue):
     "Answer all prompts; returns those that the server refused"
     if self.ep.breaker.given_up:
         self.ep.breaker.reset()
+    self.ep.heard_at = time.monotonic()
+    self.ep.announced.clear()
     self.wake = asyncio.Event()
     self.bar = progress(total=self.total, desc=self.ep.name)
     workers = min(2 * self.ep.concurrency, self.total)
     with self.bar:
         await asyncio.gather(*[self.work() for _ in range(workers)])
+    self.ep.report_remarks()
     if self.error:
         raise self.error
     if self.stop or self.unanswered:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from .generation import Generation
+from .generation import Generation, check_sampling
+from .rendering import Renderer
 from ..utils.core import TunaError
 
 # %% ../../nbs/models/vllm.ipynb #96fb15d8
@@ -24,6 +25,7 @@ def from_vllm(
     generation = Generation(completion.text, reason)
     token_ids = list(completion.token_ids)
     generation.ids = token_ids[:-1] if reason == "stop" else token_ids
+    generation.end = token_ids[-1] if reason == "stop" else None
     if completion.logprobs is None:
         return generation
     if len(completion.logprobs) != len(token_ids):
@@ -45,10 +47,10 @@ def sampling_args(
     max_new_tokens: int = 256,  # Longest answer in tokens
     seed: int | None = None,  # None: different every time
     logprobs: bool = False,  # Also ask for the log-probability of every token
+    ends=(),  # Ids of end tokens, beside those of the model's configuration
 ) -> list:  # Arguments of `vllm.SamplingParams`, one dict per prompt
     "How each prompt is to be answered"
     from tuna_nb.models.decoding import rng_streams
-    from tuna_nb.models.local import check_sampling
 
     check_sampling(n, max_new_tokens, temperature)
     fixed = {
@@ -57,6 +59,8 @@ def sampling_args(
         "max_tokens": max_new_tokens,
         "logprobs": 0 if logprobs else None,
     }
+    if ends:
+        fixed["stop_token_ids"] = sorted(ends)
     if not temperature:
         return [fixed] * len(prompts)
     return [dict(fixed, seed=rng.getrandbits(62)) for (rng,) in rng_streams(prompts, 1, seed)]
@@ -70,26 +74,31 @@ class VLLMModel:
         model,  # Folder or Hub id
         name: str | None = None,  # How results are labelled; default the folder or Hub id
         chat: bool = False,  # Send each prompt as a user message in the tokenizer's chat template
+        # For the chat template, such as {"enable_thinking": False}
+        chat_template_kwargs: dict | None = None,
         **engine,  # For vllm.LLM: dtype, tensor_parallel_size, max_model_len, ...
     ):
         try:
             from vllm import LLM, SamplingParams
         except ImportError as e:
             raise TunaError(
-                f"vllm:{model} needs vLLM, which cannot be imported ({e}); "
-                f"pip install 'tuna_nb[vllm]'"
+                f"vllm:{model} needs vLLM, which cannot be imported ({e}); pip install -e '.[vllm]'"
             ) from None
         self.model = str(model)
         self.name = name or self.model
+        from tuna_nb.models.local import check_template_kwargs
+
         self.chat = chat
+        self.chat_template_kwargs = check_template_kwargs(chat_template_kwargs, chat)
         self.params = SamplingParams
         self.llm = LLM(model=self.model, logprobs_mode="raw_logprobs", **engine)
         self.tokenizer = self.llm.get_tokenizer()
+        self.renderer = Renderer(self.tokenizer, "chat" if chat else "none")
         self.context = self.llm.model_config.max_model_len
 
     def sample(self, prompts, n=1, temperature=0.0, max_new_tokens=256, seed=None, logprobs=False):
         "Continue every prompt n times"
-        from tuna_nb.models.local import prompt_ids
+        from tuna_nb.models.local import as_sent, prompt_ids
 
         args = sampling_args(
             prompts,
@@ -98,16 +107,11 @@ class VLLMModel:
             max_new_tokens=max_new_tokens,
             seed=seed,
             logprobs=logprobs,
+            ends=self.renderer.end_tokens(),
         )
         params = [self.params(**prompt_args) for prompt_args in args]
-        rows = prompt_ids(
-            self.tokenizer,
-            prompts,
-            self.name,
-            context=self.context,
-            chat=self.chat,
-            ends={self.tokenizer.eos_token_id},
-        )
+        sent = as_sent(self.tokenizer, prompts, self.chat, self.name, self.chat_template_kwargs)
+        rows = prompt_ids(self.renderer, sent, self.name, context=self.context)
         if not rows:
             return []
         outputs = self.llm.generate([{"prompt_token_ids": ids} for ids in rows], params)
@@ -130,9 +134,11 @@ def identity(self: VLLMModel) -> dict:  # For JSON
     else:  # a folder of the Hub's cache, whose name is the commit
         config = try_to_load_from_cache(self.model, "config.json")
         weights = [self.model, Path(config).parent.name if isinstance(config, str) else None]
+    template = {"chat_template_kwargs": self.chat_template_kwargs}
     return {
         "weights": weights,
         "tokenizer": tokenizer_digest(self.tokenizer),
         "chat": self.chat,
         "context": self.context,
+        **(template if self.chat_template_kwargs else {}),
     }

@@ -43,7 +43,7 @@ class Column:
 
     def interval(self, value, ends):
         "The text of an interval, a half width if its two sides are alike"
-        if ends is None:
+        if ends is None or ends[0] == ends[1]:  # one instance has no interval
             return ""
         lower, upper = ends
         asymmetry = abs((value - lower) - (upper - value))

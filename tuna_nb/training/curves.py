@@ -7,8 +7,8 @@ __all__ = ['read_run_log', 'chart_svg', 'view_training']
 
 # %% ../../nbs/training/curves.ipynb #54b24873
 import json
-import math
 import re
+import sys
 from pathlib import Path
 
 from .metrics import PANELS, metric
@@ -47,6 +47,11 @@ def read_run_log(
                     f"{where}, line {number} with a loss, field {field!r}: "
                     f"expected a number, got {line.get(field)!r:.60}"
                 )
+        if not 0 <= line["step"] < 2**63:  # as well NaN
+            raise TunaError(
+                f"{where}, line {number} with a loss, field 'step': "
+                f"expected a number of steps, got {line['step']!r:.60}"
+            )
     return lines
 
 # %% ../../nbs/training/curves.ipynb #6686b61f
@@ -120,7 +125,8 @@ def _panel_html(title, unit, labels, logs):
             points = []
             for line in lines:
                 value = line.get(field)
-                if isinstance(value, (int, float)) and math.isfinite(value):
+                # a metric may be infinite or NaN: such points are left out
+                if is_number(value) and abs(value) < sys.float_info.max:
                     points.append((line["step"], value))
             if points:
                 curves.append((f"{label}, {run}" if len(logs) > 1 else label, points))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_LOGITS', 'ChunkedLogProb', 'head_is_last', 'GatheredLogProb', 'target_logps', 'model_inputs', 'response_means',
-           'response_lengths', 'to_score_table', 'packing_error', 'packing_problem']
+           'response_lengths', 'to_score_table', 'packing_error', 'packing_leak', 'packing_problem']
 
 # %% ../../nbs/training/logprobs.ipynb #b5f6374d
 import math
@@ -16,6 +16,7 @@ from transformers import modeling_utils
 
 from .packing import PACKED, pack, to_device
 from ..utils.core import TunaError, accepts_kwarg, base_model, evaluating
+from ..utils.pretrained import embedding_rows
 
 # %% ../../nbs/training/logprobs.ipynb #58172668
 MAX_LOGITS = 2**25  # Logits that may exist at one time
@@ -118,21 +119,39 @@ def _head_grads(ctx, grad):
     return to_hidden(grad_selected), grad_weight, grad_bias
 
 # %% ../../nbs/training/logprobs.ipynb #f380c360
-_head_is_last = weakref.WeakKeyDictionary()  # What `head_is_last` has found, by model
+_head_is_last = weakref.WeakKeyDictionary()  # What `head_is_last` has found, by model and its state
+
+
+def _modules_state(model):
+    "Changes when a module is replaced or hooked, as peft does in place, or the configuration is"
+    modules = [(id(o), type(o), len(o._forward_hooks)) for o in model.modules()]
+    return hash((tuple(modules), str(vars(model.config.get_text_config()))))
 
 
 def head_is_last(
     model,  # Causal language model, in wrappers or not
 ) -> bool:  # False if anything comes after the last linear layer, or that is not a plain one
-    "Are a model's logits what its last linear layer returns? Found by a call with three tokens"
+    """Are a model's logits what its last linear layer returns?
+
+    In a call with three tokens the layer returns random numbers, which must come out unchanged.
+    What the layer would have returned is no test: zeros pass through any cap.
+    """
     base = base_model(model)
-    if base in _head_is_last:
-        return _head_is_last[base]
     head = base.get_output_embeddings()
-    if not isinstance(head, nn.Linear) or not head.weight.is_floating_point():
+    if type(head) is not nn.Linear or not head.weight.is_floating_point():
         return False
+    state = _modules_state(base)
+    known = _head_is_last.get(base)
+    if known and known[0] == state:
+        return known[1]
     outputs = []
-    hook = head.register_forward_hook(lambda m, args, out: outputs.append(out.detach().clone()))
+
+    def replace(module, args, out):
+        noise = torch.randn(out.shape, generator=torch.Generator().manual_seed(0))
+        outputs.append((100 * noise).to(out))
+        return outputs[-1]
+
+    hook = head.register_forward_hook(replace)
     tokens = torch.arange(1, 4, device=head.weight.device)[None]
     try:
         with evaluating(model):  # dropout would draw random numbers
@@ -140,8 +159,9 @@ def head_is_last(
     finally:
         hook.remove()
     is_same = len(outputs) == 1 and outputs[0].shape == logits.shape
-    _head_is_last[base] = is_same and torch.equal(outputs[0].float(), logits.float())
-    return _head_is_last[base]
+    found = is_same and torch.equal(outputs[0].float(), logits.float())
+    _head_is_last[base] = state, found
+    return found
 
 # %% ../../nbs/training/logprobs.ipynb #5804a74f
 class GatheredLogProb(torch.autograd.Function):
@@ -221,7 +241,7 @@ def model_inputs(
         if attention != PACKED:
             raise TunaError("the model does not know packed batches; call use_packed(model) first")
         # four dimensions: no mask is to be made
-        no_mask = batch["input_ids"].new_empty(1, 1, 0, 0)
+        no_mask = torch.empty(1, 1, 0, 0, dtype=torch.bool, device=args["input_ids"].device)
         return dict(args, layout=layout, attention_mask=no_mask)
     mask = batch["attention_mask"]
     if attention == "eager":
@@ -288,6 +308,49 @@ def packing_error(
     return math.nan if any(map(math.isnan, errors)) else max(errors)
 
 # %% ../../nbs/training/logprobs.ipynb #fa0f0d9c
+def packing_leak(
+    model,  # Causal language model, in wrappers or not
+    items: list,  # What `pack` takes
+    mode: str = "packed",  # How to pack them
+    pad: int = 0,  # Token to fill with
+) -> float:  # In nats per token; 0 if no branch sees another
+    "How far the scores of other branches move when the tokens of one branch are changed"
+    embedding = base_model(model).get_input_embeddings()
+    batch = to_device(pack(items, mode, pad), embedding.weight.device)
+    layout = batch["layout"]
+    spans = []
+    start = 0
+    for number, (prefix, branches) in enumerate(layout.shapes):
+        place = start if mode == "packed" else number * batch["input_ids"].shape[1]
+        start += prefix + sum(branches)
+        for branch in branches:
+            spans.append((place + prefix, branch))
+            place += branch
+    n_ids = embedding_rows(base_model(model))
+
+    def scores(changed=None):
+        ids = batch["input_ids"].clone()
+        if changed is not None:
+            first, length = spans[changed]
+            part = ids.view(-1)[first : first + length]
+            part.copy_((part + 1 + n_ids // 2) % n_ids)
+        fresh = dict(batch, input_ids=ids)
+        means = response_means(target_logps(model, fresh), fresh)
+        return means.flatten()[batch["score_index"]]
+
+    leak = 0.0
+    with evaluating(model):
+        before = scores()
+        for changed in {0, len(spans) - 1}:
+            moved = (scores(changed) - before).abs()
+            moved[changed] = 0
+            # nan compares as false
+            leak = max(leak, moved.max().item()) if moved.isfinite().all() else math.nan
+            if math.isnan(leak):
+                break
+    return leak
+
+
 def packing_problem(
     model,  # Causal language model, in wrappers or not
     items: list,  # What `pack` takes
@@ -300,8 +363,14 @@ def packing_problem(
     tol = tol or (0.1 if half else 1e-4)
     try:
         error = packing_error(model, items, mode=mode, pad=pad, half=half)
+        leak = packing_leak(model, items, mode, pad)
+        if leak and mode != "padded":
+            rounding = packing_leak(model, items, "padded", pad)
+            leak = 0.0 if leak <= 4 * rounding else leak
     except (NotImplementedError, TypeError, ValueError, RuntimeError, TunaError) as e:
         return f"{type(e).__name__}: {str(e).strip().splitlines()[0]}"
-    if error <= tol:
-        return ""
-    return f"scores differ by {error:.2g} from those of padded batches, {tol:g} is allowed"
+    if not error <= tol:
+        return f"scores differ by {error:.2g} from those of padded batches, {tol:g} is allowed"
+    if leak:
+        return f"a branch sees another one, whose tokens move its score by {leak:.2g}"
+    return ""

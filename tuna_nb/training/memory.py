@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STAND_IN', 'SHARDING', 'stand_in_attention', 'empty_model', 'count', 'states', 'Live', 'Item', 'dry_run',
-           'head_bytes', 'copies', 'Plan', 'plan', 'hours', 'Plans']
+           'head_bytes', 'copies', 'Plan', 'plan', 'hours', 'duration_text', 'Plans']
 
 # %% ../../nbs/training/memory.ipynb #1f712f5c
 import copy
@@ -85,9 +85,12 @@ def empty_model(
 ):  # Model on the meta device
     "A model whose tensors have shapes and no content"
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            copy.deepcopy(config), dtype=dtype, attn_implementation=STAND_IN
-        )
+        try:
+            model = AutoModelForCausalLM.from_config(
+                copy.deepcopy(config), dtype=dtype, attn_implementation=STAND_IN
+            )
+        except (AssertionError, TypeError, ValueError) as e:  # pad_token_id outside, for one
+            raise TunaError(f"no model can be built from the configuration: {e}") from None
         return add_lora(model, {"r": lora} if lora else None)
 
 
@@ -449,6 +452,16 @@ def hours(
             f"hours need a measured speed or one of these cards: {', '.join(CARDS)}; got {card!r}"
         )
     return items * epochs * p.flops / (p.devices * CARDS[card] * utilisation) / 3600
+
+# %% ../../nbs/training/memory.ipynb #2d29239d
+def duration_text(
+    hours: float,  # How long something takes
+) -> str:  # Such as "54 s", "12 min", "3.2 hours" or "5 days"
+    "A time in the unit that suits it"
+    for unit, size in (("days", 24), ("hours", 1), ("min", 1 / 60)):
+        if hours >= (2 if unit == "days" else 1) * size:
+            return f"{hours / size:.2g} {unit}"
+    return f"{hours * 3600:.2g} s"
 
 # %% ../../nbs/training/memory.ipynb #27aec40a
 class Plans(dict):

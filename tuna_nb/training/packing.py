@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MODES', 'SPLIT_THRESHOLD', 'PACKED', 'common_prefix', 'PackedItem', 'pack_item', 'Layout', 'attended',
-           'tree_attention_mask', 'pack', 'packed_size', 'to_device', 'packed_attention', 'cut_segments',
+           'tree_attention_mask', 'pack', 'packed_size', 'to_device', 'check_items', 'packed_attention', 'cut_segments',
            'segment_bounds', 'has_segment_kernel', 'use_packed']
 
 # %% ../../nbs/training/packing.ipynb #ac728f5b
@@ -19,6 +19,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from ..utils.core import TunaError, base_model
+from ..utils.pretrained import check_token_ids, embedding_rows
 
 # %% ../../nbs/training/packing.ipynb #aeb74d83
 try:
@@ -169,17 +170,19 @@ def pack(
     "Make a batch"
     if mode not in MODES:
         raise TunaError(f"packing must be one of {', '.join(MODES)}, got {mode!r}")
-    packed = []
     for item in items:
-        sequences = item["token_ids"]
-        groups = [[sequence] for sequence in sequences] if mode == "padded" else [sequences]
-        packed += [pack_item(group, _starts(group, item)) for group in groups]
-    for item in items:
+        if not item["token_ids"]:
+            raise TunaError(f"record {item['id']}: there is no response to score")
         if any(len(sequence) < 2 for sequence in item["token_ids"]):
             raise TunaError(
                 f"record {item['id']}: a response of one token with nothing before it cannot be "
                 f"scored"
             )
+    packed = []
+    for item in items:
+        sequences = item["token_ids"]
+        groups = [[sequence] for sequence in sequences] if mode == "padded" else [sequences]
+        packed += [pack_item(group, _starts(group, item)) for group in groups]
     n_columns = 1 + max(item["ranks"][-1] for item in items)
     score_index = []
     for number, item in enumerate(items):
@@ -268,6 +271,19 @@ def to_device(
         moved[name] = value.to(device) if isinstance(value, Tensor) else value
     return moved
 
+# %% ../../nbs/training/packing.ipynb #d46cf177
+def check_items(
+    model,  # Model that reads them, or the number of its embedding's rows
+    tokenizer,  # Its tokenizer
+    items: list,  # What `encode_records` returns
+):
+    "Refuse token ids that the model has no row for, see `check_token_ids`"
+    n_rows = model if isinstance(model, int) else embedding_rows(model)
+    rows = []
+    for item in items:
+        rows += [(f"record {item['id']}", ids) for ids in item["token_ids"]]
+    check_token_ids(n_rows, tokenizer, rows)
+
 # %% ../../nbs/training/packing.ipynb #6088c12a
 # A packed item is cut into its branches if it has more masked pairs of tokens for each of them
 SPLIT_THRESHOLD = 2**15
@@ -285,6 +301,8 @@ def packed_attention(
     **kwargs,  # What else the model passes
 ) -> tuple:  # Result, (1, tokens, heads, width), and None
     "Attention within each item of a packed batch"
+    if layout is None and attention_mask is not None and not attention_mask.numel():
+        raise NotImplementedError("it does not pass the layout of a packed batch to its attention")
     if layout is None:
         return sdpa_attention_forward(
             module,

@@ -35,11 +35,15 @@ class CommandHelp(argparse.HelpFormatter):
 
 def wrap_example(
     text: str,  # Command lines, one a line
-) -> str:  # "example:" and the lines, broken with a backslash where the terminal ends
+) -> str:  # "example:" and the lines, broken with a backslash; a comment stands above its line
     "Command lines to copy, for the end of `--help`"
     width = max(20, shutil.get_terminal_size().columns - 4)  # two spaces before, a backslash behind
     lines = ["example:"]
     for line in text.splitlines():
+        line, _, comment = line.partition(" # ")
+        if comment:  # a backslash would not carry it on
+            marks = {"initial_indent": "  # ", "subsequent_indent": "  # "}
+            lines.extend(textwrap.wrap(comment, width, **marks))
         *parts, last = textwrap.wrap(
             line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
         )
@@ -73,15 +77,19 @@ def _add_option(parser, name, param):
 def command_parser(
     f,  # A function with docments on its parameters
     example: str = "",  # Command lines to copy
+    groups: dict | None = None,  # Names of options by subject, in the order of `--help`
 ) -> argparse.ArgumentParser:
     "The parser of a command's arguments, with `--json` and `--version`"
     from tuna_nb import __version__
 
     parser = argparse.ArgumentParser(
-        prog=f.__name__, description=f.__doc__, formatter_class=CommandHelp
+        prog=f.__name__, description=f.__doc__, formatter_class=CommandHelp, add_help=False
     )
     if example:
         parser.epilog = wrap_example(example)
+    subjects = {}  # the argument group of each option
+    for title, names in (groups or {}).items():
+        subjects.update(dict.fromkeys(names, parser.add_argument_group(title)))
     usage = [f.__name__, "[options]"]
     for name, param in docments(f, full=True, returns=False, eval_str=True).items():
         if param.kind == inspect.Parameter.VAR_KEYWORD:
@@ -90,12 +98,15 @@ def command_parser(
             usage.append(f"[{name} ...]")
         elif param.default is inspect.Parameter.empty:
             usage.append(name)
-        _add_option(parser, name, param)
+        _add_option(subjects.get(name, parser), name, param)
     width = max(20, shutil.get_terminal_size().columns - 9)
     parser.usage = textwrap.fill(" ".join(usage), width, subsequent_indent="    ")
+    general = parser.add_argument_group("general") if groups else parser
+    general.add_argument("-h", "--help", action="help", help="Show this text")
     text = "Print the result as a JSON object, all else on standard error"
-    parser.add_argument("--json", action="store_true", help=text)
-    parser.add_argument("--version", action="version", version=f"{f.__name__} {__version__}")
+    general.add_argument("--json", action="store_true", help=text)
+    version = {"version": f"{f.__name__} {__version__}", "help": "Show the version of tuna_nb"}
+    general.add_argument("--version", action="version", **version)
     return parser
 
 # %% ../../nbs/utils/cli.ipynb #33a489e1
@@ -131,28 +142,33 @@ def _call_and_exit(f, words, options, write_json=None):
         dist = getattr(sys.modules.get("torch"), "distributed", None)
         if dist and dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()
-    except TunaError as e:
-        if write_json:
-            write_json({"error": str(e)})
-        sys.exit(f"{f.__name__}: {e}")
     except KeyboardInterrupt:
         print(f"{f.__name__}: interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # whoever read has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(141)
+    except (TunaError, OSError) as e:
+        said = str(TunaError(e))  # one line; the system's errors name the file
+        if write_json:
+            write_json({"error": said})
+        sys.exit(f"{f.__name__}: {said}")
 
 # %% ../../nbs/utils/cli.ipynb #d47af3aa
 def run_command(
     f,  # A function with docments on its parameters
     example: str = "",  # Command lines to copy
     argv: list[str] | None = None,  # Words of the command line; None for those of this process
+    groups: dict | None = None,  # Names of options by subject, in the order of `--help`
 ):
     "Parse the command line and run `f`"
+    for stream in (sys.stdout, sys.stderr):  # a terminal without Unicode shows \xe9 for é
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     argv = sys.argv[1:] if argv is None else argv
     # options may be typed with underscores, as in Python
     argv = [re.sub(r"^--[\w-]+", lambda name: name[0].replace("_", "-"), word) for word in argv]
-    options = vars(command_parser(f, example).parse_args(argv))
+    options = vars(command_parser(f, example, groups).parse_args(argv))
     words = ()
     for param in inspect.signature(f).parameters.values():
         if param.kind == param.VAR_POSITIONAL:
@@ -167,10 +183,11 @@ def command(
     f=None,  # A function with docments on its parameters, which returns what `--json` prints
     *,
     example: str = "",  # Command lines to copy, shown at the end of `--help`
+    groups: dict | None = None,  # Names of options by subject, in the order of `--help`
 ):  # The same function; a command where a script calls it without arguments
     "Decorator for console scripts: help, options and exit status from a documented function"
     if f is None:
-        return partial(command, example=example)
+        return partial(command, example=example, groups=groups)
 
     @wraps(f)
     def run_or_call(*args, **kwargs):
@@ -180,7 +197,8 @@ def command(
         # only the top level of a file that is being run starts a command
         if args or kwargs or not is_main or file != caller.f_code.co_filename:
             return f(*args, **kwargs)
-        return run_command(f, example)
+        return run_command(f, example, groups=groups)
 
     run_or_call.example = example
+    run_or_call.groups = groups
     return run_or_call

@@ -77,8 +77,8 @@ def read_text(
         raise TunaError(f"{path}: no such file") from None
     except UnicodeDecodeError as e:
         raise TunaError(f"{path}: not UTF-8 text (byte {e.start})") from None
-    except OSError as e:
-        raise TunaError(f"{path}: cannot be read ({e.strerror})") from None
+    except (OSError, ValueError) as e:
+        raise TunaError(f"{path}: cannot be read ({getattr(e, 'strerror', e)})") from None
 
 # %% ../../nbs/utils/core.ipynb #6a591d9b
 def _parse_json(path, text, first_line=1):
@@ -92,6 +92,28 @@ def _parse_json(path, text, first_line=1):
         ) from None
     except RecursionError:
         raise TunaError(f"{path}, line {first_line}: nested too deeply") from None
+    except ValueError as e:  # a whole number of more than 4,300 digits
+        raise TunaError(f"{path}, line {first_line}: cannot be read ({e})") from None
+
+
+def _parse_lines(path, text):
+    "JSON lines, or JSON values one after another that take several lines each"
+    lines = enumerate(text.split("\n"), 1)
+    try:
+        return [_parse_json(path, line, number) for number, line in lines if line.strip()]
+    except TunaError as e:
+        line_error = e
+    decoder = json.JSONDecoder()
+    values = []
+    start = len(text) - len(text.lstrip())
+    try:
+        while start < len(text):
+            value, end = decoder.raw_decode(text, start)
+            values.append(value)
+            start = re.compile(r"\s*").match(text, end).end()
+    except (ValueError, RecursionError):
+        raise line_error from None
+    return values
 
 
 def clean_surrogates(
@@ -119,11 +141,7 @@ def read_json(
 ) -> list:  # One dict per record
     "The records of a JSON or JSON-lines file"
     text = read_text(path)
-    if text.lstrip()[:1] == "[":
-        records = _parse_json(path, text)
-    else:
-        lines = enumerate(text.split("\n"), 1)
-        records = [_parse_json(path, line, number) for number, line in lines if line.strip()]
+    records = _parse_json(path, text) if text.lstrip()[:1] == "[" else _parse_lines(path, text)
     for number, record in enumerate(records, 1):
         if not isinstance(record, dict):
             kind = type(record).__name__
@@ -157,9 +175,11 @@ def write_text(
     try:
         data = text.encode()
     except UnicodeEncodeError:
-        raise TunaError(
-            f"{path}: the text holds half a character (a lone surrogate), which no file can"
-        ) from None
+        text, n_replaced = replace_surrogates(text)
+        log.warning(
+            "%s: %d half characters (lone surrogates) were written as \ufffd", path, n_replaced
+        )
+        data = text.encode()
     with atomic_write(path) as part, open(part, "wb") as f:
         f.write(data)
         f.flush()
@@ -193,8 +213,11 @@ def protect_inputs(
         if not isinstance(source, (str, Path)):
             continue
         for suffix in BESIDE:
-            target = Path(f"{out}{suffix}")
-            if target.exists() and Path(source).exists() and os.path.samefile(target, source):
+            try:
+                same = os.path.samefile(f"{out}{suffix}", source)
+            except (OSError, ValueError):  # one of them is not there, or no file can be called so
+                continue
+            if same:
                 raise TunaError(
                     f"{out}: writing it would destroy the input {source}; "
                     "give the result another name"

@@ -6,14 +6,17 @@
 __all__ = ['MODEL_FILES', 'model_files', 'Upload', 'model_card', 'push_model', 'dataset_card', 'push_ranked']
 
 # %% ../../nbs/utils/hub.ipynb #4cf4517d
+import json
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from io import BytesIO
 from pathlib import Path
 
-from .core import TunaError, read_document, read_json
+from .core import TunaError, log, read_document, read_json
+from .tables import escape_cell, escape_markdown
 
 # %% ../../nbs/utils/hub.ipynb #89a7ac84
 MODEL_FILES = (
@@ -35,15 +38,20 @@ MODEL_FILES = (
 def model_files(
     folder,  # Folder of a model
 ) -> list:  # Paths, sorted
-    "The files of a model, without checkpoints and states"
+    "The files of a model, without checkpoints, states and links to other places"
     if not Path(folder).is_dir():
         raise TunaError(f"{folder}: no such folder")
     files = []
+    links = []
     for path in sorted(Path(folder).iterdir()):
         if path.is_file() and any(fnmatch(path.name, pattern) for pattern in MODEL_FILES):
-            files.append(path)
+            (links if path.is_symlink() else files).append(path)
+    left_out = ", ".join(f"{path.name} -> {path.resolve()}" for path in links)
     if not any(path.suffix == ".safetensors" for path in files):
-        raise TunaError(f"{folder}: no model there, it has no *.safetensors")
+        why = f"; these are links, which are not uploaded: {left_out}" if links else ""
+        raise TunaError(f"{folder}: no model there, it has no *.safetensors{why}")
+    if links:
+        log.warning("%s: %d symbolic links are not uploaded: %s", folder, len(links), left_out)
     return files
 
 # %% ../../nbs/utils/hub.ipynb #abd65806
@@ -97,8 +105,11 @@ _CITATION = """## Citation
 
 
 def _two_columns(values):
-    "A Markdown table of names and values, without a head"
-    rows = [f"| {name} | {value} |" for name, value in values.items()]
+    "A Markdown table of names and values, without a head; each shows as it is"
+    rows = []
+    for pair in values.items():
+        name, value = (escape_markdown(escape_cell(text)) for text in pair)
+        rows.append(f"| {name} | {value} |")
     return "\n".join(["| | |", "| --- | --- |", *rows])
 
 
@@ -107,11 +118,41 @@ def _last_logged_metrics(folder):
     path = Path(folder) / "trainer_state.json"
     if not path.exists():
         return {}
+    state = read_document(path)
+    lines = state.get("log_history") if isinstance(state, dict) else None
+    if not isinstance(lines, list):
+        raise TunaError(f"{path}: not the state of a training run")
     last = {}
-    for line in read_document(path)["log_history"]:
-        if "loss" in line:
+    for line in lines:
+        if isinstance(line, dict) and "loss" in line:
             last = line
     return {k: f"{value:.4g}" for k, value in last.items() if isinstance(value, (int, float))}
+
+
+def _is_local(
+    name: str,  # A model as a run recorded it
+    folder,  # Folder of the trained model
+) -> bool:
+    "Is this a path of this machine? `out/alpaca` could be either: it is where such a folder exists"
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", name):
+        return True
+    return Path(name).exists() or (Path(folder).resolve().parent / name).exists()
+
+
+def _trained_on(folder, base_model=""):
+    "What `trained_on.json` records, without empty fields and without a start model that is local"
+    path = Path(folder) / "trained_on.json"
+    record = read_document(path) if path.exists() else {}
+    if not isinstance(record, dict):
+        raise TunaError(f"{path}: not the record of a training run")
+    record = {name: value for name, value in record.items() if value is not None}
+    start = record.pop("model", None)
+    # a run that started from a folder has recorded the digest of its weights
+    if start and "weights" not in record and not _is_local(str(start), folder):
+        record["model"] = str(start)
+    if base_model:
+        record["model"] = base_model
+    return record
 
 # %% ../../nbs/utils/hub.ipynb #4a6af59d
 def model_card(
@@ -119,15 +160,12 @@ def model_card(
     repo_id: str,  # Its name on the Hub
     license: str = "",  # Such as apache-2.0; the base model's and the data's terms also hold
     scores=None,  # File of scores that `tuna_eval` wrote, if there is one
+    base_model: str = "",  # Hub id of the start model, where the run started from a local folder
 ) -> str:  # Markdown with a YAML head
     "A model card from what the folder records"
     from huggingface_hub import ModelCardData
 
-    path = Path(folder) / "trained_on.json"
-    record = read_document(path) if path.exists() else {}
-    record = {name: value for name, value in record.items() if value is not None}
-    if Path(str(record.get("model", ""))).is_absolute():
-        del record["model"]  # a path of one machine
+    record = _trained_on(folder, base_model)
     data = ModelCardData(
         license=license or None,
         library_name="transformers",
@@ -147,7 +185,10 @@ def model_card(
     if last := _last_logged_metrics(folder):
         parts.append("Last line of the log:\n\n" + _two_columns(last))
     if scores:
-        cells = read_document(scores)["cells"]
+        written = read_document(scores)
+        cells = written.get("cells") if isinstance(written, dict) else None
+        if not isinstance(cells, dict):
+            raise TunaError(f"{scores}: not a file of scores that tuna_eval wrote")
         shown = {name: _score_with_interval(value) for name, value in cells.items()}
         parts.append("## Evaluation\n\n" + _two_columns(shown))
     return "\n\n".join([*parts, _CITATION])
@@ -155,13 +196,27 @@ def model_card(
 
 def _score_with_interval(value):
     "A number, with its interval where there is one"
-    if not isinstance(value, list):
-        return f"{value:.2f}"
-    if len(value) < 3:
-        return f"{value[0]:.2f}"
-    return f"{value[0]:.2f} [{value[1]:.2f}, {value[2]:.2f}]"
+    numbers = value if isinstance(value, list) else [value]
+    shown = [f"{o:.2f}" if isinstance(o, (int, float)) else str(o) for o in numbers]
+    if len(shown) < 3:
+        return "".join(shown[:1])
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]"
 
 # %% ../../nbs/utils/hub.ipynb #3e20d727
+def _without_local_path(path, base_model):
+    "Content of a file that names the start model, where it is a local path `base_model` or nothing"
+    content = read_document(path)
+    field = "model" if path.name == "trained_on.json" else "base_model_name_or_path"
+    start = str(content.get(field) or "")
+    known = _trained_on(path.parent).get("model") if field == "model" else start
+    if not start or not base_model and start == known and not _is_local(start, path.parent):
+        return path
+    content[field] = base_model
+    if not base_model:
+        log.warning("%s: the upload leaves out %s, a path here; --base-model names it", path, field)
+    return json.dumps(content, indent=1).encode()
+
+
 def push_model(
     folder,  # Folder of a model, as `sft`, `tune` or `train_prm` leave it
     repo_id: str,  # Name on the Hub, such as me/tuna
@@ -170,10 +225,13 @@ def push_model(
     private: bool = True,  # For your eyes only, at first
     dry_run: bool = False,  # Send nothing
     endpoint: str | None = None,  # Address of the Hub, if it is another one
+    base_model: str = "",  # Hub id of the start model, where the run started from a local folder
 ) -> Upload:  # What was sent, or would be
     "Push a model with a generated card"
     files = {path.name: path for path in model_files(folder)}
-    card = model_card(folder, repo_id, license, scores)
+    for name in files.keys() & {"trained_on.json", "adapter_config.json"}:
+        files[name] = _without_local_path(files[name], base_model)
+    card = model_card(folder, repo_id, license, scores, base_model)
     upload = Upload(repo_id, "model", {**files, "README.md": card.encode()}, private=private)
     if not dry_run:
         upload.push(endpoint)
@@ -186,6 +244,12 @@ _SIZE_CATEGORIES = (  # the Hub's names for numbers of records below a limit
     (1e5, "10K<n<100K"),
     (math.inf, "100K<n<1M"),
 )
+
+
+def _name_of_model(value):
+    "A model's name; of a local path the last part"
+    path = Path(str(value))
+    return path.name if path.is_absolute() or path.exists() else value
 
 
 def dataset_card(
@@ -207,7 +271,7 @@ def dataset_card(
     facts = {"records": f"{len(ds):,}", "responses": f"{sum(map(len, ds['responses'])):,}"}
     for title, column in (("source", "source"), ("ranked by", "model")):
         if column in ds.column_names:
-            counts = Counter(ds[column]).most_common()
+            counts = Counter(map(_name_of_model, ds[column])).most_common()
             facts[title] = ", ".join(f"{value}: {count:,}" for value, count in counts)
     load = f"ds = load_dataset('{repo_id}', split='train')"
     return "\n\n".join(
@@ -234,6 +298,8 @@ def push_ranked(
     "Push ranked records with a generated card"
     from datasets import Dataset
 
+    from tuna_nb.utils.records import check_ranking  # it imports `datasets`
+
     ds = src
     if isinstance(src, (str, Path)):
         if not Path(src).is_file():
@@ -243,6 +309,9 @@ def push_ranked(
     for column in ("instruction", "responses", "scores"):
         if column not in ds.column_names:
             raise TunaError(f"the data have no field {column!r}, so they are no rankings")
+    where = src if isinstance(src, (str, Path)) else "the data"
+    for number, record in enumerate(ds, 1):
+        check_ranking(record, f"{where}, record {number}")
     buffer = BytesIO()
     ds.to_parquet(buffer)
     card = dataset_card(ds, repo_id, license)

@@ -1,0 +1,1 @@
+"""Hostile input for `tools/hostile.py`, one module for each few groups"""
