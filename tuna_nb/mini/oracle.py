@@ -182,18 +182,19 @@ def rank(self: Judge, rng, prompt, schema=None):
     # the judge's own answer is one of those that it ranks
     marks = [self.marks(rng, instruction, input, text) for text in [*texts, reference]]
     totals = [round(min(15, sum(parts) + bonus), 1) for parts, bonus in marks]
-    order = sorted([*first, len(texts)], key=lambda i: -totals[i])
-    if schema:
+    if schema:  # which wants every response ranked, duplicates too
+        order = sorted(range(len(totals)), key=lambda i: -totals[i])
         ratings = [{"response": i, "marks": marks[i][0], "total": totals[i]} for i in order]
         return json.dumps(
             {
                 "kind": kind,
                 "reference": reference,
                 "duplicates": duplicates,
-                "ranking": order,
                 "ratings": ratings,
+                "ranking": order,
             }
         )
+    order = sorted([*first, len(texts)], key=lambda i: -totals[i])
     lines = [
         f"The instruction is {kind}-ended.",
         f"###Response {len(texts)}:",

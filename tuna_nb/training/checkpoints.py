@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, TrainerCallback
 
-from ..utils.core import TunaError, base_model, read_document, write_text
+from ..utils.core import TunaError, base_model, log, read_document, write_text
 from ..utils.pretrained import load_model, load_tokenizer
 
 # %% ../../nbs/training/checkpoints.ipynb #9e897735
@@ -149,6 +149,16 @@ def remove_optimizers(
                 path.unlink()
 
 
+def _is_whole(state):
+    "Is this `trainer_state.json`, which is written last, whole? A run that was killed leaves a part"
+    try:
+        read_document(state)
+    except TunaError as e:
+        log.warning("%s; the run was stopped while it wrote this checkpoint, which is not used", e)
+        return False
+    return True
+
+
 def last_checkpoint(
     out,  # Folder of a run
     resume=True,  # True: find it; a path: that one; False or None: none
@@ -159,7 +169,7 @@ def last_checkpoint(
     complete = {}
     for state in Path(out).glob("checkpoint-*/trainer_state.json"):
         number = state.parent.name.removeprefix("checkpoint-")
-        if number.isdecimal():
+        if number.isdecimal() and _is_whole(state):
             complete[int(number)] = state.parent
     if not complete:
         return None
