@@ -186,17 +186,15 @@ def compare(
         raise TunaError(f"{unread}; the first begins {replies[0][:40]!r}")
     order1 = scores[:n]
     order2 = [vicuna.swap_pair(pair) for pair in scores[n:]] or None
-    followed = _followed_place(scores[:n], scores[n:])
-    if followed and followed == sum(map(all, zip(scores[:n], scores[n:], strict=True))):
+    followed, n_read = _followed_place(scores[:n], scores[n:])
+    if n_read > 1 and followed == n_read:
         log.warning(
-            "%s: every verdict followed the place: of %d questions the judge preferred the same "
-            "place in both orders, so it says nothing about the answers",
+            "%s: all %d pairs of verdicts followed the place of the answers, so they say nothing "
+            "about the models; choose another judge",
             judge.name,
-            followed,
+            n_read,
         )
     verdicts = vicuna.verdicts(order1, order2, rule)
-    if order2:
-        _warn_of_place(judge.name, order1, order2)
     result = vicuna.win_rate(order1, order2, rule)
     result.update(verdicts=verdicts, order1=order1, order2=order2, replies=replies)
     result["length_controlled"] = _at_equal_length(verdicts, answers_a, answers_b)
@@ -205,13 +203,15 @@ def compare(
 
 
 def _followed_place(first_order, second_order):
-    "In how many questions did the same place win in both orders?"
+    "In how many questions did the same place win in both orders, and how many were read in both?"
     followed = 0
+    n_read = 0
     for pairs in zip(first_order, second_order, strict=False):
         if all(pairs):
+            n_read += 1
             differences = [first - second for first, second in pairs]
             followed += differences[0] * differences[1] > 0
-    return followed
+    return followed, n_read
 
 # %% ../nbs/05_eval.ipynb #e9e333f6
 def _ask_judge(judge, requests, read, tries, seed, **settings):
@@ -253,23 +253,6 @@ def _at_equal_length(verdicts, answers_a, answers_b):
         return length_controlled(verdicts, lengths_a, lengths_b)
     except TunaError as e:
         return {"lc": None, "why": str(e)}
-
-
-def _warn_of_place(name, order1, order2):
-    "Say it if every verdict went to the same place, whichever answer stood there"
-    n_read = 0
-    n_by_place = 0
-    for first, second in zip(order1, order2, strict=True):
-        if first and second:
-            n_read += 1
-            n_by_place += (first[0] - first[1]) * (second[0] - second[1]) < 0
-    if n_read > 1 and n_by_place == n_read:
-        log.warning(
-            "%s: all %d pairs of verdicts followed the place of the answers, so they say nothing "
-            "about the models; choose another judge",
-            name,
-            n_read,
-        )
 
 # %% ../nbs/05_eval.ipynb #face3c4b
 def bootstrap_interval(

@@ -176,10 +176,10 @@ class VicunaQA:
 def parse_scores(
     text: str,  # The judge's reply
 ) -> tuple | None:  # (score of answer 1, score of answer 2), or None
-    "The two scores of a reply by FastChat's rule (§3.2, Vicuna QA)"
+    "The two scores of a reply by FastChat's rule (§3.2, Vicuna QA); thoughts are left out"
     if not isinstance(text, str):
         raise TunaError(f"a reply is a text, got {type(text).__name__}")
-    first_line = text.split("\n", 1)[0]
+    first_line = (strip_thoughts(text) or "").split("\n", 1)[0]
     parts = first_line.replace(",", " ").split(" ")
     if len(parts) != 2:
         return None
