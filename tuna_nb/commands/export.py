@@ -12,7 +12,6 @@ from ..models.cache import Store
 from ..utils.cli import command
 from ..utils.core import TunaError, protect_inputs
 from ..utils.outputs import output_lock
-from ..utils.records import check_replaceable
 
 # %% ../../nbs/commands/export.ipynb #acc290a7
 @command(example="tuna_export ranked.jsonl.replies.db replies.jsonl")
@@ -21,6 +20,8 @@ def tuna_export(
     out: str,  # JSON-lines file to write
 ):  # File and number of replies
     "Write the replies that a command keeps, with their requests, as JSON lines"
+    from tuna_nb.utils.records import check_replaceable
+
     if not Path(store).exists():
         raise TunaError(f"{store}: no such file")
     protect_inputs(out, store)

@@ -23,7 +23,6 @@ from tuna_nb.models.open import (
 from ..utils.cli import command
 from ..utils.core import TunaError, check_output_path, write_text
 from ..utils.outputs import output_lock
-from ..utils.records import check_replaceable
 
 # %% ../../nbs/commands/rank.ipynb #d289fc3c
 # Options by subject, as `--help` lists them
@@ -87,6 +86,7 @@ def tuna_prob_rank(
     "Sample responses from a teacher and rank them by its own probabilities (§2.2)"
     from tuna_nb.data import limit_records, load_instructions
     from tuna_nb.prob_ranking import prepare_prompts, prob_rank
+    from tuna_nb.utils.records import check_replaceable
 
     check_output_path(out, data)
     check_replaceable(out, source="prob")
@@ -137,6 +137,7 @@ def tuna_sample(
     "Sample diverse responses from an instruction-tuned model (§3.1)"
     from tuna_nb.data import format_prompts, limit_records, load_instructions
     from tuna_nb.diverse_sampling import sample_responses
+    from tuna_nb.utils.records import check_replaceable
 
     check_output_path(out, data, suffixes=(".jsonl",))
     check_replaceable(out, without="scores")
@@ -229,6 +230,7 @@ def tuna_ctx_rank(
     from tuna_nb.data import limit_records, load_instructions, save_ranked
     from tuna_nb.judge.reports import without_length
     from tuna_nb.pairwise_ranking import pair_records, pairwise_rank
+    from tuna_nb.utils.records import check_replaceable
 
     check_output_path(out, data)
     check_replaceable(out, source="ctx")

@@ -138,13 +138,16 @@ def _is_part_of_character(token):
     return "\ufffd" in token or token.startswith(("bytes:", "token_id:", "<0x"))
 
 # %% ../../nbs/models/replies.ipynb #fc28c0a8
+_PLACEHOLDER = "\ufffd".encode()  # some servers give these bytes for any part of a character
+
+
 def _first_of_text(text, tokens, raw):
     "Number of the token that starts the text; 0 where tokens and text cannot be compared"
     pieces = []
     for token, token_bytes in zip(tokens, raw, strict=True):
-        if token_bytes:
+        if token_bytes and _PLACEHOLDER not in bytes(token_bytes):
             pieces.append(bytes(token_bytes))
-        elif _is_part_of_character(token):
+        elif token_bytes or _is_part_of_character(token):
             return 0
         else:
             pieces.append(_spelling(token).encode("utf-8", "surrogatepass"))
