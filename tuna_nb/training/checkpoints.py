@@ -150,7 +150,7 @@ def remove_optimizers(
 
 
 def _is_whole(state):
-    "Is this `trainer_state.json`, which is written last, whole? A run that was killed leaves a part"
+    "Is this `trainer_state.json`, which is written last, whole? A killed run leaves a part"
     try:
         read_document(state)
     except TunaError as e:
