@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset, Features, Value
 
 from .models.rendering import alpaca_prompt, render_prompt
-from .utils.core import TunaError, atomic_write, read_json, write_jsonl
+from .utils.core import TunaError, atomic_write, write_jsonl
 from .utils.ranges import check_ranges
 from tuna_nb.utils.records import (
     check_finite,
@@ -26,6 +26,7 @@ from tuna_nb.utils.records import (
     list_field,
     read_records,
     required_field,
+    stream_json,
     text_field,
 )
 
@@ -184,7 +185,7 @@ def save_ranked(
     ds = load_ranked(ds, blank_output="keep")
     suffix = Path(path).suffix
     if suffix == ".jsonl":
-        write_jsonl(path, ds.to_list())
+        write_jsonl(path, ds)
     elif suffix == ".parquet":
         with atomic_write(path) as part:
             pq.write_table(ds.data.table, part)
@@ -252,7 +253,7 @@ def from_lmops_prob(
             "n_tokens": [length for _, _, _, length in scored],
         }
 
-    return convert_records(read_json(path), str(path), convert, why="blank output or no response")
+    return convert_records(stream_json(path), str(path), convert, why="blank output or no response")
 
 # %% ../nbs/00_data.ipynb #36282a93
 def _rank_numbers(record):
@@ -324,7 +325,7 @@ def from_lmops_ctx(
             "reference": record.get("response_4") or "",
         }
 
-    return convert_records(read_json(path), str(path), convert, why="no ranking or no original")
+    return convert_records(stream_json(path), str(path), convert, why="no ranking or no original")
 
 # %% ../nbs/00_data.ipynb #8eefe615
 def from_lmops_train(
@@ -360,4 +361,4 @@ def from_lmops_train(
             "source": source,
         }
 
-    return convert_records(read_json(path), str(path), convert, why="no response or no original")
+    return convert_records(stream_json(path), str(path), convert, why="no response or no original")

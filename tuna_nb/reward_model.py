@@ -56,7 +56,7 @@ class PRMCollator(RankedCollator):
 
     only = "padded"  # A sequence classifier looks for the end of each row
 
-    def encode(self, records):
+    def encode(self, records, report=None):
         "Items without the original responses and without end tokens"
         return encode_records(
             [dict(record, output="") for record in records],
@@ -65,6 +65,7 @@ class PRMCollator(RankedCollator):
             end=False,
             long_prompts=self.long_prompts,
             any_template=self.any_template,
+            report=report,
         )
 
 
@@ -144,7 +145,11 @@ def train_prm(
     "Train a proxy ranking model on a judge's rankings (§3.1)"
     if isinstance(ranked_ds, (str, Path)):
         ranked_ds = load_ranked(ranked_ds, blank_output="keep")
-    rankings = [record for record in ranked_ds if len(record["responses"]) > 1]
+    several = [i for i, record in enumerate(ranked_ds) if len(record["responses"]) > 1]
+    if isinstance(ranked_ds, Dataset):
+        rankings = ranked_ds.select(several)
+    else:
+        rankings = [ranked_ds[i] for i in several]
     check_preferences(ranked_ds, training_args.get("ties", "skip"))
     if not training_args.get("merge", True):
         raise TunaError(

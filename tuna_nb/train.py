@@ -170,7 +170,7 @@ class TunaTrainer(PackedTrainer):
 
 def _any_ranked(items):
     "Has any record a response beside the original?"
-    return any(item["ranks"][-1] for item in items)
+    return any(ranks[-1] for ranks in items.column("ranks"))
 
 # %% ../nbs/04_train.ipynb #9cae93b7
 @patch
@@ -224,6 +224,18 @@ def compute_loss(self: TunaTrainer, model, inputs, return_outputs=False, num_ite
     return (loss, {"scores": scores}) if return_outputs else loss
 
 # %% ../nbs/04_train.ipynb #1df0902c
+def _read_settings(cls, *args, **settings):
+    "Make a configuration or a trainer, which read environment variables too"
+    try:
+        return cls(*args, **settings)
+    except TunaError:
+        raise
+    except TypeError as error:
+        raise TunaError(f"unknown setting: {error}") from None
+    except ValueError as error:
+        raise TunaError(f"a setting or environment variable does not fit: {error}") from None
+
+
 def run_training(
     cls,  # Trainer class
     model,  # Folder, Hub id, or a loaded model, which is trained in place
@@ -251,10 +263,7 @@ def run_training(
         )
     if isinstance(eval_ds, (str, Path)):
         eval_ds = load_ranked(eval_ds)
-    try:
-        args = TunaConfig(str(output_dir), **training_args)
-    except TypeError as error:
-        raise TunaError(f"unknown setting: {error}") from None
+    args = _read_settings(TunaConfig, str(output_dir), **training_args)
     checkpoint = last_checkpoint(args.output_dir, resume)
     with output_lock(output_dir, folder=True):
         seed_all(args.seed)
@@ -262,7 +271,8 @@ def run_training(
         check_disk(output_dir, sum(p.numel() * p.element_size() for p in model.parameters()))
         model = add_lora(model, lora)
         callbacks = [*(callbacks or []), ResumeGuard(checkpoint)]
-        trainer = cls(model, args, ds, eval_ds, processing_class=tokenizer, callbacks=callbacks)
+        others = {"processing_class": tokenizer, "callbacks": callbacks}
+        trainer = _read_settings(cls, model, args, ds, eval_ds, **others)
         trainer.train(resume_from_checkpoint=checkpoint)
         trainer.save_final(merge)
         if args.should_save and not keep_optimizer:
@@ -285,9 +295,12 @@ def sft(
     if isinstance(ds, (str, Path)):
         ds = load_instructions(ds)
     fields = ("id", "instruction", "input", "output", *_SAMPLED)
-    records = []
-    for record in ds:
-        records.append({name: record[name] for name in fields if name in record})
+    if isinstance(ds, Dataset):
+        records = ds.select_columns([name for name in fields if name in ds.column_names])
+    else:
+        records = []
+        for record in ds:
+            records.append({name: record[name] for name in fields if name in record})
     settings = {"learning_rate": 2e-5, "num_train_epochs": 3, **training_args}
     return run_training(TunaTrainer, model, tokenizer, records, output_dir, **settings)
 

@@ -35,7 +35,7 @@ class BatchEndpoint(Endpoint):
     "Backend that hands its requests in as batches"
 
     max_bytes = 190_000_000  # of one file; the protocol's limit is 200 MB
-    unknown_polls = 20  # looks at a batch whose status is unknown, before the run stops
+    unknown_polls = 10  # looks at a batch whose status is unknown, before the run stops
 
     def __init__(
         self,
@@ -335,8 +335,9 @@ def check_status(self: _BatchRun, name, batch):
 @patch
 def rejection_text(self: _BatchRun, record, batch):
     "Why a server did not accept a batch"
-    errors = batch.errors.data if batch.errors else []
-    reasons = "; ".join(error.message for error in errors) or "no reason given"
+    errors = getattr(batch.errors, "data", None) or [batch.errors]  # some servers send a text
+    texts = [str(getattr(error, "message", None) or error or "") for error in errors]
+    reasons = "; ".join(filter(None, texts)) or "no reason given"
     where = f"{self.ep.name} at {self.ep.base_url}"
     return (
         f"{where}: a batch of {len(record['keys'])} requests was not accepted: "

@@ -8,9 +8,12 @@ __all__ = ['request_key', 'Store']
 # %% ../../nbs/models/cache.ipynb #5f6deffd
 import json
 import os
+import platform
 import sqlite3
 import threading
-from contextlib import contextmanager
+import uuid
+import weakref
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fastcore.basics import patch
@@ -38,8 +41,32 @@ _LAYOUT = [
     "(key text primary key, value text not null, request text) without rowid",
     "create table if not exists batch (id text primary key, value text not null) without rowid",
     "create table if not exists server (id text primary key, value text not null) without rowid",
+    "create table if not exists opened "
+    "(token text primary key, host text not null, pid integer not null) without rowid",
     "commit",
 ]
+
+
+def _is_running(pid):
+    "Is there a process of that number on this machine?"
+    if os.name != "posix":
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it belongs to somebody else
+        pass
+    return True
+
+
+def _end_session(db, token, pid):
+    "Remove the mark of an open store and close the file; a forked process leaves both alone"
+    if os.getpid() != pid:
+        return
+    with suppress(sqlite3.Error):  # then the mark stays, and the next open checks all pages
+        db.execute("delete from opened where token=?", [token])
+    db.close()
 
 # %% ../../nbs/models/cache.ipynb #9e05ff79
 class Store:
@@ -51,15 +78,38 @@ class Store:
     ):
         self.path = Path(path)
         self.check_file(self.path)
+        self._session = None
         with self._reading():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connect()
+        ended = self._ended_sessions()
+        if ended is None or ended:
+            self.check_pages()
         for statement in _LAYOUT:
             self._sql(statement)
-        if self._sql("pragma quick_check(1)") != [("ok",)]:
-            raise self._damaged("its pages are inconsistent")
         self._sql("pragma journal_mode=wal")
         self._sql("pragma synchronous=normal")
+        for token in ended or []:
+            self._sql("delete from opened where token=?", token)
+        token = uuid.uuid4().hex
+        self._sql("insert into opened values (?,?,?)", token, platform.node(), os.getpid())
+        self._session = weakref.finalize(self, _end_session, self._db, token, os.getpid())
+
+    def _ended_sessions(self):
+        "Marks of sessions that ended without removing them; None if the file tells nothing"
+        if not self._sql("select 1 from sqlite_master where name='opened'"):
+            return None  # a new file, or one of an earlier version
+        n_pages = self._sql("pragma page_count")[0][0]
+        marks = self._sql("select token,host,pid from opened")
+        if not marks and n_pages * self._sql("pragma page_size")[0][0] > self.path.stat().st_size:
+            raise self._damaged("its end is missing")
+        here = platform.node()
+        return [token for token, host, pid in marks if host != here or not _is_running(pid)]
+
+    def check_pages(self):
+        "Read all pages and raise `TunaError` if they do not fit together"
+        if self._sql("pragma quick_check(1)") != [("ok",)]:
+            raise self._damaged("its pages are inconsistent")
 
     @staticmethod
     def check_file(path):
@@ -96,6 +146,8 @@ class Store:
             self._db.execute("pragma synchronous=normal")
 
     def _damaged(self, reason):
+        if self._session:
+            self._session.detach()  # the mark stays, so that the next open checks all pages
         return TunaError(f"store {self.path} is damaged ({reason}); it was left as it is")
 
     @contextmanager
@@ -104,6 +156,8 @@ class Store:
         try:
             yield
         except (sqlite3.OperationalError, OSError) as e:
+            if "decode" in str(e):
+                raise self._damaged("a text is not UTF-8") from None
             raise TunaError(f"store {self.path}: {e}") from None
         except sqlite3.Error as e:
             raise self._damaged(e) from None
@@ -121,6 +175,8 @@ class Store:
 @patch
 def close(self: Store):
     "Close the file"
+    if self._session:
+        self._session()
     self._db.close()
 
 

@@ -7,6 +7,7 @@ __all__ = ['sample_tokens', 'rng_streams', 'left_pad', 'right_pad', 'CausalState
            'start_token', 'Decoded', 'next_tokens', 'DecodingBatch', 'decode']
 
 # %% ../../nbs/models/decoding.ipynb #2d1fee1c
+import math
 import random
 from collections import defaultdict, deque
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ def sample_tokens(
         raise TunaError("a sample needs a uniform number for each row")
     cumulative = (logits / temperature).softmax(-1).cumsum(-1)
     target = u[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+    tokens = torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+    return tokens.clamp(max=logits.shape[-1] - 1)  # beyond the last if the logits are NaN
 
 # %% ../../nbs/models/decoding.ipynb #d40cfafa
 def rng_streams(
@@ -347,8 +349,14 @@ def next_tokens(
     logps = logits.log_softmax(-1).gather(1, tokens[:, None])
     chosen = torch.cat([tokens[:, None].float(), logps], 1)  # float32 holds ids up to 2^24
     for answer, (token, logp) in zip(rows, chosen.tolist(), strict=True):
-        if not answer.reason:
-            answer.add(int(token), logp, ends)
+        if answer.reason:
+            continue
+        if math.isnan(logp):
+            raise TunaError(
+                "the model's logits are not numbers (NaN): its weights are damaged, or they "
+                "overflow in this precision"
+            )
+        answer.add(int(token), logp, ends)
     return tokens
 
 # %% ../../nbs/models/decoding.ipynb #602c7d0a

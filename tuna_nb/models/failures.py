@@ -112,6 +112,7 @@ def failure_kind(
         if isinstance(error, failure) or isinstance(cause, failure):
             return failure
     status = getattr(error, "status_code", None)
+    status = status if isinstance(status, int) else None  # a line of a batch file may hold a text
     codes = {str(getattr(error, name, "")) for name in ("code", "type")}
     if status in (401, 402, 403, 404) or codes & SPENT_CODES:
         return FatalError

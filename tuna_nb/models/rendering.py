@@ -93,17 +93,23 @@ def chat_prompts(
 ) -> list:  # One `PromptText` each, up to where the reply begins
     "Each text as one user turn in the chat template"
     # vLLM's own tokenizers for Mistral have no attribute chat_template
+    name = getattr(tokenizer, "name_or_path", "")
     if not getattr(tokenizer, "chat_template", True):
-        name = getattr(tokenizer, "name_or_path", "")
         raise TunaError(f"tokenizer {name!r} has no chat template; use template alpaca or none")
 
     settings = chat_template_kwargs or {}
 
     def render(content):
         messages = [{"role": "user", "content": content}]
-        return tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **settings
-        )
+        try:
+            return tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, **settings
+            )
+        except Exception as e:  # templates raise errors of jinja, or of their own
+            raise TunaError(
+                f"tokenizer {name!r}: its chat template fails ({e}); mend it, or use template "
+                f"alpaca or none"
+            ) from None
 
     frame = render(_MARK)
     prompts = []
@@ -330,9 +336,10 @@ def read_assistant_turn(tokenizer):
     if not getattr(tokenizer, "chat_template", None):
         return "", ""
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": _MARK}]
-    prompt = tokenizer.apply_chat_template(messages[:1], tokenize=False, add_generation_prompt=True)
+    options = {"tokenize": False}
     try:
-        whole = tokenizer.apply_chat_template(messages, tokenize=False)
+        prompt = tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, **options)
+        whole = tokenizer.apply_chat_template(messages, **options)
     except Exception as e:  # templates raise errors of jinja, or of their own
         log.warning("the chat template writes no assistant's turn (%s); it ends with the EOS", e)
         return "", ""

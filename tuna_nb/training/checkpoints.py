@@ -84,6 +84,9 @@ def _damage(folder):
         return "trainer_state.json has no number of steps"
     if not [*folder.glob("*model*")] and not [*folder.glob("global_step*")]:
         return "it has no weights"
+    config = folder / "config.json"
+    if config.exists() and not isinstance(read_document(config), dict):
+        return "config.json is no JSON object"
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(path, "pt"):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MODES', 'SPLIT_THRESHOLD', 'PACKED', 'common_prefix', 'PackedItem', 'pack_item', 'Layout', 'attended',
-           'tree_attention_mask', 'pack', 'packed_size', 'to_device', 'check_items', 'packed_attention', 'cut_segments',
+           'tree_attention_mask', 'pack', 'packed_size', 'to_device', 'packed_attention', 'cut_segments',
            'segment_bounds', 'has_segment_kernel', 'use_packed']
 
 # %% ../../nbs/training/packing.ipynb #ac728f5b
@@ -19,7 +19,6 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from ..utils.core import TunaError, base_model
-from ..utils.pretrained import check_token_ids, embedding_rows
 
 # %% ../../nbs/training/packing.ipynb #aeb74d83
 try:
@@ -270,19 +269,6 @@ def to_device(
     for name, value in batch.items():
         moved[name] = value.to(device) if isinstance(value, Tensor) else value
     return moved
-
-# %% ../../nbs/training/packing.ipynb #d46cf177
-def check_items(
-    model,  # Model that reads them, or the number of its embedding's rows
-    tokenizer,  # Its tokenizer
-    items: list,  # What `encode_records` returns
-):
-    "Refuse token ids that the model has no row for, see `check_token_ids`"
-    n_rows = model if isinstance(model, int) else embedding_rows(model)
-    rows = []
-    for item in items:
-        rows += [(f"record {item['id']}", ids) for ids in item["token_ids"]]
-    check_token_ids(n_rows, tokenizer, rows)
 
 # %% ../../nbs/training/packing.ipynb #6088c12a
 # A packed item is cut into its branches if it has more masked pairs of tokens for each of them

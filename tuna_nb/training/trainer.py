@@ -20,9 +20,10 @@ from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from .checkpoints import last_checkpoint
+from .encoding import check_items, encode_dataset
 from .logprobs import packing_problem
 from .metrics import Meter
-from .packing import check_items, packed_size, use_packed
+from .packing import packed_size, use_packed
 from .sampler import EncodedDataset, TokenSampler, fit_budget
 from ..utils.core import TunaError, base_model, evaluating, progress
 from ..utils.core import log as logger
@@ -57,7 +58,12 @@ class TokenBatchTrainer(Trainer):
 
     def item_lengths(self, items):
         "Tokens of each item: of its longest row where rows are padded, else of all"
-        if self.collator.mode == "padded":
+        padded = self.collator.mode == "padded"
+        if isinstance(items, EncodedDataset):
+            sizes = items.column("longest" if padded else "packed_size")
+            if sizes is not None and len(sizes):
+                return sizes
+        if padded:
             return [max(map(len, item["token_ids"])) for item in items]
         return [packed_size(item) for item in items]
 
@@ -71,7 +77,7 @@ class TokenBatchTrainer(Trainer):
             devices=args.world_size,
             epochs=args.num_train_epochs,
             seed=args.order_seed,
-            names=[item["id"] for item in items],
+            names=items.column("id"),
         )
         args.per_device_train_batch_size = size
         args.gradient_accumulation_steps = accumulation
@@ -170,6 +176,7 @@ class PackedTrainer(TokenBatchTrainer):
         processing_class=None,  # Tokenizer
         **kwargs,  # For `transformers.Trainer`
     ):
+        self.args = args
         self.collator = collator
         self.score_buffer = {"train": [], "eval": []}
         self.eval_losses = []
@@ -212,14 +219,18 @@ class PackedTrainer(TokenBatchTrainer):
             self.add_callback(ProgressCallback)
 
     def encode(self, ds):
-        "Tokenise once, whatever the number of epochs; names and encoded data stay as they are"
+        """Tokenise once, whatever the number of epochs, and on the main process first
+
+        Names and encoded data stay as they are.
+        """
         if ds is None or isinstance(ds, (str, EncodedDataset)):
             return ds
         if isinstance(ds, dict):
             return {name: self.encode(part) for name, part in ds.items()}
-        items = self.collator.encode(ds)
+        is_main = self.args.process_index == 0
+        items = encode_dataset(ds, self.collator, self.args.main_process_first, is_main)
         check_items(self.embedding_rows, self.processing_class, items)
-        return EncodedDataset(items)
+        return items
 
     def print_main(self, *what):
         "Print, once on all processes"

@@ -191,13 +191,20 @@ def write_jsonl(
     records,  # Dicts, one a line
 ):
     "Write records as JSON lines, in one step"
-    lines = []
-    for number, record in enumerate(records, 1):
-        try:
-            lines.append(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-        except (ValueError, TypeError) as e:
-            raise TunaError(f"{path}, record {number}: cannot be written as JSON ({e})") from None
-    write_text(path, "".join(lines))
+    with atomic_write(path) as part, open(part, "wb") as f:
+        for number, record in enumerate(records, 1):
+            try:
+                line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+                f.write(line.encode())
+            except UnicodeEncodeError:
+                raise TunaError(
+                    f"{path}: the text holds half a character (a lone surrogate), which no file can"
+                ) from None
+            except (ValueError, TypeError) as e:
+                place = f"{path}, record {number}"
+                raise TunaError(f"{place}: cannot be written as JSON ({e})") from None
+        f.flush()
+        os.fsync(f.fileno())
 
 # %% ../../nbs/utils/core.ipynb #176764bc
 # what a command writes: the result, and files beside it

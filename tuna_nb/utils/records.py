@@ -4,21 +4,22 @@
 
 # %% auto #0
 __all__ = ['list_some', 'check_text', 'is_missing', 'required_field', 'text_field', 'check_finite', 'list_field', 'check_ranking',
-           'check_records', 'read_parquet', 'read_records', 'convert_records', 'check_saveable', 'check_replaceable']
+           'check_records', 'stream_json', 'read_parquet', 'read_records', 'convert_records', 'check_saveable',
+           'check_replaceable']
 
 # %% ../../nbs/utils/records.ipynb #b6e3e4bf
 import json
 import math
 import os
 import re
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, config, load_dataset
 
-from .core import TunaError, clean_surrogates, hub_problem, log, read_json
+from .core import TunaError, hub_problem, log, read_json, replace_surrogates
 
 # %% ../../nbs/utils/records.ipynb #c49ed0ff
 def list_some(
@@ -144,12 +145,93 @@ def check_records(
     return records
 
 # %% ../../nbs/utils/records.ipynb #83c184d9
+_CHUNK = 2**20  # Characters that are read at once
+
+
+def _refuse(constant):
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _parse_stream(path):
+    "Yield each record of a JSON or JSON-lines file and its text"
+    with open(path, encoding="utf-8-sig") as f:
+        text = f.read(_CHUNK).lstrip()
+        if text[:1] != "[":
+            f.seek(0)
+            for line in f:
+                if line.strip():
+                    yield json.loads(line, parse_constant=_refuse), line
+            return
+        decode = json.JSONDecoder(parse_constant=_refuse).raw_decode
+        before_value = re.compile(r"\s*")
+        start = 1
+        while True:
+            try:
+                found = before_value.match(text, start)
+                if not found:
+                    raise ValueError("no comma")
+                value, end = decode(text, found.end())
+            except ValueError:
+                more = f.read(max(_CHUNK, len(text) - start))
+                if more:
+                    text = text[start:] + more
+                    start = 0
+                    continue
+                if text[start:].strip() == "]":
+                    return
+                raise
+            yield value, text[start:end]
+            before_value = re.compile(r"\s*,\s*")
+            start = end
+
+
+def stream_json(
+    path,  # As for `read_json`
+):  # Yields one dict per record
+    "The records of `read_json` one by one, so that a large file need not fit into memory"
+    n_records = 0
+    n_replaced = 0
+    try:
+        for record, text in _parse_stream(path):
+            if "\\ud" in text or "\\uD" in text:
+                record, n_half = replace_surrogates(record)
+                n_replaced += n_half
+            if not isinstance(record, dict):
+                raise ValueError("expected an object")
+            yield record
+            n_records += 1
+    except (OSError, ValueError, RecursionError):
+        # reading it whole says what is wrong and where
+        yield from read_json(path)[n_records:]
+        return
+    _log_replaced(path, n_replaced)
+
+
+def _log_replaced(source, n_replaced):
+    if n_replaced:
+        log.warning(
+            "%s: %d half characters (lone surrogates) were read as \ufffd", source, n_replaced
+        )
+
+
+def _clean_each(records, source):
+    "Yield records without lone surrogates"
+    n_replaced = 0
+    for record in records:
+        record, n_half = replace_surrogates(record)
+        n_replaced += n_half
+        yield record
+    _log_replaced(source, n_replaced)
+
+
 def read_parquet(
     path,  # A Parquet file
-) -> list:  # One dict per row
+):  # Yields one dict per row
     "The rows of a Parquet file"
     try:
-        return pq.read_table(path).to_pylist()
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_PIECE):
+                yield from batch.to_pylist()
     except FileNotFoundError:
         raise TunaError(f"{path}: no such file") from None
     except (pa.ArrowException, OSError) as e:
@@ -165,7 +247,7 @@ def _read_hub(src, split):
     if why:
         raise TunaError(f"{name}: no such file or folder, and {why}")
     try:
-        return load_dataset(name, split=split).to_list()
+        return load_dataset(name, split=split)
     except Exception as e:  # datasets and the Hub client raise many types
         raise TunaError(
             f"{name}: cannot be loaded from the Hub or a folder "
@@ -184,12 +266,12 @@ def _is_hub_name(src):
 def read_records(
     src,  # JSON array, JSON lines or Parquet file; list of dicts; Dataset; folder or Hub id
     split: str,  # Which split, for a folder or a Hub id
-) -> tuple[list, str]:  # Records, and a name for messages
+) -> tuple:  # Records, one after the other, and a name for messages
     "The records of any source as dicts"
     if isinstance(src, Dataset):
-        return src.to_list(), "Dataset"
+        return iter(src.with_format(None)), "Dataset"
     if isinstance(src, (list, tuple)):
-        return clean_surrogates(list(src), "list"), "list"
+        return _clean_each(src, "list"), "list"
     if isinstance(src, dict):
         raise TunaError(
             f"got a mapping, not one data set; choose one of its parts: {', '.join(map(str, src))}"
@@ -203,24 +285,25 @@ def read_records(
         return read_parquet(src), str(src)
     if os.path.isdir(src) or _is_hub_name(src):
         return _read_hub(src, split), str(src)
-    return read_json(src), str(src)
+    return stream_json(src), str(src)
 
 # %% ../../nbs/utils/records.ipynb #a91182fe
-def _record_ids(records, name):
-    "The id of every record: its own, or its number if none has one"
-    if all(is_missing(record.get("id")) for record in records):
-        return [str(number) for number in range(1, len(records) + 1)]
-    number_of = {}
-    for number, record in enumerate(records, 1):
-        where = f"{name}, record {number}"
-        value = required_field(record, "id", where)
-        if isinstance(value, bool) or not isinstance(value, (int, str)) or value == "":
-            raise TunaError(f"{where}, field 'id': expected text or a whole number, got {value!r}")
-        key = str(value)
-        if key in number_of:
-            raise TunaError(f"{where}, field 'id': {key!r} is taken by record {number_of[key]}")
-        number_of[key] = number
-    return list(number_of)
+def _record_id(record, number, name, number_of):
+    "The id of a record: its own, or its number if none has one; `number_of` holds those before it"
+    if is_missing(record.get("id")) and not number_of:
+        return str(number)
+    if number > 1 and not number_of:
+        number = 1
+        record = {}  # the first has none
+    where = f"{name}, record {number}"
+    value = required_field(record, "id", where)
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or value == "":
+        raise TunaError(f"{where}, field 'id': expected text or a whole number, got {value!r}")
+    key = str(value)
+    if key in number_of:
+        raise TunaError(f"{where}, field 'id': {key!r} is taken by record {number_of[key]}")
+    number_of[key] = number
+    return key
 
 # %% ../../nbs/utils/records.ipynb #68cc7b6c
 def _make_dataset(rows, name) -> Dataset:
@@ -242,31 +325,62 @@ def _make_dataset(rows, name) -> Dataset:
             ) from None
     raise TunaError(f"{name}: records do not agree on their types")
 
+
+def _join(tables, name):
+    "One Dataset of several pieces, whose columns may differ as those of records may"
+    if len(tables) == 1:
+        return tables[0]
+    plain = [table.data.table.replace_schema_metadata(None) for table in tables]
+    try:
+        return Dataset(pa.concat_tables(plain, promote_options="permissive"))
+    except (pa.ArrowException, OverflowError):
+        pass
+    for column in dict.fromkeys(chain.from_iterable(table.column_names for table in plain)):
+        parts = [table.select([column]) for table in plain if column in table.column_names]
+        try:
+            pa.concat_tables(parts, promote_options="permissive")
+        except (pa.ArrowException, OverflowError) as e:
+            raise TunaError(
+                f"{name}, column '{column}': records do not agree on a type ({e})"
+            ) from None
+    raise TunaError(f"{name}: records do not agree on their types")
+
+
+_PIECE = 1000  # Records that are held as dicts at once
+
 # %% ../../nbs/utils/records.ipynb #1b18416d
 def convert_records(
-    records: list,  # Dicts
+    records,  # Dicts, one after the other
     name: str,  # Of their source, for messages
     convert,  # Function of a record and its place; returns a dict, or `None` to leave it out
     why: str,  # Reason for leaving out records, for the log
 ) -> Dataset:  # Column id, then those of the converted records
-    "Check and convert every record"
-    for number, record in enumerate(records, 1):
-        if not isinstance(record, dict):
-            kind = type(record).__name__
-            raise TunaError(f"{name}, record {number}: expected an object, got {kind}")
-    ids = _record_ids(records, name)
+    "Check and convert every record, some at a time, so that only the result is held"
+    number_of = {}
+    tables = []
     kept = []
+    number = 0
+    n_kept = 0
     for number, record in enumerate(records, 1):
-        converted = convert(record, f"{name}, record {number}")
+        where = f"{name}, record {number}"
+        if not isinstance(record, dict):
+            raise TunaError(f"{where}: expected an object, got {type(record).__name__}")
+        record_id = _record_id(record, number, name, number_of)
+        converted = convert(record, where)
         if converted is not None:
-            kept.append({"id": ids[number - 1], **converted})
-    n_left_out = len(records) - len(kept)
-    if n_left_out:
-        log.warning("%s: left out %d of %d records: %s", name, n_left_out, len(records), why)
-    if not kept:
-        reason = f" left, all {len(records)} were left out: {why}" if records else ""
+            kept.append({"id": record_id, **converted})
+            n_kept += 1
+        if len(kept) == _PIECE:
+            tables.append(_make_dataset(kept, name))
+            kept = []
+    if n_kept < number:
+        log.warning("%s: left out %d of %d records: %s", name, number - n_kept, number, why)
+    if not n_kept:
+        reason = f" left, all {number} were left out: {why}" if number else ""
         raise TunaError(f"{name}: no records{reason}")
-    return _make_dataset(kept, name)
+    if kept:
+        tables.append(_make_dataset(kept, name))
+    return _join(tables, name)
 
 # %% ../../nbs/utils/records.ipynb #72e01438
 def check_saveable(

@@ -88,7 +88,7 @@ def _view_records(src):
         return read_json(src), str(src)
     from tuna_nb.utils.records import read_parquet  # it imports `datasets`
 
-    return read_parquet(src), str(src)
+    return [*read_parquet(src)], str(src)
 
 # %% ../../nbs/utils/views.ipynb #11689b46
 _FULL_TINT = 4.0  # nats of surprise at which the tint is full
