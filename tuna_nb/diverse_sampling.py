@@ -64,6 +64,7 @@ class _PromptState:
     kept: list[_Sample] = field(default_factory=list)  # Those that differ
     removed: list[_Sample] = field(default_factory=list)  # Those too similar to one that was kept
     cut: list[_Sample] = field(default_factory=list)  # Those cut by the length limit
+    broken: list[_Sample] = field(default_factory=list)  # Those that ended for another reason
     trials: int = 0  # Rounds of sampling again
     failure: Failure | None = None  # Why there will be no more
 
@@ -72,14 +73,16 @@ class _PromptState:
         for sample in samples:
             if sample.finish_reason == "length":
                 self.cut.append(sample)
+            elif sample.finish_reason != "stop":  # an error, a filter
+                self.broken.append(sample)
             elif _max_similarity(sample, self.kept) < tau:
                 self.kept.append(sample)
             else:
                 self.removed.append(sample)
 
     def missing(self, n):
-        "How many samples are still to be drawn; those that were cut are not drawn again"
-        return n - len(self.kept) - len(self.cut)
+        "How many samples are still to be drawn; those that are not whole are not drawn again"
+        return n - len(self.kept) - len(self.cut) - len(self.broken)
 
     def top_up(self, n):
         "Complete `kept` with the removed samples that are least similar to it"
@@ -94,9 +97,12 @@ class _PromptState:
         if self.missing(n) > 0 and self.failure:
             return self.failure
         if self.missing(n) > 0:
-            found = len(self.kept) + len(self.cut)
+            found = n - self.missing(n)
             raise TunaError(f"the sampler returned {found} responses, {n} were asked for")
         chosen = self.kept or self.cut
+        if not chosen:
+            reasons = sorted({sample.finish_reason for sample in self.broken})
+            return Failure(f"no answer was finished; they ended with {', '.join(reasons)}")
         similarities = []
         for index, sample in enumerate(chosen):
             others = chosen[:index] + chosen[index + 1 :]
@@ -108,6 +114,7 @@ class _PromptState:
             "finish_reasons": [sample.finish_reason for sample in chosen],
             "response_ids": [sample.ids for sample in chosen],
             "n_cut": len(self.cut),
+            "n_broken": len(self.broken),
             "trials": self.trials,
         }
 
@@ -126,8 +133,9 @@ def diverse_sample(
     """Sample responses that differ from each other (§3.1)
 
     Each dict has `responses`, `temperatures`, `similarities`, `finish_reasons`, `response_ids`,
-    `n_cut` and `trials`; a similarity is the largest ROUGE-L to the other responses. Of `n_cut`
-    responses that the length limit cut, none is among them if there is a whole one.
+    `n_cut`, `n_broken` and `trials`; a similarity is the largest ROUGE-L to the other responses. Of
+    `n_cut` responses that the length limit cut, none is among them if there is a whole one. None of
+    `n_broken` that an error or a filter ended is among them.
     """
     check_ranges(n=n, tau=tau, temp=temp, temp_step=temp_step, max_trials=max_trials)
     check_ranges(max_new_tokens=max_new_tokens, temperature=temp + max_trials * temp_step)
@@ -201,11 +209,13 @@ def _sampling_settings(settings):
 
 
 def _report_cut(sampled):
-    "One line on responses that the length limit cut; `n_cut` goes from the records"
+    "A line on responses that were cut or broke off; `n_cut` and `n_broken` go from the records"
     n_cut = 0
+    n_broken = 0
     n_kept = 0
     for record in sampled:
         n_cut += record.pop("n_cut", 0)
+        n_broken += record.pop("n_broken", 0)
         n_kept += sum(reason == "length" for reason in record["finish_reasons"])
     if n_cut:
         log.warning(
@@ -215,6 +225,8 @@ def _report_cut(sampled):
             n_cut - n_kept,
             n_kept,
         )
+    if n_broken:
+        log.warning("%d responses broke off (an error, a filter) and are dropped", n_broken)
 
 
 def _sample_with_store(sampler, prompts, store, settings):

@@ -60,7 +60,7 @@ def _encode_responses(renderer, prompt, prompt_row, record, end):
             continue
         reason = reasons[rank - 1] if rank else record.get("finish_reason")
         ids = known[rank] or (None if rank else renderer.known_output(record))
-        closing = renderer.end_ids if end and reason != "length" else []
+        closing = renderer.end_ids if end and reason in (None, "stop") else []
         row = ids and [*prompt_row, *ids, *closing[-1:]]
         rows.append({"rank": rank, "prompt": prompt, "before": prompt_row, "text": text})
         rows[-1] |= {"row": row, "end": closing}

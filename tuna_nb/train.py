@@ -17,9 +17,9 @@ from transformers import TrainingArguments
 from .data import load_instructions, load_ranked
 from .loss import mle_loss, token_mean_loss, tuna_loss
 from .scoring import RankedCollator, context_length, ranking_metrics, sequence_logps
+from .training.adapters import add_lora
 from tuna_nb.training.checkpoints import (
     ResumeGuard,
-    add_lora,
     last_checkpoint,
     load_pretrained,
     remove_optimizers,

@@ -28,7 +28,7 @@ def changed_settings(command):
     "An option that changes the result"
     if command == "tuna_prm_rank":
         return ["--template", "none"]
-    return ["--templates", "none"] if command == "tuna_eval" else ["--seed", "7"]
+    return ["--template", "none"] if command == "tuna_eval" else ["--seed", "7"]
 
 
 def run_alone(runner, root, command, words, file):

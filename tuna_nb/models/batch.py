@@ -15,8 +15,8 @@ from functools import partial
 
 from fastcore.basics import patch
 
+from .budget import Budget
 from .connection import run_async
-from .cost import Budget
 from .endpoint import Endpoint, stored_generations
 from tuna_nb.models.failures import (
     FatalError,

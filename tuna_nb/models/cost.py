@@ -4,18 +4,14 @@
 
 # %% auto #0
 __all__ = ['PRICES', 'load_prices', 'write_prices', 'Price', 'find_price', 'token_bound', 'request_bound', 'request_estimate',
-           'CostPlan', 'plan_cost', 'BudgetExceededError', 'Reservation', 'Budget', 'human_cost']
+           'format_usd', 'CostPlan', 'plan_cost', 'human_cost']
 
 # %% ../../nbs/models/cost.ipynb #e616422b
-import asyncio
 import json
 import math
 import os
 import re
-from collections import deque
 from dataclasses import dataclass
-
-from fastcore.basics import patch
 
 from ..utils.core import TunaError, read_document, write_text
 
@@ -214,7 +210,7 @@ def request_estimate(
     return prompt_tokens, math.ceil(size.choices * reply_tokens)
 
 # %% ../../nbs/models/cost.ipynb #64adbafe
-def _format_usd(usd):
+def format_usd(usd):
     "Dollars with as many digits as a small sum needs"
     digits = 2 if usd >= 1 else 4 if usd >= 0.01 else 6
     return f"${usd:,.{digits}f}"
@@ -239,8 +235,8 @@ class CostPlan:
             money = f"unknown, no price for {self.model or 'this model'}"
         else:
             price = f"{'Batch API ' if self.batched else ''}price of {self.date}"
-            usual = _format_usd(self.usd)
-            money = f"about {usual}, at most {_format_usd(self.usd_bound)}, at the {price}"
+            usual = format_usd(self.usd)
+            money = f"about {usual}, at most {format_usd(self.usd_bound)}, at the {price}"
         lines = [
             f"model:    {self.model}",
             f"requests: {self.requests:,} to send, {self.stored:,} answered already",
@@ -283,221 +279,6 @@ def plan_cost(
         date=price.date if price else "",
         batched=batched,
     )
-
-# %% ../../nbs/models/cost.ipynb #c2c4126c
-class BudgetExceededError(TunaError):
-    "The next request could pass the cap"
-
-
-@dataclass(eq=False)
-class Reservation:
-    "Money set aside for one request until its outcome is known"
-
-    worst: int  # The most that one attempt can cost, in 1e-12 dollars
-    tries: int  # Attempts it may take
-    open: bool = False  # Is the money set aside now?
-
-    @property
-    def amount(self):
-        "All that is set aside, in 1e-12 dollars"
-        return self.worst * self.tries
-
-# %% ../../nbs/models/cost.ipynb #ef036dcf
-class Budget:
-    "What requests on one event loop have cost and can still cost"
-
-    def __init__(
-        self,
-        max_usd: float | None = None,  # The cap in US dollars; if None, the cost is only counted
-        price: Price | None = None,  # Price of the model; a cap needs one
-        batched: bool = False,  # Through the Batch API?
-        model: str = "",  # Named in the message if there is no price
-    ):
-        if max_usd is not None and not 0 < max_usd < math.inf:
-            raise TunaError(f"max_usd must be above 0, got {max_usd}")
-        if max_usd is not None and price is None:
-            raise TunaError(
-                f"no price for {model or 'this model'}, so max_usd cannot be kept; "
-                f"add one to a file named by TUNA_PRICES"
-            )
-        self.max_usd = max_usd
-        self.price = price
-        self.batched = batched
-        self.booked = 0  # Replies that were billed
-        self._cap = round((max_usd or 0) * 1e12)  # in 1e-12 dollars, as all sums
-        self._spent = 0
-        self._earlier = 0  # of it in earlier runs
-        self.counted = set()  # stores whose replies are booked
-        self._reserved = 0
-        self._under_way = 0
-        self._waiting = deque()  # of (reservation, future) in the order of arrival
-
-    @property
-    def spent(self):
-        "US dollars that are booked"
-        return self._spent / 1e12
-
-    @property
-    def spent_now(self):
-        "US dollars that are booked, without those of earlier runs"
-        return (self._spent - self._earlier) / 1e12
-
-    @property
-    def reserved(self):
-        "US dollars that are set aside"
-        return self._reserved / 1e12
-
-    def _cost(self, prompt_tokens, completion_tokens):
-        "The cost in 1e-12 dollars"
-        if not self.price:
-            return 0
-        return round(self.price.cost(prompt_tokens, completion_tokens, self.batched) * 1e12)
-
-    def _has_room(self, amount):
-        "Would so much more still be below the cap?"
-        return self._spent + self._reserved + amount <= self._cap
-
-# %% ../../nbs/models/cost.ipynb #3367f0c1
-@patch
-def _serve(self: Budget):
-    "Let requests go or refuse them, first come first served, until one has to wait"
-    while self._waiting:
-        reservation, turn = self._waiting[0]
-        has_room = self._has_room(reservation.amount)
-        if not turn.cancelled():
-            if not has_room and self._under_way:
-                return
-            refusal = None
-            if not has_room:  # the money may do for fewer attempts
-                reservation.tries = 1
-                has_room = self._has_room(reservation.amount)
-            if has_room:
-                self._set_aside(reservation)
-            else:
-                spent = f"{_format_usd(self.spent)} of max_usd {_format_usd(self.max_usd)}"
-                need = _format_usd(reservation.amount / 1e12)
-                refusal = BudgetExceededError(
-                    f"out of budget: {spent} are spent, and the next request could cost {need}"
-                )
-            turn.set_result(refusal)
-        self._waiting.popleft()
-
-
-@patch
-def _set_aside(self: Budget, reservation):
-    "The request leaves"
-    reservation.open = True
-    self._reserved += reservation.amount
-    self._under_way += 1
-
-# %% ../../nbs/models/cost.ipynb #e10912fd
-@patch
-async def reserve(
-    self: Budget,
-    body: dict,  # Request that is about to leave
-    tries: int = 1,  # Attempts it may take: one and the client's retries
-) -> Reservation:  # To be given to `settle`, whatever happens
-    "Set the worst case of a request aside, if need be after others have come back"
-    worst = self._cost(*request_bound(body)) if self.price else 0
-    reservation = Reservation(worst, tries)
-    if self.max_usd is None:
-        self._set_aside(reservation)
-        return reservation
-    turn = asyncio.get_running_loop().create_future()
-    self._waiting.append((reservation, turn))
-    self._serve()
-    try:
-        refusal = await turn
-    except asyncio.CancelledError:
-        if reservation.open:
-            self.settle(reservation)  # let go and cancelled in the same moment
-        self._serve()
-        raise
-    if refusal:
-        raise refusal
-    return reservation
-
-# %% ../../nbs/models/cost.ipynb #69cf8fce
-@patch
-def settle(
-    self: Budget,
-    reservation: Reservation,  # What `reserve` gave
-    usage: dict | None = None,  # Prompt and completion tokens; None if nothing was billed
-    lost: int = 0,  # Attempts whose outcome is unknown
-):
-    "Book what a request has cost, and release what was set aside for it"
-    if not reservation.open:
-        raise TunaError("this request is settled already")
-    cost = 0
-    if usage is not None:
-        try:
-            cost = self._cost(usage["prompt_tokens"], usage["completion_tokens"])
-        except (KeyError, TypeError):
-            cost = reservation.worst
-    reservation.open = False
-    self._under_way -= 1
-    self._reserved -= reservation.amount
-    self._spent += cost + reservation.worst * lost
-    self.booked += usage is not None
-    self._serve()
-
-# %% ../../nbs/models/cost.ipynb #9bd1f8a8
-@patch
-def fits(
-    self: Budget,
-    body: dict,  # Request that might leave
-) -> bool:  # True without a cap
-    "Could the worst case of one more request be set aside now?"
-    if self.max_usd is None:
-        return True
-    return not self._waiting and self._has_room(self._cost(*request_bound(body)))
-
-
-@patch
-def book(
-    self: Budget,
-    usage: dict,  # `prompt_tokens` and `completion_tokens` of a reply
-):
-    "Book what nothing was set aside for"
-    self._spent += self._cost(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0)
-    self._serve()
-
-
-@patch
-def book_earlier(
-    self: Budget,
-    usage: dict | None,  # As for `book`; None for the worst case of the request
-    body: dict,  # The request
-):
-    "Book what a reply of an earlier run has cost"
-    if not self.price:
-        return
-    try:
-        tokens = usage["prompt_tokens"], usage["completion_tokens"]
-    except (KeyError, TypeError):
-        tokens = request_bound(body)
-    cost = self._cost(*tokens)
-    self._spent += cost
-    self._earlier += cost
-
-
-@patch
-def carry(
-    self: Budget,
-    worst: int,  # The most that it can cost: `worst` of the `Reservation` it left with
-) -> Reservation:  # To be given to `settle`, whatever happens
-    "Set aside what left in an earlier run"
-    reservation = Reservation(worst, 1)
-    self._set_aside(reservation)
-    return reservation
-
-
-@patch
-def forget_requests(self: Budget):
-    "In a forked child: what is under way is the parent's; what is spent stays"
-    self._reserved = 0
-    self._under_way = 0
-    self._waiting.clear()
 
 # %% ../../nbs/models/cost.ipynb #ef6f8f84
 def human_cost(

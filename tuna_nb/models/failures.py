@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FAILURES', 'SPENT_CODES', 'UNREACHABLE', 'RetryableError', 'DefectiveReplyError', 'RejectedError', 'FatalError',
            'DeferredError', 'error_message', 'ServerError', 'failure_kind', 'refusal_text', 'is_about_field',
-           'failure_text', 'one_line']
+           'allowed_choices', 'failure_text', 'one_line']
 
 # %% ../../nbs/models/failures.ipynb #a57c26cb
 import json
@@ -136,6 +136,23 @@ def is_about_field(
     "Does a refusal name this field?"
     named = re.search(rf"(?<!\w){name}(?!\w)", refusal_text(error))
     return getattr(error, "param", None) == name or bool(named)
+
+# %% ../../nbs/models/failures.ipynb #c4691167
+def allowed_choices(
+    error: Exception,  # What the server answered
+    n: int,  # Choices that the request asked for
+) -> int | None:  # None if `n` is not the reason
+    "How many choices a request may ask for, read from the refusal of one"
+    message = refusal_text(error)
+    about_n = (
+        getattr(error, "param", None) == "n"
+        or "n>1" in message.replace(" ", "")
+        or re.search(r"(?<![\\\w])n\b", message)
+    )
+    if n == 1 or not about_n:
+        return None
+    bound = re.search(r"(?:<=|≤|at most|maximum(?: of| is)?|up to) *(\d+)", message)
+    return int(bound[1]) if bound and 1 <= int(bound[1][:9]) < n else 1
 
 # %% ../../nbs/models/failures.ipynb #3268ca8b
 def failure_text(

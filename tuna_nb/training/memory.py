@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
 from transformers.masking_utils import sdpa_mask
 
-from .checkpoints import add_lora
+from .adapters import add_lora
 from .logprobs import MAX_LOGITS
 from .metrics import CARDS, Work
 from .packing import attended
