@@ -243,7 +243,8 @@ def server_of(hostile):
 def command_of(api, material, url):
     "A command that uses this API"
     data = material / "records.json"
-    end = ["out.jsonl", "--base-url", url]
+    patience = ["--timeout", "5", "--max-wait", "20"]
+    end = ["out.jsonl", "--base-url", url, *patience]
     chat = ["--n", "2", "--kind", "chat"]
     return {
         "completions": ["tuna_prob_rank", data, "teacher", *end, "--n", "2"],

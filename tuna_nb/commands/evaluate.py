@@ -18,6 +18,7 @@ from ..models.open import identity_of, parse_fields, with_store
 from ..utils.cli import command
 from ..utils.core import TunaError, real_data, write_jsonl, write_text
 from ..utils.outputs import output_lock
+from ..utils.ranges import check_ranges
 
 # %% ../../nbs/commands/evaluate.ipynb #484e6554
 @dataclass
@@ -74,9 +75,9 @@ class EvalOptions:
     def shot_counts(self):
         "Numbers of examples in Super-NI's prompts"
         counts = self.shots.split(",")
-        if not all(count.isdigit() for count in counts):
+        if not all(count.isdecimal() and len(count) < 4 for count in counts):
             raise TunaError(
-                f"--shots must be whole numbers from 0 with commas between, got {self.shots!r}"
+                f"--shots must be whole numbers from 0 with commas between, got {self.shots[:60]!r}"
             )
         return [int(count) for count in counts]
 
@@ -116,6 +117,7 @@ def check(self: EvalOptions):
         number = getattr(self, option)
         if number is not None and number < 1:
             raise TunaError(f"--{option} must be at least 1, got {number}")
+    check_ranges(**self.requests)
     if self.judge and not (self.base and "vicuna" in self.bench_names):
         raise TunaError("--judge needs --base, the model to compare with, and vicuna among --bench")
 

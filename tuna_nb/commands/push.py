@@ -9,6 +9,7 @@ __all__ = ['tuna_push']
 from pathlib import Path
 
 from ..utils.cli import command
+from ..utils.core import TunaError
 from ..utils.hub import push_model, push_ranked
 
 # %% ../../nbs/commands/push.ipynb #58fa3a62
@@ -30,6 +31,8 @@ def tuna_push(
     options = {"license": license, "private": not public, "dry_run": dry_run}
     if Path(path).is_dir():
         upload = push_model(path, repo_id, scores=scores or None, base_model=base_model, **options)
+    elif scores or base_model:
+        raise TunaError(f"{path}: --scores and --base-model stand on the card of a model's folder")
     else:
         upload = push_ranked(path, repo_id, **options)
     print(upload if dry_run else f"pushed: {upload.kind} {repo_id}")

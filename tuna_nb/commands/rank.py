@@ -23,6 +23,7 @@ from tuna_nb.models.open import (
 from ..utils.cli import command
 from ..utils.core import TunaError, check_output_path, write_text
 from ..utils.outputs import output_lock
+from ..utils.ranges import check_ranges
 
 # %% ../../nbs/commands/rank.ipynb #d289fc3c
 # Options by subject, as `--help` lists them
@@ -90,6 +91,7 @@ def tuna_prob_rank(
 
     check_output_path(out, data)
     check_replaceable(out, source="prob")
+    check_ranges(expect=expect)
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     kwargs |= {"kind": kind, "template": template}
     with output_lock(None if dry_run else out):
@@ -141,6 +143,7 @@ def tuna_sample(
 
     check_output_path(out, data, suffixes=(".jsonl",))
     check_replaceable(out, without="scores")
+    check_ranges(expect=expect)
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     settings = {"n": n, "max_new_tokens": max_new_tokens}
     kwargs |= {"kind": kind, "template": template}
@@ -236,6 +239,7 @@ def tuna_ctx_rank(
     check_replaceable(out, source="ctx")
     if undo_length and not tokenizer:
         raise TunaError("--undo_length needs --tokenizer")
+    check_ranges(expect=expect)
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     with output_lock(None if dry_run else out):
         judge = open_backend(model, store=reply_store_path(out, dry_run), **kwargs)

@@ -44,6 +44,7 @@ from .queue import PromptQueue, answered_text, make_jobs, request_for
 from .ratelimit import CircuitBreaker, RateLimiter
 from .replies import parse_reply, remarks, usage_of
 from ..utils.core import TunaError, log
+from ..utils.ranges import check_ranges
 
 # %% ../../nbs/models/endpoint.ipynb #dc5db3ec
 _RESERVED_FIELDS = {
@@ -107,15 +108,11 @@ class Endpoint:
     ):
         if kind not in ("chat", "completions"):
             raise TunaError(f'kind must be "chat" or "completions", got {kind!r}')
-        check_count("concurrency", concurrency, 1)
+        check_ranges(concurrency=concurrency, timeout=timeout, max_wait=max_wait)
         check_count("max_retries", max_retries, 0)
         check_count("turns", turns, 0)
         if max_n is not None:
             check_count("max_n", max_n, 1)
-        if not 0 < timeout < math.inf:
-            raise TunaError(f"timeout must be above 0, got {timeout}")
-        if not max_wait > 0:
-            raise TunaError(f"max_wait must be above 0, got {max_wait}")
         for name, value in (extra or {}).items():
             is_left_out = value is None and name in ("temperature", "seed")
             if name in _RESERVED_FIELDS and not is_left_out:

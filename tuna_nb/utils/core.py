@@ -215,7 +215,9 @@ def protect_inputs(
     out,  # File that is to be written
     *inputs,  # Files that are read; what is no path is left alone
 ):
-    "Refuse a result that would be written over an input"
+    "Refuse a result without a name, or one that would be written over an input"
+    if not str(out):
+        raise TunaError("the result needs a name, and it is empty")
     for source in inputs:
         if not isinstance(source, (str, Path)):
             continue
@@ -237,11 +239,11 @@ def check_output_path(
     suffixes: tuple = (".jsonl", ".parquet"),  # One of them must end the name
 ):
     "Refuse a result's name before work is done for it"
-    if not out:
+    if out is None:
         return
+    protect_inputs(out, *inputs)
     if Path(out).suffix not in suffixes:
         raise TunaError(f"{out}: the name must end in {' or '.join(suffixes)}")
-    protect_inputs(out, *inputs)
 
 # %% ../../nbs/utils/core.ipynb #157cb8c1
 def write_failures(

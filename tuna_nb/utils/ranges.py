@@ -65,7 +65,7 @@ RANGES = {
     "temp": Range(low=0, high=100, open=True),
     "temp_step": Range(low=0, high=100),
     "max_trials": Range(low=0, whole=True),
-    "tau": _WEIGHT,
+    "tau": Range(low=0, high=10),  # above 1 nothing is similar
     "beta": Range(low=0, high=10),
     # judging
     "votes": _COUNT,
@@ -73,9 +73,9 @@ RANGES = {
     # training
     "margin": _WEIGHT,
     "mle_weight": _WEIGHT,
-    "lr": Range(low=0, open=True, optional=True),
-    "learning_rate": Range(low=0, open=True),
-    "epochs": Range(low=0, open=True, optional=True),
+    "lr": Range(low=0, high=100, open=True, optional=True),
+    "learning_rate": Range(low=0, high=100, open=True),
+    "epochs": Range(low=0, high=100_000, open=True, optional=True),
     "save_every": Range(low=0, high=1, open=True),
     "lora": Range(low=0, whole=True),
     "micro_batch": _COUNT,
@@ -92,6 +92,10 @@ RANGES = {
     "workers": _OPTIONAL_COUNT,
     "devices": _OPTIONAL_COUNT,
     "expect": _OPTIONAL_COUNT,
+    # servers
+    "timeout": Range(low=0, high=86_400, open=True),  # seconds, at most a day
+    "max_wait": Range(low=0, high=604_800, open=True),  # seconds, at most a week
+    "concurrency": _COUNT,
     # money and hardware
     "usd_per_hour": Range(low=0, optional=True),
     "memory": Range(low=0, open=True, optional=True),
