@@ -172,18 +172,19 @@ def write_text(
     text: str,  # Its whole content
 ):
     "Write a file in one step: either all of it is there or the old one still is"
-    try:
-        data = text.encode()
-    except UnicodeEncodeError:
-        text, n_replaced = replace_surrogates(text)
+    text, n_replaced = replace_surrogates(text)
+    _report_replaced(path, n_replaced)
+    with atomic_write(path) as part, open(part, "wb") as f:
+        f.write(text.encode())
+        f.flush()
+        os.fsync(f.fileno())
+
+
+def _report_replaced(path, n_replaced):
+    if n_replaced:
         log.warning(
             "%s: %d half characters (lone surrogates) were written as \ufffd", path, n_replaced
         )
-        data = text.encode()
-    with atomic_write(path) as part, open(part, "wb") as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
 
 # %% ../../nbs/utils/core.ipynb #a377d40d
 def write_jsonl(
@@ -191,20 +192,20 @@ def write_jsonl(
     records,  # Dicts, one a line
 ):
     "Write records as JSON lines, in one step"
+    n_replaced = 0
     with atomic_write(path) as part, open(part, "wb") as f:
         for number, record in enumerate(records, 1):
             try:
                 line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-                f.write(line.encode())
-            except UnicodeEncodeError:
-                raise TunaError(
-                    f"{path}: the text holds half a character (a lone surrogate), which no file can"
-                ) from None
             except (ValueError, TypeError) as e:
                 place = f"{path}, record {number}"
                 raise TunaError(f"{place}: cannot be written as JSON ({e})") from None
+            line, n_half = replace_surrogates(line)
+            n_replaced += n_half
+            f.write(line.encode())
         f.flush()
         os.fsync(f.fileno())
+    _report_replaced(path, n_replaced)
 
 # %% ../../nbs/utils/core.ipynb #176764bc
 # what a command writes: the result, and files beside it
