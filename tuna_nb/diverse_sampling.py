@@ -183,7 +183,10 @@ def sample_responses(
     check_saveable(records, out)
     template = prompt_template(sampler, template)
     prompts = format_prompts(records, template)
-    how = sampling_columns(sampler, template, **_sampling_settings(settings))
+    parameters = signature(diverse_sample).parameters
+    kept = {name: parameters[name].default for name in ("n", "temp", "max_new_tokens", "seed")}
+    kept.update((name, value) for name, value in settings.items() if name in kept)
+    how = sampling_columns(sampler, template, **kept)
     sampled = []
     refused = {}
     with output_lock(out):
@@ -201,13 +204,6 @@ def sample_responses(
     return Dataset.from_list(sampled)
 
 # %% ../nbs/diverse_sampling.ipynb #0d0c28c2
-def _sampling_settings(settings):
-    "The settings of `diverse_sample` that a record keeps"
-    names = ("n", "temp", "max_new_tokens", "seed")
-    defaults = signature(diverse_sample).parameters
-    return {name: settings.get(name, defaults[name].default) for name in names}
-
-
 def _report_cut(sampled):
     "A line on responses that were cut or broke off; `n_cut` and `n_broken` go from the records"
     n_cut = 0

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['READERS', 'Generator', 'Benchmark', 'load_generator', 'TextBenchmark', 'evaluate', 'check_rule', 'compare',
-           'bootstrap_interval', 'result_cells']
+           'followed_place', 'bootstrap_interval', 'result_cells']
 
 # %% ../nbs/05_eval.ipynb #a441a5e4
 from dataclasses import dataclass
@@ -186,7 +186,7 @@ def compare(
         raise TunaError(f"{unread}; the first begins {replies[0][:40]!r}")
     order1 = scores[:n]
     order2 = [vicuna.swap_pair(pair) for pair in scores[n:]] or None
-    followed, n_read = _followed_place(scores[:n], scores[n:])
+    followed, n_read = followed_place(scores[:n], scores[n:])
     if n_read > 1 and followed == n_read:
         log.warning(
             "%s: all %d pairs of verdicts followed the place of the answers, so they say nothing "
@@ -202,8 +202,11 @@ def compare(
     return result
 
 
-def _followed_place(first_order, second_order):
-    "In how many questions did the same place win in both orders, and how many were read in both?"
+def followed_place(
+    first_order: list,  # Pairs of scores; None where a reply could not be read
+    second_order: list,  # The same for the answers in the other order, as the judge saw them
+) -> tuple:  # (questions whose same place won in both orders, questions read in both orders)
+    "How often a judge's verdict followed the place of an answer"
     followed = 0
     n_read = 0
     for pairs in zip(first_order, second_order, strict=False):

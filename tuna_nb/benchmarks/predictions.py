@@ -159,6 +159,5 @@ def predict(
             f"{bench.name}: {len(failures)} of {len(ids)} prompts have no answer{others}. "
             f"The first, {first}: {reason}"
         )
-    records = [saved[prompt_id] for prompt_id in ids]
-    _report_empty(model.name, bench.name, records)
-    return [record["prediction"] for record in records]
+    _report_empty(model.name, bench.name, [saved[prompt_id] for prompt_id in ids])
+    return [saved[prompt_id]["prediction"] for prompt_id in ids]

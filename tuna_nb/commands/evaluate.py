@@ -311,26 +311,20 @@ def _compare_with_base(generator, questions, base_answers, options):
     sampling = {"temperature": 0.0, "max_tokens": 1024, "read": options.read}
     metadata = {"judge": result["judge"], **sampling}
 
-    def write_reviews(name, first, second, replies, scores):
-        records = review_records(
-            questions,
-            first,
-            second,
-            replies=replies,
-            scores=scores,
-            reviewers=reviewers,
-            metadata=metadata,
-        )
-        path = prediction_file(options.out, generator.name, f"{name}-{options.base}")
-        write_jsonl(path, records)
-
+    given = {"reviewers": reviewers, "metadata": metadata}
     n = len(questions)
-    replies = result["replies"]
-    write_reviews("reviews", ours, theirs, replies=replies[:n], scores=result["order1"])
-    if result["order2"] is not None:
+    reviews = {
+        "reviews": (ours, theirs, result["replies"][:n], result["order1"]),
         # as the judge saw them: the base model's answer first
-        shown = [swap_pair(pair) for pair in result["order2"]]
-        write_reviews("reviews-swapped", theirs, ours, replies=replies[n:], scores=shown)
+        "reviews-swapped": (theirs, ours, result["replies"][n:], result["order2"]),
+    }
+    for name, (first, second, replies, scores) in reviews.items():
+        if scores is None:
+            continue
+        if first is theirs:
+            scores = [swap_pair(pair) for pair in scores]
+        records = review_records(questions, first, second, replies=replies, scores=scores, **given)
+        write_jsonl(prediction_file(options.out, generator.name, f"{name}-{options.base}"), records)
     return WinRate(result, base=options.base)
 
 # %% ../../nbs/commands/evaluate.ipynb #0478b4c1

@@ -75,14 +75,6 @@ def ratings_agree(
     return True
 
 
-def _why_incomplete(body, groups, n, missing):
-    "Why a list that lacks responses does not count"
-    if n > 1 and ranked_numbers(body) == set(range(1, n + 1)):
-        return f"the ranking numbers the responses from 1, but they are 0 to {n - 1}"
-    left_out = ", ".join(map(str, missing))
-    return f"the ranking leaves out {left_out}, which the judge did not call a duplicate"
-
-
 def choose_ranking(
     found: list[RankingList],  # In the order of the reply
     n: int,  # Number of responses
@@ -108,8 +100,13 @@ def choose_ranking(
             complete.setdefault(str(groups), (ranking, groups))
         elif ranking.form == "cut":
             reason = reason or "the reply ends inside its ranking"
+        elif n > 1 and ranked_numbers(ranking.body) == set(range(1, n + 1)):
+            numbers = f"the ranking numbers the responses from 1, but they are 0 to {n - 1}"
+            reason = reason or numbers
         else:
-            reason = reason or _why_incomplete(ranking.body, groups, n, missing)
+            left_out = ", ".join(map(str, missing))
+            unsaid = f"the ranking leaves out {left_out}, which the judge did not call a duplicate"
+            reason = reason or unsaid
     if not complete:
         raise TunaError(reason or "the verdict has no ranking")
     candidates = [*complete.values()]

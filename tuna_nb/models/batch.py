@@ -11,6 +11,7 @@ import json
 import secrets
 import sys
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 
 from fastcore.basics import patch
@@ -215,7 +216,12 @@ async def lines(self: _BatchRun, file):
         self.report_loss(e)
         return []
     lines = [line for line in content.content.split(b"\n") if line.strip()]
-    read = [entry for entry in map(_read_line, lines) if entry]
+    read = []
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(line)
+            if isinstance(entry, dict) and isinstance(entry.get("custom_id"), str):
+                read.append(entry)
     if n_bad := len(lines) - len(read):
         self.bar.write(
             f"{self.ep.name}: {n_bad} of {len(lines)} lines of file {file} cannot be read; "
@@ -223,17 +229,6 @@ async def lines(self: _BatchRun, file):
             sys.stderr,
         )
     return read
-
-
-def _read_line(line):
-    "One line of a file as a dict with the key of its request; None if it is malformed"
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(entry, dict) and isinstance(entry.get("custom_id"), str):
-        return entry
-    return None
 
 
 @patch

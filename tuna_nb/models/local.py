@@ -278,7 +278,11 @@ def causal_logps(
 ) -> list:  # Log-probability of every answer token, one list per pair
     "Teacher-forced log-probabilities under a decoder-only model"
     if not pad_left:
-        return _right_padded_logps(model, pairs, pad)
+        # nothing stands before a text, so models that carry a state need no mask
+        ids, _ = right_pad([prompt + answer for prompt, answer in pairs], pad, model.device)
+        logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
+        by_text = zip(_select_logps(logits, ids[:, 1:]), pairs, strict=True)
+        return [row[len(prompt) - 1 :][: len(answer)] for row, (prompt, answer) in by_text]
     longest = max(len(answer) for _, answer in pairs)
     args = {}
     ids, mask = left_pad([prompt + answer for prompt, answer in pairs], pad, model.device)
@@ -291,13 +295,7 @@ def causal_logps(
     return [row[longest - len(answer) :] for row, (_, answer) in zip(rows, pairs, strict=True)]
 
 # %% ../../nbs/models/local.ipynb #554344c4
-def _right_padded_logps(model, pairs, pad):
-    "`causal_logps` for models that carry a state: nothing stands before a text, so no mask is due"
-    ids, _ = right_pad([prompt + answer for prompt, answer in pairs], pad, model.device)
-    logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
-    rows = _select_logps(logits, ids[:, 1:])
-    places = [(len(prompt) - 1, len(answer)) for prompt, answer in pairs]
-    return [row[start : start + n] for row, (start, n) in zip(rows, places, strict=True)]
+#| export
 
 # %% ../../nbs/models/local.ipynb #a4f94f1c
 def seq2seq_logps(model, pairs, pad):

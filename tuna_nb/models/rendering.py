@@ -48,10 +48,6 @@ def as_prompt(text):
     return text if isinstance(text, PromptText) else PromptText(text, ((str(text), False),))
 
 # %% ../../nbs/models/rendering.ipynb #d5107bad
-def _join_parts(parts, template):
-    return PromptText("".join(text for text, _ in parts), tuple(parts), template)
-
-
 def alpaca_prompt(
     instruction: str,  # What to do
     input: str = "",  # What to do it to; empty if there is nothing
@@ -65,7 +61,8 @@ def alpaca_prompt(
     parts = [(f"{head}\n\n### Instruction:\n", False), (instruction, True)]
     if input:
         parts += [("\n\n### Input:\n", False), (input, True)]
-    return _join_parts([*parts, ("\n\n### Response:", False)], "alpaca")
+    parts.append(("\n\n### Response:", False))
+    return PromptText("".join(text for text, _ in parts), tuple(parts), "alpaca")
 
 # %% ../../nbs/models/rendering.ipynb #879c4b34
 _MARK = "\ue000text\ue001"  # of the private use area, so that it occurs in no text
@@ -255,7 +252,8 @@ def encode(
         for i, ids in zip(chosen, self._tokenise(plain, not complete), strict=True):
             rows[i] = ids
     for i, prompt in enumerate(prompts):
-        if self._special and self._holds_special(prompt):
+        named = self._special and [part for part in prompt.parts if self._special.search(part[0])]
+        if named and any(is_record for _, is_record in named):
             rows[i] = self._encode_as_text(prompt)
         if prompt.complete:
             continue
@@ -274,12 +272,6 @@ def _tokenise(self: Renderer, texts, add_special_tokens):
     # vLLM's own tokenizers know fewer arguments
     options = {"verbose": False} if hasattr(self.tokenizer, "backend_tokenizer") else {}
     return self.tokenizer(texts, add_special_tokens=add_special_tokens, **options).input_ids
-
-
-@patch
-def _holds_special(self: Renderer, prompt):
-    "Has a record's text in this prompt the name of a special token?"
-    return any(is_record and self._special.search(text) for text, is_record in prompt.parts)
 
 
 @patch

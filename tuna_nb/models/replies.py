@@ -102,8 +102,14 @@ def own_tokens(
     logps = [_checked_logp(logp) for logp in logps]
     raw = raw or [None] * len(tokens)
     tokens, logps, raw = list(tokens), logps, list(raw)
-    if tokens and finish_reason == "stop" and not _ends_with(text, tokens[-1], raw[-1]):
-        del tokens[-1], logps[-1], raw[-1]  # the end token
+    if tokens and finish_reason == "stop":
+        if raw[-1]:
+            is_last = text.encode("utf-8", "surrogatepass").endswith(bytes(raw[-1]))
+        else:
+            spelling = _spelling(tokens[-1])
+            is_last = spelling and (text.endswith(spelling) or _is_part_of_character(tokens[-1]))
+        if not is_last:
+            del tokens[-1], logps[-1], raw[-1]  # the end token
     first = _first_of_text(text, tokens, raw)
     return Generation(text, finish_reason, tokens[first:], logps[first:])
 
@@ -119,13 +125,6 @@ def _checked_logp(logp):
     if logp <= NO_LOGP:
         return -math.inf
     return min(float(logp), 0.0)  # a server's rounding
-
-
-def _ends_with(text, token, raw):
-    "Can this be the last token of the text?"
-    if raw:
-        return text.encode("utf-8", "surrogatepass").endswith(bytes(raw))
-    return bool(token) and (text.endswith(_spelling(token)) or _is_part_of_character(token))
 
 
 def _spelling(token):
@@ -227,15 +226,6 @@ def parse_reply(
     return gens
 
 
-def _count_logprobs(reply):
-    "Tokens of all choices with a log-probability; a token may be printed together with others"
-    n_entries = 0
-    for choice in reply["choices"]:
-        logprobs = choice.get("logprobs") or {}
-        n_entries += len(logprobs.get("content") or logprobs.get("tokens") or [])
-    return n_entries
-
-
 def usage_of(
     reply: dict,  # Body of the reply
 ) -> dict | None:  # None if the reply has none, or no possible numbers of tokens
@@ -250,7 +240,11 @@ def usage_of(
             return None
     try:
         n_choices = len(reply["choices"]) if reply.get("timings") else 1
-        n_tokens = max(n_choices * usage["completion_tokens"], _count_logprobs(reply))
+        n_entries = 0  # tokens with a log-probability; one may be printed together with others
+        for choice in reply["choices"]:
+            logprobs = choice.get("logprobs") or {}
+            n_entries += len(logprobs.get("content") or logprobs.get("tokens") or [])
+        n_tokens = max(n_choices * usage["completion_tokens"], n_entries)
     except (KeyError, TypeError, AttributeError):
         return usage
     return (

@@ -119,16 +119,6 @@ def remove_optimizers(
                 path.unlink()
 
 
-def _is_whole(state):
-    "Is this `trainer_state.json`, which is written last, whole? A killed run leaves a part"
-    try:
-        read_document(state)
-    except TunaError as e:
-        log.warning("%s; the run was stopped while it wrote this checkpoint, which is not used", e)
-        return False
-    return True
-
-
 def last_checkpoint(
     out,  # Folder of a run
     resume=True,  # True: find it; a path: that one; False or None: none
@@ -139,8 +129,13 @@ def last_checkpoint(
     complete = {}
     for state in Path(out).glob("checkpoint-*/trainer_state.json"):
         number = state.parent.name.removeprefix("checkpoint-")
-        if number.isdecimal() and _is_whole(state):
+        if not number.isdecimal():
+            continue
+        try:
+            read_document(state)
             complete[int(number)] = state.parent
+        except TunaError as e:  # it is written last, and a run that was killed leaves a part of it
+            log.warning("%s; the run was stopped while it wrote this checkpoint; passed over", e)
     if not complete:
         return None
     last = complete[max(complete)]

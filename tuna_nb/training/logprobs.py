@@ -122,12 +122,6 @@ def _head_grads(ctx, grad):
 _head_is_last = weakref.WeakKeyDictionary()  # What `head_is_last` has found, by model and its state
 
 
-def _modules_state(model):
-    "Changes when a module is replaced or hooked, as peft does in place, or the configuration is"
-    modules = [(id(o), type(o), len(o._forward_hooks)) for o in model.modules()]
-    return hash((tuple(modules), str(vars(model.config.get_text_config()))))
-
-
 def head_is_last(
     model,  # Causal language model, in wrappers or not
 ) -> bool:  # False if anything comes after the last linear layer, or that is not a plain one
@@ -140,7 +134,9 @@ def head_is_last(
     head = base.get_output_embeddings()
     if type(head) is not nn.Linear or not head.weight.is_floating_point():
         return False
-    state = _modules_state(base)
+    # changes when a module is replaced or hooked, as peft does in place, or the configuration is
+    modules = [(id(o), type(o), len(o._forward_hooks)) for o in base.modules()]
+    state = hash((tuple(modules), str(vars(base.config.get_text_config()))))
     known = _head_is_last.get(base)
     if known and known[0] == state:
         return known[1]

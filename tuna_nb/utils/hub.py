@@ -246,12 +246,6 @@ _SIZE_CATEGORIES = (  # the Hub's names for numbers of records below a limit
 )
 
 
-def _name_of_model(value):
-    "A model's name; of a local path the last part"
-    path = Path(str(value))
-    return path.name if path.is_absolute() or path.exists() else value
-
-
 def dataset_card(
     ds,  # Ranked records
     repo_id: str,  # Name on the Hub
@@ -271,8 +265,12 @@ def dataset_card(
     facts = {"records": f"{len(ds):,}", "responses": f"{sum(map(len, ds['responses'])):,}"}
     for title, column in (("source", "source"), ("ranked by", "model")):
         if column in ds.column_names:
-            counts = Counter(map(_name_of_model, ds[column])).most_common()
-            facts[title] = ", ".join(f"{value}: {count:,}" for value, count in counts)
+            counts = Counter()
+            for value in ds[column]:
+                path = Path(str(value))
+                is_local = path.is_absolute() or path.exists()
+                counts[path.name if is_local else value] += 1
+            facts[title] = ", ".join(f"{value}: {n:,}" for value, n in counts.most_common())
     load = f"ds = load_dataset('{repo_id}', split='train')"
     return "\n\n".join(
         [

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['list_some', 'check_text', 'is_missing', 'required_field', 'text_field', 'check_finite', 'list_field', 'check_ranking',
-           'check_records', 'stream_json', 'read_parquet', 'read_records', 'convert_records', 'check_saveable',
-           'check_replaceable']
+           'check_records', 'stream_json', 'read_parquet', 'is_hub_name', 'read_records', 'convert_records',
+           'check_saveable', 'check_replaceable']
 
 # %% ../../nbs/utils/records.ipynb #b6e3e4bf
 import json
@@ -255,7 +255,9 @@ def _read_hub(src, split):
         ) from None
 
 
-def _is_hub_name(src):
+def is_hub_name(
+    src,  # Anything that names a source of records
+) -> bool:
     "Is it owner/name, and no file or folder that is missing here?"
     if not isinstance(src, str) or os.path.exists(src) or src.endswith((".json", ".jsonl")):
         return False
@@ -283,7 +285,7 @@ def read_records(
         )
     if Path(src).suffix == ".parquet":
         return read_parquet(src), str(src)
-    if os.path.isdir(src) or _is_hub_name(src):
+    if os.path.isdir(src) or is_hub_name(src):
         return _read_hub(src, split), str(src)
     return stream_json(src), str(src)
 
