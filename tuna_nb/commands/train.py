@@ -155,12 +155,11 @@ def show_plan(
     from tuna_nb.utils.pretrained import load_config, load_tokenizer
 
     tokenizer = load_tokenizer(model)
-    own_limit = context_length(load_config(model))
-    limits = [limit for limit in (args["max_length"], own_limit) if limit]
+    limits = (args["max_length"], context_length(load_config(model)))
     items = encode_records(
         ds,
         tokenizer,
-        max_length=min(limits, default=None),
+        max_length=min(filter(None, limits), default=None),
         template=args["template"],
         long_prompts=args["long_prompts"],
         any_template=args["any_template"],

@@ -204,10 +204,9 @@ def book_earlier(
     "Book what a reply of an earlier run has cost"
     if not self.price:
         return
-    try:
+    tokens = request_bound(body)
+    if usage and {"prompt_tokens", "completion_tokens"} <= usage.keys():
         tokens = usage["prompt_tokens"], usage["completion_tokens"]
-    except (KeyError, TypeError):
-        tokens = request_bound(body)
     cost = self._cost(*tokens)
     self._spent += cost
     self._earlier += cost

@@ -39,7 +39,7 @@ from tuna_nb.models.failures import (
     is_about_field,
     refusal_text,
 )
-from .generation import Generation, check_count, check_sampling
+from .generation import Generation, check_sampling
 from .queue import PromptQueue, answered_text, make_jobs, request_for
 from .ratelimit import CircuitBreaker, RateLimiter
 from .replies import parse_reply, remarks, usage_of
@@ -109,10 +109,7 @@ class Endpoint:
         if kind not in ("chat", "completions"):
             raise TunaError(f'kind must be "chat" or "completions", got {kind!r}')
         check_ranges(concurrency=concurrency, timeout=timeout, max_wait=max_wait)
-        check_count("max_retries", max_retries, 0)
-        check_count("turns", turns, 0)
-        if max_n is not None:
-            check_count("max_n", max_n, 1)
+        check_ranges(max_retries=max_retries, turns=turns, max_n=max_n)
         for name, value in (extra or {}).items():
             is_left_out = value is None and name in ("temperature", "seed")
             if name in _RESERVED_FIELDS and not is_left_out:

@@ -281,7 +281,7 @@ def _encode_as_text(self: Renderer, prompt):
     def rename(found):
         return _private_name(self.tokenizer.convert_tokens_to_ids(found[0]))
 
-    if self._renamed is not None:
+    if self._renamed is not None and self._special is not None:
         renamed = ""
         for text, is_record in prompt.parts:
             renamed += text if is_record else self._special.sub(rename, text)

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import tokenizers
@@ -273,6 +274,8 @@ def encode_dataset(
                     way_out = "HF_DATASETS_CACHE names another folder for it"
                     raise TunaError(f"{error}; {way_out}") from None
                 found = _read_items(path)
+        if found is None:
+            raise TunaError(f"{path}: cannot be read back; HF_DATASETS_CACHE names another folder")
         items, report = found
     max_length = getattr(collator, "max_length", None)
     if max_length:
@@ -285,7 +288,7 @@ def encode_dataset(
 def check_items(
     model,  # Model that reads them, or the number of its embedding's rows
     tokenizer,  # Its tokenizer
-    items,  # What `encode_records` or `encode_dataset` returns
+    items: Any,  # What `encode_records` or `encode_dataset` returns
 ):
     "Refuse token ids that the model has no row for, see `check_token_ids`"
     n_rows = model if isinstance(model, int) else embedding_rows(model)

@@ -8,6 +8,7 @@ __all__ = ['SIZES', 'PaddingItem', 'TokenSampler', 'EncodedDataset', 'fit_budget
 # %% ../../nbs/training/sampler.ipynb #9199b2be
 import heapq
 import math
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -89,7 +90,7 @@ class EncodedDataset:
     def __len__(self):
         return len(self.rows)
 
-    def __getitem__(self, i):
+    def __getitem__(self, i) -> Any:
         item = dict(self.rows[int(i)])
         for name in SIZES:
             item.pop(name, None)

@@ -110,7 +110,7 @@ def _parse_lines(path, text):
         while start < len(text):
             value, end = decoder.raw_decode(text, start)
             values.append(value)
-            start = re.compile(r"\s*").match(text, end).end()
+            start = len(text) - len(text[end:].lstrip())
     except (ValueError, RecursionError):
         raise line_error from None
     return values

@@ -9,6 +9,7 @@ __all__ = ['RANGES', 'Range', 'check_ranges', 'check_seed', 'count_from_env']
 import math
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from .core import TunaError
 
@@ -34,11 +35,13 @@ class Range:
     def check(
         self,
         name: str,  # What to call the setting in the message
-        value,  # Its value
+        value: Any,  # Its value
     ):
         "Refuse a value outside"
-        if value is None and self.optional:
-            return
+        if value is None:
+            if self.optional:
+                return
+            raise TunaError(f"{name} must be a {'whole ' * self.whole}number, got None")
         if self.whole:
             if isinstance(value, bool) or not hasattr(value, "__index__"):
                 raise TunaError(f"{name} must be a whole number, got {value!r}")
@@ -96,6 +99,9 @@ RANGES = {
     "timeout": Range(low=0, high=86_400, open=True),  # seconds, at most a day
     "max_wait": Range(low=0, high=604_800, open=True),  # seconds, at most a week
     "concurrency": _COUNT,
+    "max_retries": Range(low=0, whole=True),
+    "turns": Range(low=0, whole=True),
+    "max_n": _OPTIONAL_COUNT,
     # money and hardware
     "usd_per_hour": Range(low=0, optional=True),
     "memory": Range(low=0, open=True, optional=True),

@@ -436,12 +436,10 @@ def check_replaceable(
     if not out or not os.path.isfile(path) or not path.stat().st_size:
         return
     first = _first_record(path)
-    own = isinstance(first, dict) and (has or "responses") in first
-    if own and source:
-        own = first.get("source") == source
-    if own and without:
-        own = without not in first
-    if not own:
+    if not isinstance(first, dict):
+        first = {}
+    own = (has or "responses") in first and not (without and without in first)
+    if not own or (source and first.get("source") != source):
         raise TunaError(
             f"{out}: is there, and this command did not make it; "
             "give another name, or remove the file"
