@@ -6,6 +6,7 @@
 __all__ = ['check_writable', 'check_disk', 'output_lock']
 
 # %% ../../nbs/utils/outputs.ipynb #cfa60c36
+import hashlib
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .core import TunaError
+from .core import TunaError, log
 
 # %% ../../nbs/utils/outputs.ipynb #1f16ce88
 _PROBE_BYTES = 2**20
@@ -70,14 +71,37 @@ def check_disk(
 _held = {}  # (process, thread, depth) by lock file, of this process
 
 
-def _holder(lock_file):
-    "Who holds a lock, for a message"
-    try:
-        holder = json.loads(lock_file.read_text(encoding="utf-8"))
-        where = "" if holder["host"] == socket.gethostname() else f" on {holder['host']}"
-        return f"process {holder['pid']}{where} ({holder['command']}, since {holder['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+def _my_command():
+    "A digest of this process's command and folder; the words themselves may hold a key"
+    words = json.dumps([*sys.argv, os.getcwd()])
+    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _read_holder(lock_file):
+    "What the file of a lock says about the process that holds it; {} where it says nothing"
+    for _ in range(20):  # that process may not have written it yet
+        with suppress(OSError, ValueError):
+            holder = json.loads(lock_file.read_text(encoding="utf-8"))
+            if isinstance(holder, dict):
+                return holder
+        time.sleep(0.1)
+    return {}
+
+
+def _wait_for_lock(lock, out, lock_file):
+    "Wait for a process that runs the same command; refuse beside any other"
+    holder = _read_holder(lock_file)
+    name = "another process"
+    if holder:
+        where = "" if holder.get("host") == socket.gethostname() else f" on {holder.get('host')}"
+        started = f"{holder.get('command')}, since {holder.get('since')}"
+        name = f"process {holder.get('pid')}{where} ({started})"
+    if holder.get("digest") != _my_command() or holder.get("pid") == os.getpid():
+        raise TunaError(
+            f"{out}: {name} is at work on it; wait until that has ended, or give another output"
+        )
+    log.warning("%s: %s is at work on it with the same command; waiting for its end", out, name)
+    lock.acquire()
 
 
 def _acquire(out, lock_file):
@@ -86,16 +110,14 @@ def _acquire(out, lock_file):
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise TunaError(
-            f"{out}: {_holder(lock_file)} is at work on it; "
-            "wait until that has ended, or give another output"
-        ) from None
+        _wait_for_lock(lock, out, lock_file)
     except (OSError, NotImplementedError) as e:
         raise TunaError(f"{out}: cannot be locked ({e})") from None
     holder = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]),
+        "digest": _my_command(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
     lock_file.write_text(json.dumps(holder), encoding="utf-8")
@@ -110,6 +132,8 @@ def output_lock(
     """Keep other processes away from an output that can be written
 
     The functions of one thread may nest. Of processes that train together the first holds the lock.
+    A process that was started with the same command waits, and then finds what the first has done;
+    any other is refused.
     """
     if not out or os.environ.get("RANK", "0") != "0":
         yield
