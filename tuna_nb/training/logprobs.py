@@ -16,7 +16,7 @@ from transformers import modeling_utils
 
 from .packing import PACKED, pack, to_device
 from ..utils.core import TunaError, accepts_kwarg, base_model, evaluating
-from ..utils.pretrained import embedding_rows
+from ..utils.pretrained import embedding_rows, modules_state
 
 # %% ../../nbs/training/logprobs.ipynb #58172668
 MAX_LOGITS = 2**25  # Logits that may exist at one time
@@ -134,9 +134,7 @@ def head_is_last(
     head = base.get_output_embeddings()
     if type(head) is not nn.Linear or not head.weight.is_floating_point():
         return False
-    # changes when a module is replaced or hooked, as peft does in place, or the configuration is
-    modules = [(id(o), type(o), len(o._forward_hooks)) for o in base.modules()]
-    state = hash((tuple(modules), str(vars(base.config.get_text_config()))))
+    state = modules_state(base)
     known = _head_is_last.get(base)
     if known and known[0] == state:
         return known[1]

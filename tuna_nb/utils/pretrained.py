@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['adapters_message', 'find_model', 'quiet', 'loading', 'load_model', 'load_tokenizer', 'load_config', 'padding_id',
-           'embedding_rows', 'check_token_ids', 'weights_digest', 'tokenizer_digest', 'files_digest']
+           'embedding_rows', 'check_token_ids', 'weights_digest', 'tokenizer_digest', 'files_digest', 'modules_state']
 
 # %% ../../nbs/utils/pretrained.ipynb #9cc3d4dd
 import hashlib
@@ -258,3 +258,11 @@ def files_digest(
             of_file = hashlib.file_digest(f, "sha256").hexdigest()
         digest.update(f"{path.name} {of_file}".encode())
     return digest.hexdigest()
+
+
+def modules_state(
+    model,  # A model of `transformers`
+) -> int:  # For comparison, within one process
+    "Changes when a module is replaced or hooked, as peft does in place, or the configuration is"
+    modules = [(id(o), type(o), len(o._forward_hooks)) for o in model.modules()]
+    return hash((tuple(modules), str(vars(model.config.get_text_config()))))
