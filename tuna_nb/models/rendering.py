@@ -260,8 +260,13 @@ def encode(
     rows = [[] for _ in prompts]
     for complete in (False, True):
         chosen = [i for i, prompt in enumerate(prompts) if prompt.complete == complete]
+        if not chosen:
+            continue
         plain = [str(prompts[i]) for i in chosen]
-        for i, ids in zip(chosen, self._tokenise(plain, not complete), strict=True):
+        # vLLM's own tokenizers know fewer arguments
+        options = {"verbose": False} if hasattr(self.tokenizer, "backend_tokenizer") else {}
+        encoded = self.tokenizer(plain, add_special_tokens=not complete, **options).input_ids
+        for i, ids in zip(chosen, encoded, strict=True):
             rows[i] = ids
     for i, prompt in enumerate(prompts):
         named = self._special and [part for part in prompt.parts if self._special.search(part[0])]
@@ -275,15 +280,6 @@ def encode(
         if rows[i] and rows[i][-1] in ends:
             rows[i] = rows[i][:-1]
     return rows
-
-
-@patch
-def _tokenise(self: Renderer, texts, add_special_tokens):
-    if not texts:
-        return []
-    # vLLM's own tokenizers know fewer arguments
-    options = {"verbose": False} if hasattr(self.tokenizer, "backend_tokenizer") else {}
-    return self.tokenizer(texts, add_special_tokens=add_special_tokens, **options).input_ids
 
 
 @patch

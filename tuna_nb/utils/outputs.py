@@ -77,20 +77,14 @@ def _my_command():
     return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read_holder(lock_file):
-    "What the file of a lock says about the process that holds it; {} where it says nothing"
-    for _ in range(20):  # that process may not have written it yet
-        with suppress(OSError, ValueError):
-            holder = json.loads(lock_file.read_text(encoding="utf-8"))
-            if isinstance(holder, dict):
-                return holder
-        time.sleep(0.1)
-    return {}
-
-
 def _wait_for_lock(lock, out, lock_file):
     "Wait for a process that runs the same command; refuse beside any other"
-    holder = _read_holder(lock_file)
+    holder = {}
+    for _ in range(20):  # that process may not have written its name yet
+        with suppress(OSError, ValueError, TypeError):
+            holder = dict(json.loads(lock_file.read_text(encoding="utf-8")))
+            break
+        time.sleep(0.1)
     name = "another process"
     if holder:
         where = "" if holder.get("host") == socket.gethostname() else f" on {holder.get('host')}"
