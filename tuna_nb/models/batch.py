@@ -20,6 +20,7 @@ from .budget import Budget
 from .connection import run_async
 from .endpoint import Endpoint, stored_generations
 from tuna_nb.models.failures import (
+    DefectiveReplyError,
     FatalError,
     RetryableError,
     ServerError,
@@ -270,8 +271,11 @@ def failed(self: _BatchRun, key, body, error):
         self.stop = self.stop or one_line(self.ep, error)
     elif kind is RetryableError:
         self.turns[key] += 1
-        if self.turns[key] > self.ep.turns:
-            self.unanswered[key] = one_line(self.ep, error)
+        is_defective = isinstance(error, DefectiveReplyError)  # each is paid for
+        turns = min(self.ep.turns, error.further_turns) if is_defective else self.ep.turns
+        if self.turns[key] > turns:
+            given_up = self.rejected if is_defective else self.unanswered
+            given_up[key] = one_line(self.ep, error)
     elif not self.ep.adapt(error, body):
         hint = self.ep.way_out(error, body)
         self.rejected[key] = "; ".join(filter(None, (one_line(self.ep, error), hint)))
