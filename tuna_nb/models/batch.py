@@ -260,6 +260,8 @@ def take(self: _BatchRun, key, line, body):
         gens = parse_reply(reply, ep.kind, body["n"], "logprobs" in body)
         ep.keep(key, body, repeat=None, reply=reply, gens=gens)
     except (ServerError, RetryableError, FatalError) as e:
+        if (usage := usage_of(reply)) and body:
+            ep.keep_bill(body, usage)
         self.failed(key, body, e)
 
 
