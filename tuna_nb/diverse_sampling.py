@@ -15,7 +15,7 @@ from datasets import Dataset
 
 from .data import format_prompts, load_instructions
 from .judge.rouge import lcs_f, script_tokens
-from .models.cache import Store, request_key
+from .models.cache import as_store, request_key
 from .models.generation import Failure, sample_each
 from .models.open import identity_of, prompt_template, sampling_columns
 from tuna_nb.utils.core import (
@@ -28,7 +28,7 @@ from tuna_nb.utils.core import (
     write_jsonl,
 )
 from .utils.outputs import output_lock
-from .utils.ranges import check_ranges
+from .utils.ranges import check_ranges, check_seed
 from .utils.records import check_saveable
 
 # %% ../nbs/diverse_sampling.ipynb #54a1119e
@@ -139,6 +139,7 @@ def diverse_sample(
     """
     check_ranges(n=n, tau=tau, temp=temp, temp_step=temp_step, max_trials=max_trials)
     check_ranges(max_new_tokens=max_new_tokens, temperature=temp + max_trials * temp_step)
+    check_seed(seed, optional=True)
     states = [_PromptState() for _ in prompts]
     for trial in range(max_trials + 1):
         temperature = round(temp + trial * temp_step, 6)
@@ -171,7 +172,7 @@ def diverse_sample(
 def sample_responses(
     ds,  # Instruction records: anything `load_instructions` reads
     sampler,  # Backend with `sample`
-    store: Store | None = None,  # Keeps finished records
+    store=None,  # `Store` or path that keeps finished records
     template=None,  # Prompt template; None: chat for a model opened for chat, else alpaca
     chunk: int = 256,  # Records sampled together
     out=None,  # Where to save the records, JSON lines
@@ -179,6 +180,8 @@ def sample_responses(
 ):  # The records as a Dataset with the columns of `diverse_sample`
     "Diverse responses to every instruction (§3.1)"
     check_output_path(out, ds, suffixes=(".jsonl",))
+    check_ranges(chunk=chunk)
+    store = None if store is None else as_store(store)
     records = load_instructions(ds, blank_output="keep").to_list()
     check_saveable(records, out)
     template = prompt_template(sampler, template)

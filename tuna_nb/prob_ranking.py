@@ -16,7 +16,7 @@ from .models.generation import Generation, sample_each
 from .models.open import prompt_template, sampling_columns, with_store
 from .utils.core import TunaError, check_output_path, log, report_refusals
 from .utils.outputs import output_lock
-from .utils.ranges import check_ranges
+from .utils.ranges import check_ranges, check_seed
 from .utils.records import check_saveable
 
 # %% ../nbs/01_prob_ranking.ipynb #545ed178
@@ -178,6 +178,7 @@ def prepare_prompts(
 ) -> tuple:  # Records, their prompts, and the settings of sampling
     "What the teacher is asked"
     check_ranges(n=n, temperature=temperature, max_new_tokens=max_new_tokens)
+    check_seed(seed, optional=True)
     if n > 1 and not temperature > 0:
         raise TunaError(
             f"{n} responses at temperature {temperature} would be equal; use a temperature above 0"

@@ -20,6 +20,7 @@ from .budget import Budget
 from .connection import run_async
 from .endpoint import Endpoint, stored_generations
 from tuna_nb.models.failures import (
+    DefectiveReplyError,
     FatalError,
     RetryableError,
     ServerError,
@@ -259,6 +260,8 @@ def take(self: _BatchRun, key, line, body):
         gens = parse_reply(reply, ep.kind, body["n"], "logprobs" in body)
         ep.keep(key, body, repeat=None, reply=reply, gens=gens)
     except (ServerError, RetryableError, FatalError) as e:
+        if (usage := usage_of(reply)) and body:
+            ep.keep_bill(body, usage)
         self.failed(key, body, e)
 
 
@@ -270,8 +273,11 @@ def failed(self: _BatchRun, key, body, error):
         self.stop = self.stop or one_line(self.ep, error)
     elif kind is RetryableError:
         self.turns[key] += 1
-        if self.turns[key] > self.ep.turns:
-            self.unanswered[key] = one_line(self.ep, error)
+        is_defective = isinstance(error, DefectiveReplyError)  # each is paid for
+        turns = min(self.ep.turns, error.further_turns) if is_defective else self.ep.turns
+        if self.turns[key] > turns:
+            given_up = self.rejected if is_defective else self.unanswered
+            given_up[key] = one_line(self.ep, error)
     elif not self.ep.adapt(error, body):
         hint = self.ep.way_out(error, body)
         self.rejected[key] = "; ".join(filter(None, (one_line(self.ep, error), hint)))

@@ -7,18 +7,18 @@ __all__ = ['NEUTRAL_SAMPLING', 'Endpoint', 'stored_generations']
 
 # %% ../../nbs/models/endpoint.ipynb #fa5ac90b
 import asyncio
+import json
 import math
 import os
 import re
 import time
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 
 from fastcore.basics import patch
 
 from .budget import Budget
-from .cache import Store, request_key
+from .cache import as_store, request_key
 from tuna_nb.models.connection import (
     Call,
     openai_client,
@@ -116,6 +116,10 @@ class Endpoint:
                 raise TunaError(
                     f"extra cannot set {name}; only temperature and seed can be left out, with None"
                 )
+        try:
+            json.dumps(extra, allow_nan=False)
+        except (TypeError, ValueError) as e:
+            raise TunaError(f"extra must hold what JSON can: {e}") from None
         self.name = model
         self.kind = kind
         self.concurrency = concurrency
@@ -179,7 +183,7 @@ def _get_store(self):
 
 def _set_store(self, store):
     "Take a store, and from it what was found out about the server"
-    self._store = Store(store) if isinstance(store, (str, Path)) else store
+    self._store = None if store is None else as_store(store)
     if store is None:
         return
     self.count_stored()
@@ -312,6 +316,13 @@ def keep(self: Endpoint, key, body, repeat, reply, gens):
     kept["choices"] = [asdict(g) for g in gens]
     self.store.put(key, kept, {"body": body, "base_url": self.base_url, "repeat": repeat})
 
+
+@patch
+def keep_bill(self: Endpoint, body, usage):
+    "Put what a useless reply has cost into the store, so that a cap holds over several runs"
+    if self.store is not None:
+        self.store.put_unusable(usage, {"body": body, "base_url": self.base_url})
+
 # %% ../../nbs/models/endpoint.ipynb #e182b3be
 @patch
 async def ask(self: Endpoint, body, repeat=0, stopped=lambda: False):
@@ -341,6 +352,8 @@ async def ask(self: Endpoint, body, repeat=0, stopped=lambda: False):
         self.breaker.ok()
     except Exception as e:
         self.note(e, call)
+        if usage:
+            self.keep_bill(body, usage)
         raise
     finally:
         self.settle(reservation, usage, call)

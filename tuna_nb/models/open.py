@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .batch import BatchEndpoint
-from .cache import Store, request_key
+from .cache import Store, as_store, request_key
 from .cost import load_prices
 from .endpoint import Endpoint
 from .generation import Generation, prompt_seeds, sample_pieces
@@ -128,7 +128,7 @@ def with_store(
     "A backend with a store for its replies"
     if store is None:
         return backend
-    store = Store(store) if isinstance(store, (str, Path)) else store
+    store = as_store(store)
     if not hasattr(backend, "store"):
         return CachedBackend(backend, store)
     backend = copy.copy(backend)
@@ -199,10 +199,11 @@ def parse_fields(
     "A JSON object from the command line"
     try:
         fields = json.loads(text or "{}")
-    except ValueError:
+        json.dumps(fields, allow_nan=False)  # Python reads NaN, which no server does
+    except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise TunaError(f"{option} must be a JSON object, got {text!r:.60}")
+        raise TunaError(f"{option} must be a JSON object without NaN, got {text!r:.60}")
     return fields
 
 

@@ -65,8 +65,6 @@ def request_for(ep, job, n, seed, settings):
 class PromptQueue:
     "All prompts of one call"
 
-    defective_turns = 2  # Further turns of a prompt whose reply cannot be used
-
     def __init__(self, ep, prompts, on_reply, n, seed, settings):
         self.ep = ep
         self.on_reply = on_reply
@@ -151,7 +149,7 @@ def failed(self: PromptQueue, job, error):
         reason = f"{reason}; the server has not answered anything for {duration_text(silence)}"
     job.turns += 1
     is_defective = isinstance(error, DefectiveReplyError)  # each is paid for
-    turns = min(ep.turns, self.defective_turns) if is_defective else ep.turns
+    turns = min(ep.turns, error.further_turns) if is_defective else ep.turns
     self.rejected += kind is RejectedError or is_defective
     all_rejected = self.rejected >= CircuitBreaker.max_failures and not self.done
     if kind is FatalError or all_rejected:

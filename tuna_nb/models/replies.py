@@ -10,7 +10,12 @@ __all__ = ['FINISH_REASONS', 'NO_LOGP', 'read_finish_reason', 'join_parts', 'is_
 import math
 import re
 
-from .failures import DefectiveReplyError, FatalError, RetryableError, ServerError
+from tuna_nb.models.failures import (
+    DefectiveReplyError,
+    MissingLogprobsError,
+    RetryableError,
+    ServerError,
+)
 from .generation import Generation
 from ..utils.core import TunaError
 
@@ -175,7 +180,7 @@ def _read_logprobs(logprobs):
         return tokens, logps, [entry.get("bytes") for entry in content]
     if logprobs.get("tokens") is not None:
         return logprobs["tokens"], logprobs.get("token_logprobs") or [], None
-    raise FatalError(
+    raise MissingLogprobsError(
         "log-probabilities were asked for and are missing; "
         "choose a model and server that return them"
     )
@@ -186,7 +191,7 @@ def _read_choice(choice, kind, logprobs):
     finish_reason = read_finish_reason(choice)
     failed = choice.get("error")
     if kind == "chat":
-        message = choice.get("message") or {} if failed else choice["message"]
+        message = (choice.get("message") if failed else choice["message"]) or {}
         text = join_parts(message.get("content"))
         if not text and isinstance(message.get("refusal"), str) and message["refusal"]:
             text, finish_reason = message["refusal"], "refusal"
@@ -196,7 +201,9 @@ def _read_choice(choice, kind, logprobs):
         raise ServerError(failed)
     if not logprobs:
         return Generation(text, finish_reason)
-    if not text and not choice.get("logprobs"):
+    broke_off = finish_reason not in ("stop", "length")  # such an answer is never scored
+    is_bare = not choice.get("logprobs") and (broke_off or not text)
+    if is_bare or finish_reason == "refusal":
         return Generation(text, finish_reason, [], [])
     tokens, logps, raw = _read_logprobs(choice.get("logprobs"))
     return own_tokens(text, finish_reason, tokens=tokens, logps=logps, raw=raw)
@@ -212,7 +219,7 @@ def parse_reply(
     try:
         if "choices" not in reply and (reply.get("error") or reply.get("object") == "error"):
             raise ServerError(reply.get("error") or reply)
-        choices = sorted(reply["choices"], key=lambda choice: choice.get("index") or 0)
+        choices = sorted(reply["choices"] or [], key=lambda choice: choice.get("index") or 0)
         indices = [choice["index"] for choice in choices if choice.get("index") is not None]
         if len(set(indices)) < len(indices):
             raise RetryableError("two choices of the reply have one index")
@@ -220,9 +227,11 @@ def parse_reply(
     except TunaError as e:
         raise DefectiveReplyError(str(e)) from None
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
-        raise RetryableError("the reply does not have the expected fields") from None
+        has_choices = isinstance(reply, dict) and "choices" in reply
+        error = DefectiveReplyError if has_choices else RetryableError
+        raise error("the reply does not have the expected fields") from None
     if not gens:
-        raise RetryableError("the reply has no choices")
+        raise DefectiveReplyError("the reply has no choices")
     return gens
 
 
@@ -268,7 +277,7 @@ def remarks(
     if any(is_only_thought(choice) for choice in reply["choices"]):
         found.append("hold a thought and no answer; allow more tokens, or switch thinking off")
     usage = reply.get("usage")
-    if not isinstance(usage, dict) or len(gens) > 1 or gens[0].logps is None:
+    if not isinstance(usage, dict) or len(gens) > 1 or not gens[0].logps:
         return found
     details = usage.get("completion_tokens_details")
     thought = details.get("reasoning_tokens") if isinstance(details, dict) else 0

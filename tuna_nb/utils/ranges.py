@@ -22,6 +22,11 @@ def _short(value):
         return "a number of thousands of digits"
 
 
+def _is_numpy(value):
+    "Is it a number of NumPy or torch? A Decimal or Fraction mixes with floats and JSON badly"
+    return hasattr(value, "dtype") and hasattr(value, "__float__")
+
+
 @dataclass(frozen=True)
 class Range:
     "The values that a setting may have"
@@ -45,7 +50,7 @@ class Range:
         if self.whole:
             if isinstance(value, bool) or not hasattr(value, "__index__"):
                 raise TunaError(f"{name} must be a whole number, got {value!r}")
-        elif isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+        elif isinstance(value, bool) or not (isinstance(value, (int, float)) or _is_numpy(value)):
             raise TunaError(f"{name} must be a number, got {value!r}")
         elif not isinstance(value, int) and not math.isfinite(value):
             raise TunaError(f"{name} must be a finite number, got {value}")
