@@ -22,11 +22,23 @@ DUPLICATE_RULES = {
         "identical│ to 2",
     ),
     "denied": Rule(
-        r"\b(?:no|not|none|neither|different|differ|distinct|unique|unlike)\b | n't\b",
+        r"""
+        \b(?:no|not|cannot|never|none|nor|neither|nothing|zero|without|lacks?|absent|absence)\b
+        | \b(?:different|differ|distinct|unique|unlike)\b | n't\b
+        | \b(?:free|devoid)[ ]of\b | -free\b | \brul(?:e|ed|ing)[ ]out\b
+        | (?&no_response) 0[ ](?: (?:[a-z]+[ ]){,2}duplicat | (?:are|of|out)\b )
+        | \b(?:number|count)[ ]of\b
+        """,
         "no│ duplicates",
     ),
+    "no_response": Rule(
+        r"(?<!responses[ ])(?<!response[ ])(?<!answer[ ])(?<!and[ ])\b", "│2 responses"
+    ),
     "count_or_step": Rule(
-        r"\b[0-9]{1,3}[ ](?:responses|answers|duplicates?|groups|pairs)\b | \bstep[ ][0-9]{1,3}\b",
+        r"""
+        (?&no_response)[0-9]{1,3}[ ](?:responses|answers|duplicates?|groups|pairs)\b
+        | \bstep[ ][0-9]{1,3}\b
+        """,
         "2 responses│ are identical",
     ),
     "left_out": Rule(r"duplicates?[\s*_`\"']*[:=]", "Duplicates:│ [0, 2]"),
