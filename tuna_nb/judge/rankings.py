@@ -415,6 +415,7 @@ class RankingList:
     form: str  # "list" in brackets, "cut" off by the reply's end, "lines" or "bare"
     end: int = field(default=0, compare=False)  # Where it ends
     reason: str | None = field(default=None, compare=False)  # Why it does not count
+    reported: bool = field(default=False, compare=False)  # Is it what a response says?
 
 
 WORST_FIRST = "the ranking runs from the worst response to the best"

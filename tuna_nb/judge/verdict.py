@@ -13,7 +13,7 @@ from itertools import chain
 
 from fastcore.basics import patch
 
-from .choosing import choose_ranking, find_duplicates, ratings_agree
+from .choosing import choose_ranking, find_duplicates, is_reported, ratings_agree
 from .quoting import blank_quoted
 from tuna_nb.judge.rankings import (
     RankingList,
@@ -262,10 +262,12 @@ class _Reply:
                 first_rated.setdefault(number, position)
         own_start, own_end = self.reference_span()
         for ranking in self.rankings:
+            in_json = ranking.start in self.objects
+            ranking.reported = not in_json and is_reported(self.plain, ranking)
             ranked = map(int, re.findall("[0-9]{1,3}", ranking.body))
             if own_start <= ranking.start < own_end:
                 ranking.reason = "the ranking stands in the judge's own response"
-            elif ranking.start not in self.objects and any(
+            elif not in_json and any(
                 first_rated.get(number, 0) > ranking.end for number in ranked if number < self.n
             ):
                 ranking.reason = "the ranking stands in front of the ratings"
