@@ -13,16 +13,15 @@ from itertools import chain
 
 from fastcore.basics import patch
 
-from .choosing import choose_ranking, find_duplicates, ratings_agree
+from .choosing import choose_ranking, find_duplicates, is_reported, ratings_agree
 from .quoting import blank_quoted
 from tuna_nb.judge.rankings import (
-    WORST_FIRST,
     RankingList,
     Rule,
     compile_rules,
     find_rankings,
     plain_signs,
-    says_worst_first,
+    reason_against,
 )
 from .ratings import collect_ratings, locate_ratings, read_rating
 from ..utils.core import TunaError
@@ -206,16 +205,16 @@ def _json_duplicates(verdict):
     return set(map(int, re.findall("[0-9]{1,3}", str(verdict.get("duplicates")))))
 
 
-def _json_ranking(start, end, verdict):
-    "The ranking of a JSON object; other texts in it may say that it runs backwards"
+def _json_ranking(start, end, verdict, n):
+    "The ranking of a JSON object; other texts in it may speak against it"
     body = verdict["ranking"]
     if not isinstance(body, str):
         body = json.dumps(body, ensure_ascii=False)[1:-1]
     ranking = RankingList(start, body, "list", end=end)
     for key, value in verdict.items():
         remark = key not in ("ranking", "rank", "reference") and isinstance(value, str)
-        if remark and says_worst_first(value):
-            ranking.reason = WORST_FIRST
+        if remark:
+            ranking.reason = ranking.reason or reason_against(value, body, n)
     return ranking
 
 
@@ -243,7 +242,7 @@ class _Reply:
         for (start, end), verdict in _find_json_verdicts(text).items():
             self.objects[start] = verdict
             self.plain = self.plain[:start] + " " * (end - start) + self.plain[end:]
-            in_json.append(_json_ranking(start, end, verdict))
+            in_json.append(_json_ranking(start, end, verdict, n))
         self.rated = locate_ratings(self.plain)
         self.rankings = sorted(find_rankings(self.plain, n) + in_json)
         self.duplicates = find_duplicates(self.plain, n)
@@ -263,10 +262,12 @@ class _Reply:
                 first_rated.setdefault(number, position)
         own_start, own_end = self.reference_span()
         for ranking in self.rankings:
+            in_json = ranking.start in self.objects
+            ranking.reported = not in_json and is_reported(self.plain, ranking)
             ranked = map(int, re.findall("[0-9]{1,3}", ranking.body))
             if own_start <= ranking.start < own_end:
                 ranking.reason = "the ranking stands in the judge's own response"
-            elif ranking.start not in self.objects and any(
+            elif not in_json and any(
                 first_rated.get(number, 0) > ranking.end for number in ranked if number < self.n
             ):
                 ranking.reason = "the ranking stands in front of the ratings"
