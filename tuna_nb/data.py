@@ -11,21 +11,24 @@ import re
 from itertools import combinations
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Value
 
 from .models.rendering import alpaca_prompt, render_prompt
 from .utils.core import TunaError, atomic_write, write_jsonl
-from .utils.ranges import check_ranges
+from .utils.ranges import Range, check_ranges
 from tuna_nb.utils.records import (
     check_finite,
     check_ranking,
+    check_saveable,
     check_text,
     convert_records,
     is_missing,
     list_field,
     read_records,
     required_field,
+    response_columns,
     stream_json,
     text_field,
 )
@@ -162,16 +165,12 @@ def load_ranked(
         if checked is None:
             return None
         responses, scores = check_ranking(record, where)
-        for name in ("finish_reasons", "response_ids"):
-            values = record.get(name)
-            if values is not None and len(values) != len(responses):
-                lengths = f"{len(values)} for {len(responses)} responses"
-                raise TunaError(f"{where}, field {name!r}: {lengths}")
+        columns = response_columns(record, where)
         source = "own"
         if not is_missing(record.get("source")):
             source = text_field(record, "source", where)
         checked |= {"responses": responses, "scores": scores, "source": source}
-        return _with_other_fields(checked, record)
+        return _with_other_fields(checked, {**record, **columns})
 
     records, name = read_records(src, split)
     return convert_records(records, name, convert, why=_BLANK_OUTPUT)
@@ -188,7 +187,11 @@ def save_ranked(
         write_jsonl(path, ds)
     elif suffix == ".parquet":
         with atomic_write(path) as part:
-            pq.write_table(ds.data.table, part)
+            try:
+                pq.write_table(ds.data.table, part)
+            except pa.ArrowException:
+                check_saveable(ds.to_list(), path)  # says which column
+                raise
     else:
         raise TunaError(f"{path}: cannot save as {suffix!r}, use .jsonl or .parquet")
 
@@ -223,6 +226,7 @@ def from_lmops_prob(
     beta: float = 1.3,  # Length penalty β of Eq. 3
 ) -> Dataset:  # Ranked records with `source` "prob", and columns logprobs and n_tokens
     "Read the teacher's responses and rank them by Eq. 3; blank responses are left out"
+    check_ranges(beta=beta)
 
     def convert(record, where):
         original = required_field(record, "orig", where)
@@ -233,6 +237,8 @@ def from_lmops_prob(
         texts = list_field(record, "text", where, check_text, blank=True)
         logps = list_field(record, "logprob", where, check_finite)
         lengths = list_field(record, "length", where, check_finite)
+        for number, length in enumerate(lengths, 1):
+            Range(high=10**9).check(f"{where}, field 'length', item {number}", length)
         if not len(texts) == len(logps) == len(lengths):
             raise TunaError(
                 f"{where}: {len(texts)} in 'text', {len(logps)} in 'logprob', "
@@ -256,15 +262,20 @@ def from_lmops_prob(
     return convert_records(stream_json(path), str(path), convert, why="blank output or no response")
 
 # %% ../nbs/00_data.ipynb #36282a93
-def _rank_numbers(record):
+def _rank_numbers(record, where):
     "The numbers of the judge's ranking, as written"
-    text = record.get("rank_str") or ""
+    text = "" if is_missing(record.get("rank_str")) else record["rank_str"]
+    check_text(text, f"{where}, field 'rank_str'", blank=True)
     numbers = r"\d+(?:\s*[,>]\s*\d+)*"
     found = re.search(rf"\[\s*({numbers})\s*,?\s*\]", text) or re.search(f"({numbers})", text)
     if found:
         return [int(digits) for digits in re.findall(r"\d+", found[1])]
-    ranks = record.get("rank") or record.get("ranks") or []
-    return [rank for rank in ranks if isinstance(rank, int)]
+    check = Range(low=0, whole=True).check
+    for name in ("rank", "ranks"):
+        if not is_missing(record.get(name)) and record[name] != []:
+            list_field(record, name, where, lambda rank, at: check(at, rank))
+            return record[name]
+    return []
 
 # %% ../nbs/00_data.ipynb #59e458cb
 def split_prompt(
@@ -312,7 +323,7 @@ def from_lmops_ctx(
         checked = find(text_field(record, "instruct", where))
         texts = list_field(record, "generation", where, check_text, blank=True)
         order = []
-        for number in dict.fromkeys(_rank_numbers(record)):
+        for number in dict.fromkeys(_rank_numbers(record, where)):
             if number < len(texts) and texts[number].strip():
                 order.append(number)
         if checked is None or not order:

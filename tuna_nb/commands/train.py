@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from fastcore.meta import delegates
 
-from .fingerprint import fingerprint_callback
+from .fingerprint import fingerprint_callback, trained_template
 from ..models.resume import resumable_store
 from ..paper.recipes import get_recipe
 from ..utils.cli import command
@@ -403,7 +403,8 @@ def tuna_prm_rank(
     data: str,  # Records with responses, as tuna_sample writes them
     prm: str,  # Folder or Hub id of a proxy ranking model
     out: str,  # File for the ranked records, JSON lines or Parquet
-    template: str = "alpaca",  # Template that the model was trained with: alpaca, none or chat
+    # alpaca, none or chat; default the one that the model was trained with, alpaca if unknown
+    template: str | None = None,
     any_template: bool = False,  # Rank responses that were sampled in another template too
     max_length: int | None = None,  # Longest prompt and response together, in tokens
     bf16: bool = False,  # Load the weights in bfloat16
@@ -420,6 +421,7 @@ def tuna_prm_rank(
     check_output_path(out, data)
     check_replaceable(out, source="prm")
     check_ranges(batch_size=batch_size, max_length=max_length)
+    template = trained_template(prm, template)
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     check_saveable(ds.to_list(), out)
     model, tokenizer = load_prm(prm, dtype=torch.bfloat16 if bf16 else torch.float32)

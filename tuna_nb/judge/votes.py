@@ -95,7 +95,7 @@ def is_json_object(
 # %% ../../nbs/judge/votes.ipynb #5f5700ce
 # columns with an entry for each response
 PER_RESPONSE = ("responses", "temperatures", "similarities", "logprobs", "n_tokens")
-PER_RESPONSE += ("finish_reasons", "response_ids")
+PER_RESPONSE += ("finish_reasons", "response_ids", "tokens", "token_logprobs", "raw_scores")
 
 
 def reorder(

@@ -28,6 +28,9 @@ from ..utils.core import log as logger
 from ..utils.pretrained import check_token_ids, embedding_rows, tokenizer_digest
 
 # %% ../../nbs/training/encoding.ipynb #969d8624
+_MOST_TIED = 63  # Bits of a signed whole number of 64 bits
+
+
 def tie_bits(
     item: dict,  # With `ranks` and `token_ids`
     scores=None,  # The judge's score of each ranked response; None if only the order is known
@@ -41,6 +44,11 @@ def tie_bits(
             if rank and other and rank != other:
                 same_score = bool(scores) and scores[rank - 1] == scores[other - 1]
                 if same_score or tokens == other_tokens:
+                    if other > _MOST_TIED:
+                        raise TunaError(
+                            f"record {item['id']}: responses {rank} and {other} tie, and only "
+                            f"the first {_MOST_TIED} can; leave out those behind them"
+                        )
                     bits |= 1 << (other - 1)
         ties.append(bits)
     return ties

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['list_some', 'check_text', 'is_missing', 'required_field', 'text_field', 'check_finite', 'list_field', 'check_ranking',
-           'check_records', 'stream_json', 'read_parquet', 'is_hub_name', 'read_records', 'convert_records',
-           'check_saveable', 'check_replaceable']
+           'response_columns', 'check_records', 'stream_json', 'read_parquet', 'is_hub_name', 'read_records',
+           'convert_records', 'check_saveable', 'check_replaceable']
 
 # %% ../../nbs/utils/records.ipynb #b6e3e4bf
 import json
@@ -82,9 +82,13 @@ def check_finite(
     "Refuse what is no finite number"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TunaError(f"{where}: expected a number, got {type(value).__name__}")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        raise TunaError(f"{where}: must be below 1.8e308, got a number of more digits") from None
+    if not math.isfinite(number):
         raise TunaError(f"{where}: must be finite, got {value}")
-    return float(value)
+    return number
 
 
 def list_field(
@@ -121,6 +125,31 @@ def check_ranking(
                 f"but item {number} is {score} and item {number + 1} is {following}"
             )
     return responses, scores
+
+# %% ../../nbs/utils/records.ipynb #f74e23ee
+def response_columns(
+    record: dict,  # With `responses`
+    where: str,  # Place of the record, for the message
+) -> dict:  # Its `finish_reasons` and `response_ids`, where it has them
+    "What is known of how each response was sampled: one entry, or null, for each"
+    found = {}
+    for name, kind in (("finish_reasons", str), ("response_ids", list)):
+        if name not in record:
+            continue
+        if is_missing(record[name]):
+            found[name] = None
+            continue
+        at = f"{where}, field {name!r}"
+        entries = list_field(record, name, where, lambda entry, _: entry)
+        if len(entries) != len(record["responses"]):
+            raise TunaError(f"{at}: {len(entries)} for {len(record['responses'])} responses")
+        for number, entry in enumerate(entries, 1):
+            ids = entry if isinstance(entry, list) else []
+            if not isinstance(entry, kind | None) or not all(type(token) is int for token in ids):
+                expected = "text" if kind is str else "a list of whole numbers"
+                raise TunaError(f"{at}, item {number}: expected {expected}, got {entry!r:.60}")
+        found[name] = entries
+    return found
 
 # %% ../../nbs/utils/records.ipynb #10023e95
 def check_records(
