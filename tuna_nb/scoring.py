@@ -15,7 +15,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from .loss import mle_loss, pair_accuracy, pair_losses, rank_loss
-from .models.rendering import Renderer
+from .models.rendering import Renderer, chat_prompts
 from tuna_nb.training.encoding import (
     PIECE,
     LengthReport,
@@ -46,6 +46,17 @@ def check_template(
             f"record {name}, field 'template': its responses were sampled in template "
             f"{sampled_in!r}, and this run has {renderer.name!r}; give template={sampled_in!r} (in "
             f"commands --template {sampled_in}), or any_template=True (--any-template)"
+        )
+    kwargs = (record.get("sampling") or {}).get("chat_template_kwargs") or {}
+    kwargs = {name: value for name, value in kwargs.items() if value is not None}  # Arrow fills up
+    if not kwargs or sampled_in != "chat":
+        return
+    sampled, here = [chat_prompts(renderer.chat_tokenizer, ["Hi"], o)[0] for o in (kwargs, None)]
+    if sampled != here:
+        raise TunaError(
+            f"record {name}, field 'sampling': its responses were sampled with "
+            f"chat_template_kwargs {kwargs}, which this run does not set, so its prompts differ; "
+            f"give a tokenizer whose chat template sets them, or any_template=True (--any-template)"
         )
 
 

@@ -253,14 +253,15 @@ def take(self: _BatchRun, key, line, body):
     reply = _as_dict(response.get("body"))
     status = response.get("status_code")
     unknown_usage = {} if status == 200 else None  # {} is booked at its worst case
-    self.book(key, usage_of(reply) or unknown_usage)
+    usage = usage_of(reply) or unknown_usage
+    self.book(key, usage)
     try:
         if status != 200:
             raise ServerError(reply.get("error") or line.get("error") or "no reply", status)
         gens = parse_reply(reply, ep.kind, body["n"], "logprobs" in body)
         ep.keep(key, body, repeat=None, reply=reply, gens=gens)
     except (ServerError, RetryableError, FatalError) as e:
-        if (usage := usage_of(reply)) and body:
+        if usage is not None and body:
             ep.keep_bill(body, usage)
         self.failed(key, body, e)
 

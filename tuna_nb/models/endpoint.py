@@ -352,7 +352,7 @@ async def ask(self: Endpoint, body, repeat=0, stopped=lambda: False):
         self.breaker.ok()
     except Exception as e:
         self.note(e, call)
-        if usage:
+        if usage or isinstance(e, DefectiveReplyError):
             self.keep_bill(body, usage)
         raise
     finally:

@@ -43,6 +43,7 @@ class CachedBackend:
         self.store = store
         self.name = backend.name
         self.chat = getattr(backend, "chat", False)
+        self.chat_template_kwargs = getattr(backend, "chat_template_kwargs", None)
         self.renderer = getattr(backend, "renderer", None)
 
     def identity(self):
@@ -89,6 +90,12 @@ def prompt_template(
 ):  # Never None
     "The template in which a backend's prompts are written"
     in_chat = getattr(backend, "chat", False)
+    if getattr(backend, "kind", "") == "chat" and hasattr(template, "apply_chat_template"):
+        raise TunaError(
+            f"{backend.name} is asked through a chat API, which puts prompts into its own chat "
+            f"template, so the template cannot be a tokenizer; give template='chat', or open the "
+            f"endpoint with kind='completions'"
+        )
     if template is None:
         return "chat" if in_chat else "alpaca"
     if in_chat and template == "alpaca":
@@ -112,13 +119,15 @@ def sampling_columns(
     "The columns that say how responses were sampled"
     renderer = getattr(backend, "renderer", None)
     name = template_name(template)
-    if name == "none" and getattr(backend, "chat", False):
+    if name == "none" and (getattr(backend, "chat", False) or getattr(backend, "kind", "") == "chat"):
         name = "chat"  # the same user turn
-    vocabulary = renderer.vocabulary if renderer else None
-    return {
-        "template": name or None,
-        "sampling": {"model": backend.name, **settings, "tokenizer": vocabulary},
-    }
+    sampling = {"model": backend.name, **settings}
+    extra = getattr(backend, "extra", {})
+    kwargs = getattr(backend, "chat_template_kwargs", None) or extra.get("chat_template_kwargs")
+    if kwargs and name == "chat" and isinstance(template, str):
+        sampling["chat_template_kwargs"] = kwargs
+    sampling["tokenizer"] = renderer.vocabulary if renderer else None
+    return {"template": name or None, "sampling": sampling}
 
 # %% ../../nbs/models/open.ipynb #09ea5238
 def with_store(
