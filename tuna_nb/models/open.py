@@ -119,7 +119,9 @@ def sampling_columns(
     "The columns that say how responses were sampled"
     renderer = getattr(backend, "renderer", None)
     name = template_name(template)
-    if name == "none" and (getattr(backend, "chat", False) or getattr(backend, "kind", "") == "chat"):
+    if name == "none" and (
+        getattr(backend, "chat", False) or getattr(backend, "kind", "") == "chat"
+    ):
         name = "chat"  # the same user turn
     sampling = {"model": backend.name, **settings}
     extra = getattr(backend, "extra", {})
