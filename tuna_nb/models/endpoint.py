@@ -7,7 +7,6 @@ __all__ = ['NEUTRAL_SAMPLING', 'Endpoint', 'stored_generations']
 
 # %% ../../nbs/models/endpoint.ipynb #fa5ac90b
 import asyncio
-import json
 import math
 import os
 import re
@@ -39,35 +38,12 @@ from tuna_nb.models.failures import (
     is_about_field,
     refusal_text,
 )
-from .generation import Generation, check_sampling
+from .generation import Generation, check_extra, check_sampling
 from .queue import PromptQueue, answered_text, make_jobs, request_for
 from .ratelimit import CircuitBreaker, RateLimiter
 from .replies import parse_reply, remarks, usage_of
 from ..utils.core import TunaError, log
 from ..utils.ranges import check_ranges
-
-# %% ../../nbs/models/endpoint.ipynb #dc5db3ec
-_RESERVED_FIELDS = {
-    "model",
-    "messages",
-    "prompt",
-    "n",
-    "best_of",
-    "max_tokens",
-    "max_completion_tokens",
-    "temperature",
-    "seed",
-    "logprobs",
-    "top_logprobs",
-    "response_format",
-    "stream",
-    "stream_options",
-    "tools",
-    "tool_choice",
-    "functions",
-    "function_call",
-    "echo",
-}
 
 # %% ../../nbs/models/endpoint.ipynb #4c2e2dde
 NEUTRAL_SAMPLING = {
@@ -110,16 +86,7 @@ class Endpoint:
             raise TunaError(f'kind must be "chat" or "completions", got {kind!r}')
         check_ranges(concurrency=concurrency, timeout=timeout, max_wait=max_wait)
         check_ranges(max_retries=max_retries, turns=turns, max_n=max_n)
-        for name, value in (extra or {}).items():
-            is_left_out = value is None and name in ("temperature", "seed")
-            if name in _RESERVED_FIELDS and not is_left_out:
-                raise TunaError(
-                    f"extra cannot set {name}; only temperature and seed can be left out, with None"
-                )
-        try:
-            json.dumps(extra, allow_nan=False)
-        except (TypeError, ValueError) as e:
-            raise TunaError(f"extra must hold what JSON can: {e}") from None
+        check_extra(extra)
         self.name = model
         self.kind = kind
         self.concurrency = concurrency

@@ -22,11 +22,6 @@ def _short(value):
         return "a number of thousands of digits"
 
 
-def _is_numpy(value):
-    "Is it a number of NumPy or torch? A Decimal or Fraction mixes with floats and JSON badly"
-    return hasattr(value, "dtype") and hasattr(value, "__float__")
-
-
 @dataclass(frozen=True)
 class Range:
     "The values that a setting may have"
@@ -50,7 +45,10 @@ class Range:
         if self.whole:
             if isinstance(value, bool) or not hasattr(value, "__index__"):
                 raise TunaError(f"{name} must be a whole number, got {value!r}")
-        elif isinstance(value, bool) or not (isinstance(value, (int, float)) or _is_numpy(value)):
+        # numbers of NumPy or torch will do; a Decimal mixes with floats and JSON badly
+        elif isinstance(value, bool) or not (
+            isinstance(value, (int, float)) or (hasattr(value, "dtype") and hasattr(value, "item"))
+        ):
             raise TunaError(f"{name} must be a number, got {value!r}")
         elif not isinstance(value, int) and not math.isfinite(value):
             raise TunaError(f"{name} must be a finite number, got {value}")
