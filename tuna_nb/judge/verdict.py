@@ -13,7 +13,13 @@ from itertools import chain
 
 from fastcore.basics import patch
 
-from .choosing import choose_ranking, find_duplicates, is_reported, listed_duplicates, ratings_agree
+from tuna_nb.judge.choosing import (
+    choose_ranking,
+    find_duplicates,
+    is_reported,
+    listed_duplicates,
+    ratings_agree,
+)
 from .quoting import blank_quoted
 from tuna_nb.judge.rankings import (
     RankingList,
