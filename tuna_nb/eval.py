@@ -222,9 +222,12 @@ def _ask_judge(judge, requests, read, tries, seed, **settings):
     replies = [""] * len(requests)
     scores = [None] * len(requests)
     unread = list(range(len(requests)))
+    cut = set()  # replies that did not end by themselves: their last number may lack a digit
 
     def take(position, generations):
-        replies[unread[position]] = generations[0].text
+        index = unread[position]
+        replies[index] = generations[0].text
+        (cut.discard if generations[0].finish_reason == "stop" else cut.add)(index)
         bar.update(1)
 
     for attempt in range(tries):
@@ -237,7 +240,7 @@ def _ask_judge(judge, requests, read, tries, seed, **settings):
                 f"{judge.name} gave no reply to {len(failed)} of {len(unread)} reviews; "
                 f"the first, {unread[first]}: {failure.reason}"
             )
-        for index in unread:
+        for index in set(unread) - cut:
             if read == "strict":  # FastChat reads all replies alike, whoever reviews
                 scores[index] = vicuna.parse_scores(replies[index])
             else:
@@ -245,6 +248,13 @@ def _ask_judge(judge, requests, read, tries, seed, **settings):
         unread = [index for index in unread if scores[index] is None]
         if not unread:
             break
+    if cut:
+        log.warning(
+            "%s: %d of %d reviews were cut and count as unread; give it more new tokens",
+            judge.name,
+            len(cut),
+            len(requests),
+        )
     return replies, scores
 
 

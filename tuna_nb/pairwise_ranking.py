@@ -96,7 +96,7 @@ def pairwise_records(
     for pair in judged:
         index, first, second = pair["pair"]
         responses = pair["responses"]
-        is_tie = len(responses) < 2 or pair["scores"][0] == pair["scores"][1]
+        is_tie = len({*responses}) < 2 or pair["scores"][0] == pair["scores"][1]
         won = 0.5 if is_tie else float(responses[0] == rows[index]["responses"][first])
         wins[index][first, second] = won
         wins[index][second, first] = 1 - won

@@ -33,14 +33,27 @@ def lock_name(
     return out and prediction_file(out, model, "evaluation", suffix="")
 
 
+def _checked_records(path):
+    "Line and record of each prediction in a file; what is none is refused"
+    for line, record in enumerate(read_json(path), 1):
+        for key in ("id", "key", "prediction"):
+            if not isinstance(record.get(key), str):
+                raise TunaError(
+                    f"{path}, record {line}: not a prediction (needs id, key, prediction): field "
+                    f"{key!r} must be a text, got {record.get(key)!r:.40}; remove the line, and "
+                    f"its prompt is asked again"
+                )
+        yield line, record
+
+
 def read_predictions(
     out,  # Folder
     model: str,  # Name of the model
     bench: str,  # Name of the benchmark
 ) -> dict:  # Answers by prompt id
     "Answers from the file that `predict` wrote"
-    records = read_json(prediction_file(out, model, bench))
-    return {record["id"]: record["prediction"] for record in records}
+    records = _checked_records(prediction_file(out, model, bench))
+    return {record["id"]: record["prediction"] for _, record in records}
 
 # %% ../../nbs/benchmarks/predictions.ipynb #c8964c45
 def _saved_predictions(path, keys):
@@ -48,9 +61,7 @@ def _saved_predictions(path, keys):
     if not path.exists():
         return {}
     saved = {}
-    for line, record in enumerate(read_json(path), 1):
-        if not {"id", "key", "prediction"} <= record.keys():
-            raise TunaError(f"{path}, record {line}: not a prediction (needs id, key, prediction)")
+    for line, record in _checked_records(path):
         prompt_id = record["id"]
         if prompt_id in saved:
             raise TunaError(f"{path}, record {line}: id {prompt_id} occurs twice")

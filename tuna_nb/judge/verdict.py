@@ -13,7 +13,13 @@ from itertools import chain
 
 from fastcore.basics import patch
 
-from .choosing import choose_ranking, find_duplicates, is_reported, ratings_agree
+from tuna_nb.judge.choosing import (
+    choose_ranking,
+    find_duplicates,
+    is_reported,
+    listed_duplicates,
+    ratings_agree,
+)
 from .quoting import blank_quoted
 from tuna_nb.judge.rankings import (
     RankingList,
@@ -200,11 +206,6 @@ def _ratings_in_json(ratings):
     return found
 
 
-def _json_duplicates(verdict):
-    "The responses that a JSON object names as duplicates"
-    return set(map(int, re.findall("[0-9]{1,3}", str(verdict.get("duplicates")))))
-
-
 def _json_ranking(start, end, verdict, n):
     "The ranking of a JSON object; other texts in it may speak against it"
     body = verdict["ranking"]
@@ -229,6 +230,21 @@ def _without_duplicates(groups, duplicates):
     kept = [[response for response in group if response not in extra] for group in groups]
     return [group for group in kept if group]
 
+
+def _same_ratings(flat, groups, sums):
+    "Groups of duplicates in a flat list: from four on it may hold several, told apart by ratings"
+    if len(flat) < 4:
+        return [flat]
+    if not flat <= set(chain.from_iterable(groups)):  # the ranking left out what it wanted to
+        return []
+    by_sum = {}
+    for response in flat:
+        by_sum.setdefault(sums.get(response), set()).add(response)
+    if None in by_sum or min(map(len, by_sum.values())) < 2:
+        names = ", ".join(map(str, sorted(flat)))
+        raise TunaError(f"the ratings do not tell which of the duplicates {names} are the same")
+    return [*by_sum.values()]
+
 # %% ../../nbs/judge/verdict.ipynb #8c686411
 class _Reply:
     "A judge's reply in ASCII (`plain`), with its JSON verdicts, rankings and groups of duplicates"
@@ -246,13 +262,23 @@ class _Reply:
         self.rated = locate_ratings(self.plain)
         self.rankings = sorted(find_rankings(self.plain, n) + in_json)
         self.duplicates = find_duplicates(self.plain, n)
-        for verdict in self.objects.values():
-            self.duplicates |= {frozenset([number]) for number in _json_duplicates(verdict)}
+        self.listed = {}  # what `listed_duplicates` found in a JSON object, by its start
+        for ranking in in_json:
+            try:
+                flat, groups = listed_duplicates(self.objects[ranking.start].get("duplicates"))
+            except TunaError as error:
+                ranking.reason = ranking.reason or str(error)
+                continue
+            self.listed[ranking.start] = flat, groups
+            self.duplicates |= {frozenset([number]) for number in flat} | {*map(frozenset, groups)}
         self.reject_misplaced()
 
-    def json_duplicates(self, ranking):
-        "The duplicates that the JSON object of a ranking names"
-        return _json_duplicates(self.objects.get(ranking.start, {}))
+    def without_duplicates(self, ranking, groups):
+        "The groups of a ranking without the duplicates that its JSON object lists"
+        flat, same = self.listed.get(ranking.start, (set(), []))
+        for duplicates in same + _same_ratings(flat, groups, self.sums_with(ranking)):
+            groups = _without_duplicates(groups, duplicates)
+        return groups
 
     def reject_misplaced(self):
         "Give a reason to each ranking in the judge's own response or in front of the ratings"
@@ -340,7 +366,7 @@ def _read_reply(text, n, finished):
         )
         if not finished and re.search(r"[^\W_]", reply.plain[ranking.end :]):
             raise TunaError("the reply does not end with its ranking")
-        groups = _without_duplicates(groups, reply.json_duplicates(ranking))
+        groups = reply.without_duplicates(ranking, groups)
     except TunaError as error:
         groups = []
         reason = str(error)

@@ -171,6 +171,13 @@ class Store:
         with self._reading(), self._lock:
             return self._db.execute(statement, args).fetchall()
 
+    def _parsed(self, text, of):
+        "The JSON value of a stored text"
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise self._damaged(f"the text of {of} is no JSON") from None
+
     def __len__(self):
         return self._sql("select count(*) from reply")[0][0]
 
@@ -190,7 +197,7 @@ def get(
 ) -> dict | None:  # The reply stored under it, if there is one
     "Look a reply up"
     rows = self._sql("select value from reply where key=?", key)
-    return json.loads(rows[0][0]) if rows else None
+    return self._parsed(rows[0][0], f"reply {key}") if rows else None
 
 
 @patch
@@ -244,10 +251,10 @@ def paid(
     bills = "select value,request from bill"  # of replies that could not be used
     rows = self._sql(f"select value,request from reply where request is not null union all {bills}")
     for value, request in rows:
-        asked = json.loads(request)
+        asked = self._parsed(request, "a request")
         body = asked.get("body") or {}
         if asked.get("base_url") == base_url and body.get("model") == model:
-            yield json.loads(value).get("usage"), body
+            yield self._parsed(value, "a reply").get("usage"), body
 
 
 @patch
@@ -277,7 +284,7 @@ def put_batch(
 def batches(self: Store) -> dict:  # Records by name
     "The batches that are remembered"
     rows = self._sql("select id,value from batch order by id")
-    return {name: json.loads(record) for name, record in rows}
+    return {name: self._parsed(record, f"batch {name}") for name, record in rows}
 
 # %% ../../nbs/models/cache.ipynb #318eb4d7
 @patch
@@ -297,4 +304,4 @@ def server(
 ) -> dict:  # Empty if nothing is known
     "What was found out about a server"
     rows = self._sql("select value from server where id=?", id)
-    return json.loads(rows[0][0]) if rows else {}
+    return self._parsed(rows[0][0], f"server {id}") if rows else {}
