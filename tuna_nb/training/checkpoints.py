@@ -163,7 +163,8 @@ def check_folder(
             f"another folder"
         )
     weights = [*out.glob("*.safetensors"), *out.glob("pytorch_model*.bin")]
-    if weights and not resume and not (out / "trainer_state.json").exists():
+    made_here = any((out / name).exists() for name in ("trainer_state.json", "trained_on.json"))
+    if weights and not resume and not made_here:
         raise TunaError(
             f"{out}: {weights[0].name} is there and no training run made it; give another folder"
         )
