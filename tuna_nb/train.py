@@ -20,6 +20,7 @@ from .scoring import RankedCollator, context_length, ranking_metrics, sequence_l
 from .training.adapters import add_lora
 from tuna_nb.training.checkpoints import (
     ResumeGuard,
+    check_folder,
     last_checkpoint,
     load_pretrained,
     remove_optimizers,
@@ -29,7 +30,8 @@ from .training.sampler import EncodedDataset
 from .training.trainer import PackedTrainer
 from .utils.core import TunaError, log, seed_all
 from .utils.outputs import check_disk, output_lock
-from .utils.ranges import check_ranges, count_from_env
+from .utils.ranges import Range, check_ranges, check_seed, count_from_env
+from .utils.records import check_ranking, is_missing, response_columns
 
 # %% ../nbs/04_train.ipynb #40c91050
 @dataclass
@@ -76,11 +78,19 @@ class TunaConfig(TrainingArguments):
         return self.seed if self.data_seed is None else self.data_seed
 
 # %% ../nbs/04_train.ipynb #89b281ff
+_NUMBERS = ("max_length", "max_tokens", "num_train_epochs", "max_steps", "warmup_steps")
+_NUMBERS += ("weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm")
+_NUMBERS += ("per_device_train_batch_size", "per_device_eval_batch_size")
+_NUMBERS += ("gradient_accumulation_steps",)
+
+
 @patch
 def check_settings(self: TunaConfig):
     "Refuse settings that have no place in these losses, or not with each other"
     check_ranges(margin=self.margin, mle_weight=self.mle_weight)
-    check_ranges(max_length=self.max_length, max_tokens=self.max_tokens)
+    check_ranges(**{name: getattr(self, name) for name in _NUMBERS})
+    Range(low=0, high=100).check("learning_rate", self.learning_rate)
+    check_seed(self.seed)
     choices = {
         "reduction": ("sum", "released"),
         "ties": ("skip", "order"),
@@ -256,11 +266,7 @@ def run_training(
         raise TunaError("no records to train on")
     if Path(output_dir).is_file():
         raise TunaError(f"{output_dir}: is a file, and a folder is needed to save the model")
-    if isinstance(model, (str, Path)) and Path(model).resolve() == Path(output_dir).resolve():
-        raise TunaError(
-            f"{output_dir}: the trained model would replace the one that it starts from; give "
-            f"another folder"
-        )
+    check_folder(model, output_dir, resume)
     if isinstance(eval_ds, (str, Path)):
         eval_ds = load_ranked(eval_ds)
     args = _read_settings(TunaConfig, str(output_dir), **training_args)
@@ -301,6 +307,7 @@ def sft(
         records = []
         for record in ds:
             records.append({name: record[name] for name in fields if name in record})
+        records = load_instructions(records)
     settings = {"learning_rate": 2e-5, "num_train_epochs": 3, **training_args}
     return run_training(TunaTrainer, model, tokenizer, records, output_dir, **settings)
 
@@ -321,7 +328,12 @@ def check_preferences(
     ds,  # Ranked records
     ties: str = "skip",  # See `TunaConfig`
 ):
-    "Refuse records that have no order to learn, and log how many have none"
+    "Check records of a list as those of a file, and log how many have no order to learn"
+    for number, record in enumerate([] if isinstance(ds, Dataset) else ds, 1):
+        where = f"record {number}"
+        if not is_missing(record.get("scores")) and record["responses"]:
+            check_ranking(record, where)
+        response_columns(record, where)
     if not any(len(record["responses"]) > 1 for record in ds):
         raise TunaError("no record has two responses, so there is no order to learn")
     n_tied = sum(not has_preference(record, ties) for record in ds)

@@ -34,14 +34,20 @@ def add_lora(
         fields = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear", "task_type": task}
         if isinstance(lora, dict):
             fields.update(lora)
-        lora = LoraConfig(**fields)
+        try:
+            lora = LoraConfig(**fields)
+        except (TypeError, ValueError) as error:
+            raise TunaError(f"lora: {str(error).removeprefix('LoraConfig.__init__() ')}") from None
     lora.task_type = lora.task_type or task
     if lora.task_type != task:
         raise TunaError(f"adapters for this model need task_type {task}, got {lora.task_type}")
     with warnings.catch_warnings():
         # PEFT uses names that transformers 6 will not have
         warnings.simplefilter("ignore", FutureWarning)
-        return get_peft_model(model, lora)
+        try:
+            return get_peft_model(model, lora)
+        except (TypeError, ValueError) as error:
+            raise TunaError(f"lora: {str(error)[:300]}") from None
 
 # %% ../../nbs/training/adapters.ipynb #90e695e9
 def untie_adapted(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['load_pretrained', 'has_router', 'warn_of_router', 'check_checkpoint', 'ResumeGuard', 'remove_optimizers',
-           'last_checkpoint', 'RunFingerprint']
+           'last_checkpoint', 'check_folder', 'RunFingerprint']
 
 # %% ../../nbs/training/checkpoints.ipynb #4e72a1c9
 import json
@@ -145,8 +145,13 @@ def last_checkpoint(
     resume=True,  # True: find it; a path: that one; False or None: none
 ) -> str | None:  # Path of the checkpoint, or None to start from the beginning
     "The last complete checkpoint of a run; one that is damaged is refused"
+    if not resume:
+        return None
     if resume is not True:
-        return resume or None
+        if not Path(resume).is_dir():
+            raise TunaError(f"resume={str(resume)!r}: no such folder of a checkpoint")
+        check_checkpoint(resume)
+        return str(resume)
     complete = {}
     for state in Path(out).glob("checkpoint-*/trainer_state.json"):
         number = state.parent.name.removeprefix("checkpoint-")
@@ -162,6 +167,27 @@ def last_checkpoint(
     last = complete[max(complete)]
     check_checkpoint(last)
     return str(last)
+
+# %% ../../nbs/training/checkpoints.ipynb #5c1a427f
+def check_folder(
+    model,  # Folder, Hub id, or a loaded model, from which a run starts
+    out,  # Folder for the trained model
+    resume=False,  # Does the run go on with what is there?
+):
+    "Refuse a folder where the trained model would replace one that no run here has made"
+    out = Path(out)
+    start = model if isinstance(model, (str, Path)) else getattr(model, "name_or_path", "")
+    if start and Path(start).resolve() == out.resolve():
+        raise TunaError(
+            f"{out}: the trained model would replace the one that it starts from; give "
+            f"another folder"
+        )
+    weights = [*out.glob("*.safetensors"), *out.glob("pytorch_model*.bin")]
+    made_here = any((out / name).exists() for name in ("trainer_state.json", "trained_on.json"))
+    if weights and not resume and not made_here:
+        raise TunaError(
+            f"{out}: {weights[0].name} is there and no training run made it; give another folder"
+        )
 
 # %% ../../nbs/training/checkpoints.ipynb #e6018490
 class RunFingerprint(TrainerCallback):
