@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['format_prompt', 'format_prompts', 'load_instructions', 'head', 'limit_records', 'tail', 'peek', 'load_ranked',
-           'save_ranked', 'to_preference', 'from_lmops_prob', 'split_prompt', 'from_lmops_ctx', 'from_lmops_train']
+           'has_preference', 'check_preferences', 'save_ranked', 'to_preference', 'from_lmops_prob', 'split_prompt',
+           'from_lmops_ctx', 'from_lmops_train']
 
 # %% ../nbs/00_data.ipynb #9da01bd5
 import re
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset, Features, Value
 
 from .models.rendering import alpaca_prompt, render_prompt
-from .utils.core import TunaError, atomic_write, write_jsonl
+from .utils.core import TunaError, atomic_write, log, write_jsonl
 from .utils.ranges import Range, check_ranges
 from tuna_nb.utils.records import (
     check_finite,
@@ -174,6 +175,40 @@ def load_ranked(
 
     records, name = read_records(src, split)
     return convert_records(records, name, convert, why=_BLANK_OUTPUT)
+
+# %% ../nbs/00_data.ipynb #c775d5e5
+def has_preference(
+    record: dict,  # Ranked record
+    ties: str = "skip",  # See `TunaConfig`
+) -> bool:
+    "Are two of the responses different, and of different scores?"
+    different = {}
+    for place, response in enumerate(record["responses"]):
+        scores = record.get("scores") if ties == "skip" else None
+        different.setdefault(response, scores[place] if scores else place)
+    return len(set(different.values())) > 1
+
+
+def check_preferences(
+    ds,  # Ranked records
+    ties: str = "skip",  # See `TunaConfig`
+):
+    "Check records of a list as those of a file, and log how many have no order to learn"
+    for number, record in enumerate([] if isinstance(ds, Dataset) else ds, 1):
+        where = f"record {number}"
+        if not is_missing(record.get("scores")) and record["responses"]:
+            check_ranking(record, where)
+        response_columns(record, where)
+    if not any(len(record["responses"]) > 1 for record in ds):
+        raise TunaError("no record has two responses, so there is no order to learn")
+    n_tied = sum(not has_preference(record, ties) for record in ds)
+    if n_tied == len(ds):
+        raise TunaError(
+            "the responses of each record have equal scores or equal texts, so there is no order "
+            "to learn; ties='order' learns the order of the list"
+        )
+    if n_tied:
+        log.info("%d of %d records have no two responses in an order", n_tied, len(ds))
 
 # %% ../nbs/00_data.ipynb #d8dd8c80
 def save_ranked(

@@ -20,7 +20,7 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
-from .data import load_instructions, load_ranked
+from .data import check_preferences, load_instructions, load_ranked
 from .judge.votes import PER_RESPONSE
 from .loss import pair_accuracy, preferences, rank_pairs, upcast
 from .models.cache import Store, request_key
@@ -31,7 +31,7 @@ from tuna_nb.scoring import (
     filter_by_length,
     score_records,
 )
-from .train import TunaTrainer, check_preferences, run_training
+from .train import TunaTrainer, run_training
 from .training.checkpoints import load_pretrained
 from .training.logprobs import model_inputs, to_score_table
 from .utils.core import TunaError, base_model, mean_interval, seed_all
