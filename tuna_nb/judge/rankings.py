@@ -437,7 +437,7 @@ def reason_against(
     except TunaError:  # it counts as little
         return None
     for claim in _RANKING["claim"].finditer(text):
-        number = int(re.search("[0-9]+", claim["said"] or claim[0])[0])
+        number = int(re.findall("[0-9]+", claim["said"] or claim[0])[0])
         is_best = re.search("best|strong|winner", claim["named"] or claim["name"], re.IGNORECASE)
         ranked = any(number in group for group in groups)
         if ranked and number not in groups[0 if is_best else -1]:

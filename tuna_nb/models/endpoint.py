@@ -154,7 +154,7 @@ def _set_store(self, store):
     if store is None:
         return
     self.count_stored()
-    facts = self._store.server(self.id)
+    facts = self.store.server(self.id)
     self.limit_field = facts.get("limit_field", self.limit_field)
     self.neutral = facts.get("neutral", self.neutral)
     if facts.get("max_n"):
