@@ -244,9 +244,9 @@ def _sample_with_store(sampler, prompts, store, settings):
         keys.append(key)
         stored = None if store is None else store.get(key)
         if stored:
-            unknown = [None] * len(stored["responses"])  # in stores of earlier versions
-            old = {"finish_reasons": unknown, "response_ids": unknown}
-            results[key] = old | replace_surrogates(stored)[0]
+            results[key] = replace_surrogates(stored)[0]
+            for name in ("finish_reasons", "response_ids"):  # not in stores of earlier versions
+                results[key].setdefault(name, [None] * len(stored["responses"]))
         else:
             todo[key] = prompt
     sampled = diverse_sample(sampler, list(todo.values()), **settings)
