@@ -195,7 +195,7 @@ def ordered_shares(
     "Share of each record's pairs that other numbers put in the judge's order"
     shares = []
     for record, numbers in zip(ds, values, strict=True):
-        judged = zip(record["scores"], record["responses"], numbers, strict=False)
+        judged = zip(record["scores"], record["responses"], numbers, strict=True)
         points = []
         for (better, one, ours), (worse, other, theirs) in combinations(judged, 2):
             if better > worse and one != other:

@@ -289,7 +289,10 @@ def prm_reward(
         raise TunaError("the ranked responses' scores do not differ, so a reward has no unit")
 
     def reward(indices, texts):
-        rows = [dict(ds[i], responses=[text]) for i, text in zip(indices, texts, strict=True)]
+        rows = []
+        for i, text in zip(indices, texts, strict=True):
+            fields = {name: ds[i][name] for name in ("id", "instruction", "input")}
+            rows.append({**fields, "output": "", "responses": [text]})
         scored = zip(indices, raw_scores(rows), strict=True)
         return [(score - means[i]) / unit for i, (score,) in scored]
 
