@@ -34,8 +34,9 @@ from tuna_nb.scoring import (
 from .train import TunaTrainer, run_training
 from .training.checkpoints import load_pretrained
 from .training.logprobs import model_inputs, to_score_table
-from .utils.core import TunaError, base_model, mean_interval, seed_all
+from .utils.core import TunaError, base_model, seed_all
 from .utils.core import log as logger
+from .utils.intervals import mean_interval
 from .utils.pretrained import load_config, padding_id, weights_digest
 
 # %% ../nbs/reward_model.ipynb #d63cb300

@@ -17,7 +17,8 @@ from fastcore.basics import patch
 
 from ..judge.agreement import rank_agreement
 from ..paper.numbers import TABLE2
-from ..utils.core import TunaError, mean_interval
+from ..utils.core import TunaError
+from ..utils.intervals import mean_interval
 from ..utils.tables import Markdown, escape_cell, markdown_table
 
 # %% ../../nbs/benchmarks/human.ipynb #c1be74bc

@@ -24,7 +24,8 @@ from ..pairwise_ranking import pairwise_records
 from ..paper.numbers import JUDGE_PUBLISHED
 from ..paper.results import over_seeds
 from ..paper.tables import Table, plain_table
-from ..utils.core import TunaError, mean_interval, to_jsonable
+from ..utils.core import TunaError, to_jsonable
+from ..utils.intervals import mean_interval
 
 # %% ../../nbs/experiments/judging.ipynb #491222d1
 def record_list(

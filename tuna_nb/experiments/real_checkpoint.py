@@ -21,7 +21,8 @@ from ..reward_model import split_by_hash
 from ..scoring import filter_by_length, ranking_metrics, score_records
 from ..train import sft, tune
 from ..training.checkpoints import load_pretrained
-from ..utils.core import mean_interval, write_text
+from ..utils.core import write_text
+from ..utils.intervals import mean_interval
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #a12b8449
 def cached_json(

@@ -29,7 +29,8 @@ from tuna_nb.paper.claims import (
 )
 from ..paper.results import metric, over_seeds
 from ..paper.tables import Column, Table, plain_table, results_table
-from ..utils.core import TunaError, mean_interval, write_text
+from ..utils.core import TunaError, write_text
+from ..utils.intervals import mean_interval
 
 # %% ../../nbs/experiments/report.ipynb #287cdac3
 EXAMPLE_MODELS = ("Alpaca", "Tuna_p", "Tuna_c", "Tuna", "PPO", "Teacher")

@@ -13,7 +13,8 @@ from statistics import median_high
 
 import numpy as np
 
-from ..utils.core import TunaError, mean_interval
+from ..utils.core import TunaError
+from ..utils.intervals import mean_interval
 
 # %% ../../nbs/judge/agreement.ipynb #0a5bbdb6
 def _paired_arrays(a, b):

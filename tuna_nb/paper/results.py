@@ -14,7 +14,8 @@ from typing import cast
 
 import pandas as pd
 
-from ..utils.core import TunaError, mean_interval
+from ..utils.core import TunaError
+from ..utils.intervals import mean_interval
 
 # %% ../../nbs/paper/results.ipynb #2e2b801a
 def load_results(

@@ -19,7 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, config, load_dataset
 
-from .core import TunaError, hub_problem, log, read_json, replace_surrogates
+from tuna_nb.utils.core import (
+    TunaError,
+    hub_problem,
+    log,
+    read_json,
+    replace_surrogates,
+    report_replaced,
+)
 
 # %% ../../nbs/utils/records.ipynb #c49ed0ff
 def list_some(
@@ -233,14 +240,7 @@ def stream_json(
         # reading it whole says what is wrong and where
         yield from read_json(path)[n_records:]
         return
-    _log_replaced(path, n_replaced)
-
-
-def _log_replaced(source, n_replaced):
-    if n_replaced:
-        log.warning(
-            "%s: %d half characters (lone surrogates) were read as \ufffd", source, n_replaced
-        )
+    report_replaced(path, n_replaced)
 
 
 def _clean_each(records, source):
@@ -250,7 +250,7 @@ def _clean_each(records, source):
         record, n_half = replace_surrogates(record)
         n_replaced += n_half
         yield record
-    _log_replaced(source, n_replaced)
+    report_replaced(source, n_replaced)
 
 
 def read_parquet(
