@@ -32,6 +32,9 @@ from .utils.pretrained import padding_id
 from .utils.ranges import check_ranges
 
 # %% ../nbs/scoring.ipynb #c262dd08
+_KWARGS = "chat_template_kwargs"  # Of how a record was sampled
+
+
 def check_template(
     record,  # A record, perhaps with a column `template`
     renderer: Renderer,  # Of this run
@@ -47,7 +50,7 @@ def check_template(
             f"{sampled_in!r}, and this run has {renderer.name!r}; give template={sampled_in!r} (in "
             f"commands --template {sampled_in}), or any_template=True (--any-template)"
         )
-    kwargs = (record.get("sampling") or {}).get("chat_template_kwargs") or {}
+    kwargs = (record.get("sampling") or {}).get(_KWARGS) or {}
     kwargs = {name: value for name, value in kwargs.items() if value is not None}  # Arrow fills up
     if not kwargs or sampled_in != "chat":
         return
@@ -97,9 +100,12 @@ def encode_records(
     records = list(records)
     renderer = tokenizer if isinstance(tokenizer, Renderer) else Renderer(tokenizer, template)
     names = [str(record.get("id", number)) for number, record in enumerate(records, 1)]
-    if not any_template:
-        for name, record in zip(names, records, strict=True):
+    checked = set()
+    for name, record in [] if any_template else zip(names, records, strict=True):
+        sampled = (record.get("template"), str((record.get("sampling") or {}).get(_KWARGS)))
+        if sampled not in checked:
             check_template(record, renderer, name)
+            checked.add(sampled)
     prompts = renderer.prompts(records)
     prompt_rows = renderer.encode(prompts)
     by_record = []

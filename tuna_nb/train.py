@@ -6,7 +6,7 @@
 __all__ = ['TunaConfig', 'TunaTrainer', 'run_training', 'sft', 'tune', 'expand_responses']
 
 # %% ../nbs/04_train.ipynb #a9de9766
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -30,7 +30,7 @@ from .training.sampler import EncodedDataset
 from .training.trainer import PackedTrainer
 from .utils.core import TunaError, seed_all
 from .utils.outputs import check_disk, output_lock
-from .utils.ranges import Range, check_ranges, check_seed, count_from_env
+from .utils.ranges import RANGES, Range, check_ranges, check_seed, count_from_env
 
 # %% ../nbs/04_train.ipynb #40c91050
 @dataclass
@@ -77,18 +77,12 @@ class TunaConfig(TrainingArguments):
         return self.seed if self.data_seed is None else self.data_seed
 
 # %% ../nbs/04_train.ipynb #89b281ff
-_NUMBERS = ("max_length", "max_tokens", "num_train_epochs", "max_steps", "warmup_steps")
-_NUMBERS += ("weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm")
-_NUMBERS += ("per_device_train_batch_size", "per_device_eval_batch_size")
-_NUMBERS += ("gradient_accumulation_steps",)
-
-
 @patch
 def check_settings(self: TunaConfig):
     "Refuse settings that have no place in these losses, or not with each other"
-    check_ranges(margin=self.margin, mle_weight=self.mle_weight)
-    check_ranges(**{name: getattr(self, name) for name in _NUMBERS})
-    Range(low=0, high=100).check("learning_rate", self.learning_rate)
+    names = [f.name for f in fields(self) if f.name in RANGES and f.name != "learning_rate"]
+    check_ranges(**{name: getattr(self, name) for name in names})
+    Range(low=0, high=100).check("learning_rate", self.learning_rate)  # 0 changes nothing
     check_seed(self.seed)
     choices = {
         "reduction": ("sum", "released"),

@@ -86,14 +86,20 @@ def read_lines(path):
     return [json.loads(line, parse_constant=no_nan) for line in lines if line]
 
 
-def wrong_ranking(path, least=1):
-    "What is wrong with a file of ranked records, or None"
+def _records(path, least):
+    "Records of a file of lines, and what is wrong with them as a whole, or None"
     try:
         records = read_lines(path)
     except (OSError, ValueError) as e:
-        return f"{Path(path).name}: {e}"
+        return [], f"{Path(path).name}: {e}"
     if len(records) < least:
-        return f"{Path(path).name}: {len(records)} records of at least {least}"
+        return [], f"{Path(path).name}: {len(records)} records of at least {least}"
+    return records, None
+
+
+def wrong_ranking(path, least=1):
+    "What is wrong with a file of ranked records, or None"
+    records, fault = _records(path, least)
     for number, record in enumerate(records, 1):
         scores = record.get("scores")
         if not isinstance(scores, list) or len(scores) != len(record["responses"]):
@@ -102,22 +108,17 @@ def wrong_ranking(path, least=1):
             return f"record {number}: scores {scores!r:.80}"
         if scores != sorted(scores, reverse=True):
             return f"record {number}: scores are not in order: {scores!r:.80}"
-    return None
+    return fault
 
 
 def wrong_samples(path, least=1):
     "What is wrong with a file of sampled records, or None"
-    try:
-        records = read_lines(path)
-    except (OSError, ValueError) as e:
-        return f"{Path(path).name}: {e}"
-    if len(records) < least:
-        return f"{Path(path).name}: {len(records)} records of at least {least}"
+    records, fault = _records(path, least)
     for number, record in enumerate(records, 1):
         responses = record.get("responses")
         if not responses or not all(isinstance(text, str) for text in responses):
             return f"record {number}: responses {responses!r:.80}"
-    return None
+    return fault
 
 
 def wrong_model(folder):

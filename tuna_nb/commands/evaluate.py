@@ -18,7 +18,7 @@ from ..models.open import identity_of, parse_fields, with_store
 from ..utils.cli import command
 from ..utils.core import TunaError, real_data, write_jsonl, write_text
 from ..utils.outputs import output_lock
-from ..utils.ranges import check_ranges
+from ..utils.ranges import RANGES, check_ranges
 
 # %% ../../nbs/commands/evaluate.ipynb #484e6554
 @dataclass
@@ -114,9 +114,7 @@ def check(self: EvalOptions):
     if self.chat and self.kind != "chat":
         raise TunaError("--template chat sends user turns, which this API has not; use --kind chat")
     for option in ("batch_size", "limit", "new_tokens"):
-        number = getattr(self, option)
-        if number is not None and number < 1:
-            raise TunaError(f"--{option} must be at least 1, got {number}")
+        RANGES[option].check(f"--{option}", getattr(self, option))
     check_ranges(**self.requests)
     if self.judge and not (self.base and "vicuna" in self.bench_names):
         raise TunaError("--judge needs --base, the model to compare with, and vicuna among --bench")

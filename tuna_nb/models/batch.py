@@ -26,6 +26,7 @@ from tuna_nb.models.failures import (
     ServerError,
     failure_kind,
     one_line,
+    turns_left,
 )
 from .generation import Failure, check_sampling
 from .queue import cost_text, make_jobs, request_for
@@ -274,9 +275,8 @@ def failed(self: _BatchRun, key, body, error):
         self.stop = self.stop or one_line(self.ep, error)
     elif kind is RetryableError:
         self.turns[key] += 1
-        is_defective = isinstance(error, DefectiveReplyError)  # each is paid for
-        turns = min(self.ep.turns, error.further_turns) if is_defective else self.ep.turns
-        if self.turns[key] > turns:
+        if not turns_left(self.ep, error, self.turns[key]):
+            is_defective = isinstance(error, DefectiveReplyError)
             given_up = self.rejected if is_defective else self.unanswered
             given_up[key] = one_line(self.ep, error)
     elif not self.ep.adapt(error, body):

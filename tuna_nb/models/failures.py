@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FAILURES', 'SPENT_CODES', 'UNREACHABLE', 'RetryableError', 'DefectiveReplyError', 'MissingLogprobsError',
-           'RejectedError', 'FatalError', 'DeferredError', 'error_message', 'ServerError', 'failure_kind',
+           'RejectedError', 'FatalError', 'DeferredError', 'error_message', 'ServerError', 'failure_kind', 'turns_left',
            'refusal_text', 'is_about_field', 'allowed_choices', 'failure_text', 'one_line']
 
 # %% ../../nbs/models/failures.ipynb #a57c26cb
@@ -128,6 +128,18 @@ def failure_kind(
         return RejectedError
     never_connected = type(cause).__name__ in UNREACHABLE
     return FatalError if never_connected and not worked else RetryableError
+
+
+def turns_left(
+    ep,  # The endpoint that was asked
+    error: Exception,  # What a request raised
+    taken: int,  # Turns of its prompt that have failed, this one included
+) -> bool:
+    "May a prompt be asked again? A reply that is of no use is paid for each time"
+    most = ep.turns
+    if isinstance(error, DefectiveReplyError):
+        most = min(most, error.further_turns)
+    return taken <= most
 
 # %% ../../nbs/models/failures.ipynb #ceb02ca4
 def refusal_text(

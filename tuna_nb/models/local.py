@@ -294,9 +294,6 @@ def causal_logps(
     rows = _select_logps(logits, ids[:, -longest:])
     return [row[longest - len(answer) :] for row, (_, answer) in zip(rows, pairs, strict=True)]
 
-# %% ../../nbs/models/local.ipynb #554344c4
-#| export
-
 # %% ../../nbs/models/local.ipynb #a4f94f1c
 def seq2seq_logps(model, pairs, pad):
     "The same under an encoder-decoder, which reads the prompt in its encoder"

@@ -25,6 +25,7 @@ from tuna_nb.models.failures import (
     ServerError,
     failure_kind,
     one_line,
+    turns_left,
 )
 from .generation import Failure, first_repeats, prompt_seed
 from .ratelimit import CircuitBreaker, duration_text
@@ -148,13 +149,12 @@ def failed(self: PromptQueue, job, error):
         kind = FatalError
         reason = f"{reason}; the server has not answered anything for {duration_text(silence)}"
     job.turns += 1
-    is_defective = isinstance(error, DefectiveReplyError)  # each is paid for
-    turns = min(ep.turns, error.further_turns) if is_defective else ep.turns
+    is_defective = isinstance(error, DefectiveReplyError)
     self.rejected += kind is RejectedError or is_defective
     all_rejected = self.rejected >= CircuitBreaker.max_failures and not self.done
     if kind is FatalError or all_rejected:
         self.stop = self.stop or reason
-    elif kind is RetryableError and job.turns <= turns:
+    elif kind is RetryableError and turns_left(ep, error, job.turns):
         job.when = time.monotonic() + 0.5 * 2 ** (job.turns - 1)
         heapq.heappush(self.waiting, job)
         return

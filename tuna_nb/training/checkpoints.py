@@ -62,7 +62,7 @@ def warn_of_router(
         )
 
 # %% ../../nbs/training/checkpoints.ipynb #2fdfb807
-_OPTIMIZERS = "optimizer.pt", "optimizer.bin", "optimizer_*", "global_step*"  # of all launchers
+_OPTIMIZERS = "optimizer.pt", "optimizer.bin", "optimizer_*"  # of PyTorch, and of FSDP
 
 
 def _damage(folder):
@@ -115,8 +115,9 @@ class ResumeGuard(TrainerCallback):
         if not self.checkpoint or state.global_step >= state.max_steps:
             return
         folder = Path(self.checkpoint)
-        has_optimizer = any([*folder.glob(pattern)] for pattern in _OPTIMIZERS)
-        has_scheduler = (folder / "scheduler.pt").exists() or [*folder.glob("global_step*")]
+        deepspeed = [*folder.glob("global_step*")]  # holds both
+        has_optimizer = deepspeed or any([*folder.glob(pattern)] for pattern in _OPTIMIZERS)
+        has_scheduler = deepspeed or (folder / "scheduler.pt").exists()
         if has_optimizer and has_scheduler:
             return
         missing = "scheduler.pt" if has_optimizer else "optimizer.pt"
@@ -132,7 +133,7 @@ def remove_optimizers(
     out,  # Folder of a run that has ended
 ):
     "Remove what only a run that goes on needs, which is twice the size of the model"
-    for pattern in ("optimizer.pt", "optimizer.bin", "optimizer_*"):
+    for pattern in _OPTIMIZERS:
         for path in Path(out).glob(f"checkpoint-*/{pattern}"):
             if path.is_dir():
                 shutil.rmtree(path)

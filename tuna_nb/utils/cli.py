@@ -207,18 +207,20 @@ def command(
 
 # %% ../../nbs/utils/cli.ipynb #6328dd2c
 @contextmanager
-def captured_log():  # Gives a `StringIO`
+def captured_log(
+    level="WARNING",  # From which level on
+):  # Gives a `StringIO`
     "What the package logs meanwhile, and what is printed to standard error"
     said = io.StringIO()
     handler = logging.StreamHandler(said)
     before = log.propagate, log.level
     log.addHandler(handler)
     log.propagate = False
-    log.setLevel("WARNING")
+    log.setLevel(level)
     try:
         with redirect_stderr(said):
             yield said
     finally:
         log.removeHandler(handler)
-        log.propagate, level = before
-        log.setLevel(level)
+        log.propagate = before[0]
+        log.setLevel(before[1])

@@ -6,7 +6,6 @@
 __all__ = ['check_writable', 'check_disk', 'output_lock']
 
 # %% ../../nbs/utils/outputs.ipynb #cfa60c36
-import hashlib
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .core import TunaError, log
+from .core import TunaError, json_digest, log
 
 # %% ../../nbs/utils/outputs.ipynb #1f16ce88
 _PROBE_BYTES = 2**20
@@ -73,8 +72,7 @@ _held = {}  # (process, thread, depth) by lock file, of this process
 
 def _my_command():
     "A digest of this process's command and folder; the words themselves may hold a key"
-    words = json.dumps([*sys.argv, os.getcwd()])
-    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()
+    return json_digest([*sys.argv, os.getcwd()])
 
 
 def _wait_for_lock(lock, out, lock_file):
