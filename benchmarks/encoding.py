@@ -1,6 +1,6 @@
 """Time and memory of tokenising ranked records: piece by piece to a file, and all at once.
 
-    TUNA_REAL_DATA=folder python benchmarks/encoding.py [--records 52002] [--repeats 3]
+    TUNA_REAL_DATA=folder python benchmarks/encoding.py [--records 52002] [--processes 1 2]
 
 The instructions are Alpaca's. Each has five responses, drawn from Alpaca's, so that the lengths are
 Alpaca's too; the tokenizer is a byte-pair encoding of 32,000 tokens trained on the same text. Two
@@ -9,20 +9,25 @@ ways to tokenise them are compared, in turn, each time in a process of its own:
   reading every item once, as training does, and `again_s` is the time of a second call;
 - at_once: one call of the tokenizer over all prompts and one over all texts, into Python lists.
 
-After a warm-up of 500 records that does not count, a way's time is the median of the repeats, and
-its memory the largest growth of the process over what it held before: records, tokenizer and
-modules."""
+With several processes, as in training on several GPUs, all need the items: at_once tokenises in
+each, pieces in the first, while the others wait for its file.
+
+After a warm-up of 500 records that does not count, a way's time is the median of the repeats, each
+that of the slowest process, and its memory the largest growth of a process over what it held
+before: records, tokenizer and modules."""
 
 import argparse
 import gc
 import json
 import os
 import random
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -89,7 +94,7 @@ def encode_at_once(records, tokenizer):
     return items
 
 
-def measure(way, folder):
+def measure(way, folder, cache):
     "Tokenise the records of a folder in one way; time and memory"
     from datasets import config
 
@@ -98,74 +103,106 @@ def measure(way, folder):
     from tuna_nb.training.encoding import encode_dataset
     from tuna_nb.utils.pretrained import load_tokenizer
 
+    main_first = nullcontext
+    if "WORLD_SIZE" in os.environ:
+        from accelerate import PartialState
+
+        state = PartialState(cpu=True)
+        main_first = state.main_process_first
+    config.HF_DATASETS_CACHE = cache
     tokenizer = load_tokenizer(folder / "tokenizer")
     records = load_ranked(folder / "ranked.jsonl")
     collator = RankedCollator(tokenizer, MAX_LENGTH, long_prompts="drop")
+    collator.encode(records.select(range(500)))  # warm-up
+    gc.collect()
+    if main_first is not nullcontext:
+        state.wait_for_everyone()
     found = {}
-    with tempfile.TemporaryDirectory(dir=folder) as cache:
-        config.HF_DATASETS_CACHE = cache
-        collator.encode(records.select(range(500)))  # warm-up
-        gc.collect()
-        before = status_mb("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = status_mb("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    start = time.perf_counter()
+    if way == "at_once":
+        items = encode_at_once(records, tokenizer)
+        found["seconds"] = time.perf_counter() - start
+    else:
+        items = encode_dataset(records, collator, main_first)
+        found["seconds"] = time.perf_counter() - start
         start = time.perf_counter()
-        if way == "at_once":
-            items = encode_at_once(records, tokenizer)
-            found["seconds"] = time.perf_counter() - start
-        else:
-            items = encode_dataset(records, collator)
-            found["seconds"] = time.perf_counter() - start
-            start = time.perf_counter()
-            items = encode_dataset(records, collator)
-            found["again_s"] = time.perf_counter() - start
-        found["tokens"] = sum(sum(map(len, item["token_ids"])) for item in items)
-        found["memory_mb"] = status_mb("VmHWM") - before
-        found["file_mb"] = sum(p.stat().st_size for p in Path(cache).rglob("*.arrow")) / 2**20
+        items = encode_dataset(records, collator)
+        found["again_s"] = time.perf_counter() - start
+    found["tokens"] = sum(sum(map(len, item["token_ids"])) for item in items)
+    found["memory_mb"] = status_mb("VmHWM") - before
+    found["file_mb"] = sum(p.stat().st_size for p in Path(cache).rglob("*.arrow")) / 2**20
     return found
+
+
+def measure_together(way, folder, n_processes):
+    "Tokenise in several processes at once: the slowest one's time, the largest one's memory"
+    with tempfile.TemporaryDirectory(dir=folder) as cache, socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+        free.close()
+        command = [sys.executable, __file__, "--measure", way, "--folder", folder, "--cache", cache]
+        running = []
+        for rank in range(n_processes):
+            env = dict(os.environ)
+            if n_processes > 1:
+                env |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(n_processes)}
+                env |= {"MASTER_ADDR": "localhost", "MASTER_PORT": port}
+            running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env))
+        outputs = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        raise TunaError(f"a process that tokenises in the way {way} has failed")
+    runs = [json.loads(output.splitlines()[-1]) for output in outputs]
+    return {name: max(run[name] for run in runs) for name in runs[0]}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=52002)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", default="benchmarks/encoding.json")
     parser.add_argument("--measure", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--cache", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        print(json.dumps(measure(args.measure, args.folder)))
+        print(json.dumps(measure(args.measure, args.folder, args.cache)))
         return
-    runs = {way: [] for way in WAYS}
-    with tempfile.TemporaryDirectory() as folder:
-        make_inputs(Path(folder), args.records)
-        for _ in range(args.repeats):
-            for way in WAYS:
-                command = [sys.executable, __file__, "--measure", way, "--folder", folder]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                runs[way].append(json.loads(done.stdout.splitlines()[-1]))
-                print(way, runs[way][-1], flush=True)
-    tokens = {run["tokens"] for of_way in runs.values() for run in of_way}
     result = {
         **provenance(),
         "python": sys.version.split()[0],
         "versions": {name: version(name) for name in ("datasets", "tokenizers", "transformers")},
         "load_before": round(os.getloadavg()[0], 1),
+        "cores": os.cpu_count(),
         "records": args.records,
         "responses_per_record": 5,
-        "tokens": max(tokens),
-        "same_tokens": len(tokens) == 1,
+        "repeats": args.repeats,
     }
-    for way, of_way in runs.items():
-        result[way] = {
-            "seconds": round(statistics.median(run["seconds"] for run in of_way), 1),
-            "memory_mb": round(max(run["memory_mb"] for run in of_way)),
-        }
-    again = statistics.median(run["again_s"] for run in runs["pieces"])
-    result["pieces"]["again_s"] = round(again, 1)
-    result["pieces"]["file_mb"] = round(runs["pieces"][0]["file_mb"])
-    pairs = zip(runs["at_once"], runs["pieces"], strict=True)
-    ratios = [plain["seconds"] / ours["seconds"] for plain, ours in pairs]
-    result["times_as_fast"] = round(statistics.median(ratios), 2)
+    with tempfile.TemporaryDirectory() as folder:
+        make_inputs(Path(folder), args.records)
+        for n_processes in args.processes:
+            runs = {way: [] for way in WAYS}
+            for _ in range(args.repeats):
+                for way in WAYS:
+                    runs[way].append(measure_together(way, folder, n_processes))
+                    print(n_processes, way, runs[way][-1], flush=True)
+            tokens = {run["tokens"] for of_way in runs.values() for run in of_way}
+            result["tokens"] = max(tokens)
+            found = {"same_tokens": len(tokens) == 1}
+            for way, of_way in runs.items():
+                found[way] = {
+                    "seconds": round(statistics.median(run["seconds"] for run in of_way), 1),
+                    "memory_mb": round(max(run["memory_mb"] for run in of_way)),
+                }
+            again = statistics.median(run["again_s"] for run in runs["pieces"])
+            found["pieces"]["again_s"] = round(again, 1)
+            found["pieces"]["file_mb"] = round(runs["pieces"][0]["file_mb"])
+            pairs = zip(runs["at_once"], runs["pieces"], strict=True)
+            ratios = [plain["seconds"] / ours["seconds"] for plain, ours in pairs]
+            found["times_as_fast"] = round(statistics.median(ratios), 2)
+            result[f"processes_{n_processes}"] = found
     write_text(args.out, json.dumps(result, indent=1) + "\n")
 
 

@@ -269,8 +269,9 @@ def encode(
         for i, ids in zip(chosen, encoded, strict=True):
             rows[i] = ids
     for i, prompt in enumerate(prompts):
-        named = self._special and [part for part in prompt.parts if self._special.search(part[0])]
-        if named and any(is_record for _, is_record in named):
+        if self._special and any(
+            is_record and self._special.search(text) for text, is_record in prompt.parts
+        ):
             rows[i] = self._encode_as_text(prompt)
         if prompt.complete:
             continue

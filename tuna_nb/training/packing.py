@@ -32,8 +32,11 @@ def common_prefix(
     most: int,  # Never more than this
 ) -> int:  # Number of tokens
     "How many tokens all sequences have in common at the start"
+    starts = [sequence[:most] for sequence in sequences]
+    if starts.count(starts[0]) == len(starts):
+        return len(starts[0])
     length = 0
-    for tokens in zip(*(sequence[:most] for sequence in sequences), strict=False):
+    for tokens in zip(*starts, strict=False):
         if len({*tokens}) > 1:
             break
         length += 1
