@@ -41,7 +41,7 @@ class TunaConfig(TrainingArguments):
     mle_weight: float = 1.0  # Weight λ of the original response (Eq. 6)
     reduction: str = "sum"  # "sum": the paper's ranking loss; "released": the released code's
     ties: str = "skip"  # Responses of equal score: "skip" such pairs, or the list's "order"
-    mle_over: str = "original"  # "original": Eq. 6; "all": the mean over all tokens, as released
+    mle_over: str = "original"  # "original": Eqs. 2 and 6; "tokens" or "all", see `loss_sum`
     max_length: int | None = None  # Longest prompt and response, at most the model's context
     long_prompts: str = "drop"  # A prompt without room for a response: "drop" it, or "error"
     template: object = "alpaca"  # Prompt template, see `format_prompt`
@@ -88,12 +88,13 @@ def check_settings(self: TunaConfig):
         "reduction": ("sum", "released"),
         "ties": ("skip", "order"),
         "long_prompts": ("drop", "error"),
-        "mle_over": ("original", "all"),
+        "mle_over": ("original", "tokens", "all"),
     }
-    for name, (first, second) in choices.items():
+    for name, allowed in choices.items():
         value = getattr(self, name)
-        if value not in (first, second):
-            raise TunaError(f'{name} must be "{first}" or "{second}", got {value!r}')
+        if value not in allowed:
+            names = " or ".join(f'"{choice}"' for choice in allowed)
+            raise TunaError(f"{name} must be {names}, got {value!r}")
     if self.max_tokens and self.packing != "packed":
         raise TunaError(
             f'max_tokens counts tokens without padding, so packing must be "packed", got '
@@ -120,6 +121,7 @@ class TunaTrainer(PackedTrainer):
     "`transformers.Trainer` with the loss of Eq. 6"
 
     collator_class = RankedCollator
+    mean_length = None  # Tokens of the originals of a step or an evaluation, mean over instructions
 
     def __init__(
         self,
@@ -159,21 +161,45 @@ class TunaTrainer(PackedTrainer):
 
     def summary(self, v, mask, n_tok=None, ties=None):
         "Metrics of a table of scores"
-        return ranking_metrics(
-            v, mask, self.args.margin, self.args.reduction, n_tok=n_tok, ties=ties
-        )
+        args = self.args
+        found = ranking_metrics(v, mask, args.margin, args.reduction, n_tok=n_tok, ties=ties)
+        if args.mle_over == "tokens" and n_tok is not None and n_tok[:, 0].any():
+            found["mle_loss"] = token_mean_loss(v[:, 0], n_tok[:, 0]).item()
+        return found
 
     def evaluate(self, eval_dataset=None, *args, **kwargs):
         "Loss and metrics on held-out records"
         items = self.encode(eval_dataset)
         if self.train_dataset is None and isinstance(items, EncodedDataset):
             self.is_sft = not _any_ranked(items)
+        scored = self.eval_dataset if items is None else items
+        if self.args.mle_over == "tokens" and isinstance(scored, EncodedDataset):
+            self.mean_length = sum(map(_original_length, scored)) / len(scored)
         return super().evaluate(items, *args, **kwargs)
+
+    def get_batch_samples(self, *args, **kwargs):
+        "The micro-batches of a step; counts the tokens over which the likelihood is averaged"
+        batches, n_items = super().get_batch_samples(*args, **kwargs)
+        if self.args.mle_over == "tokens":
+            n_tokens = 0
+            for batch in batches:
+                lengths = response_lengths(batch)[batch["layout"].real_items]
+                n_tokens += lengths[:, 0].sum().item()
+            if self.accelerator.num_processes > 1:
+                count = torch.tensor(n_tokens, device=self.args.device)
+                n_tokens = self.accelerator.reduce(count).item()
+            self.mean_length = n_tokens / max(n_items, 1)
+        return batches, n_items
 
 
 def _any_ranked(items):
     "Has any record a response beside the original?"
     return any(ranks[-1] for ranks in items.column("ranks"))
+
+
+def _original_length(item):
+    "Learnt tokens of the original response of an item; 0 if it has none"
+    return 0 if item["ranks"][0] else len(item["token_ids"][0]) - item["prompt_len"]
 
 # %% ../nbs/04_train.ipynb #9cae93b7
 @patch
@@ -184,26 +210,36 @@ def loss_sum(
     n_tok,  # Learnt tokens of each, same shape
     ties=None,  # Which of them tie, same shape
 ):  # Scalar
-    "Eq. 6, summed over the instructions of a micro-batch"
+    """Eq. 6, summed over the instructions of a micro-batch
+
+    The likelihood term is, by `mle_over`, a mean over
+    - "original": the tokens of each original response, and then over instructions;
+    - "tokens": the tokens of all original responses of the optimizer step;
+    - "all": the tokens of all responses of the micro-batch, as in the released code.
+    """
     args = self.args
-    over_all = args.mle_over == "all"
-    if not over_all and self.is_sft:
-        return mle_loss(v[:, 0]).sum()
-    if not over_all and v.shape[1] == 1:
-        return mle_loss(v[:, 0]).sum() * args.mle_weight
+    mle = mle_loss(v[:, 0])
+    if args.mle_over == "tokens":
+        mean_length = self.mean_length or n_tok[:, 0].float().mean().item() or 1.0
+        mle = mle * n_tok[:, 0] / mean_length
+    elif args.mle_over == "all":
+        mle = token_mean_loss(v, n_tok).expand(len(v))
+    if args.mle_over != "all" and self.is_sft:
+        return mle.sum()
+    if args.mle_over != "all" and v.shape[1] == 1:
+        return mle.sum() * args.mle_weight
+    as_in_eq_6 = args.mle_over == "original"
     loss = tuna_loss(
         v[:, 1:],
         v[:, 0],
         args.margin,
-        mle_weight=0 if over_all else args.mle_weight,
+        mle_weight=args.mle_weight if as_in_eq_6 else 0,
         mask=mask[:, 1:],
         reduction=args.reduction,
         ties=None if ties is None else ties[:, 1:],
     )
     loss = loss.sum() if args.reduction == "sum" else loss * len(v)
-    if over_all:
-        loss = loss + args.mle_weight * len(v) * token_mean_loss(v, n_tok)
-    return loss
+    return loss if as_in_eq_6 else loss + args.mle_weight * mle.sum()
 
 # %% ../nbs/04_train.ipynb #af31c9d0
 @patch
@@ -288,9 +324,10 @@ def sft(
     tokenizer,  # Tokenizer; None takes the one saved with the model
     ds,  # Instruction records, or a file of them; responses other than `output` are ignored
     output_dir,  # Where model, tokenizer and training log go
+    mle_over: str = "tokens",  # Mean over a step's tokens; "original": Eq. 2, see `loss_sum`
     **training_args,  # Of `run_training` and `TunaConfig`; default 3 epochs at 2e-5
 ) -> TunaTrainer:  # After training
-    "Instruction tuning on the original responses (Eq. 2)"
+    "Instruction tuning on the original responses (Eq. 2, by default averaged over tokens)"
     if isinstance(ds, (str, Path)):
         ds = load_instructions(ds)
     fields = ("id", "instruction", "input", "output", *_SAMPLED)
@@ -301,7 +338,7 @@ def sft(
         for record in ds:
             records.append({name: record[name] for name in fields if name in record})
         records = load_instructions(records)
-    settings = {"learning_rate": 2e-5, "num_train_epochs": 3, **training_args}
+    settings = {"learning_rate": 2e-5, "num_train_epochs": 3, "mle_over": mle_over, **training_args}
     return run_training(TunaTrainer, model, tokenizer, records, output_dir, **settings)
 
 # %% ../nbs/04_train.ipynb #4ef80946

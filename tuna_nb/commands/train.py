@@ -262,6 +262,9 @@ def tuna_sft(
     # A record whose output is blank: drop it (and say how many), or error
     blank_output: str = "drop",
     limit: int | None = None,  # Only the first so many records
+    # The loss is a mean over the tokens of an optimizer step (tokens), or over those of each
+    # response and then over responses as in Eq. 2 (original)
+    mle_over: str = "tokens",
     **kwargs,
 ) -> dict:  # Folder, steps and the last metrics
     "Instruction tuning (Eq. 2)"
@@ -277,7 +280,7 @@ def tuna_sft(
     else:
         ds = load_instructions(data, blank_output)
     ds = limit_records(ds, limit)
-    args = run_options(recipe, **kwargs)
+    args = {**run_options(recipe, **kwargs), "mle_over": mle_over}
     for of_rankings in ("margin", "mle_weight"):
         args.pop(of_rankings, None)
     originals = [dict(record, responses=[]) for record in ds]
@@ -305,8 +308,8 @@ def tuna_train(
     margin: float = 0.1,  # Gap m asked for between neighbours in the ranking
     mle_weight: float = 1.0,  # Weight λ of the original response
     reduction: str = "sum",  # Ranking loss of the paper (sum) or of the released code (released)
-    # Likelihood of the original response (original) or, as in the released code, of all responses
-    # (all)
+    # Likelihood of the original response (original), over the tokens of all original responses of
+    # a step (tokens) or, as in the released code, over those of all responses (all)
     mle_over: str = "original",
     ties: str = "skip",  # Responses of equal score: no preference (skip), or the list's order
     # A record whose original response is blank: drop it (and say how many), keep it to learn from

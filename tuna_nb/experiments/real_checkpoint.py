@@ -76,7 +76,7 @@ def stories260k_experiment(
     out = Path(out_dir)
     base = data / "models" / "stories260K"
     tokenizer = load_pretrained(base)[1]
-    common = {"seed": seed, "per_device_train_batch_size": 8}
+    common = {"seed": seed, "per_device_train_batch_size": 8, "mle_over": "original"}
     sft_args = {**common, "num_train_epochs": 3, "learning_rate": 1e-3, **(sft_args or {})}
     tune_args = {**common, "num_train_epochs": 2, "learning_rate": 3e-3, **(tune_args or {})}
     n_alpaca = n_sft + n_sample

@@ -179,7 +179,10 @@ METRICS = {  # unit and meaning
         "sum over pairs of max(0, v worse − v better + m · difference of ranks), mean over "
         "instructions (Eqs. 4, 5)",
     ),
-    "mle_loss": ("nats", "minus v of the original response, mean over instructions (Eq. 2)"),
+    "mle_loss": (
+        "nats",
+        "minus v of the original response (Eq. 2): mean over instructions, or over tokens",
+    ),
     "pair_accuracy": (
         "share of pairs",
         "pairs whose better response has the larger v; 0.5 is chance",
