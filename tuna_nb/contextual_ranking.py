@@ -25,7 +25,7 @@ from .models.open import with_store
 from .utils.core import TunaError, check_output_path, log, write_failures
 from .utils.outputs import output_lock
 from .utils.ranges import check_ranges
-from .utils.records import check_saveable
+from .utils.records import check_saveable, make_dataset
 
 # %% ../nbs/02_contextual_ranking.ipynb #74ddf59c
 _all_ = [  # parts of this chapter that have pages of their own
@@ -275,7 +275,7 @@ def finish_ranking(
         duplicates += len(written) - len(row["responses"])
     if duplicates:
         log.info("%d responses were left out as duplicates", duplicates)
-    ds = Dataset.from_list(ranked)
+    ds = make_dataset(ranked, judge.name)
     if out:
         save_ranked(ds, out)
     return ds

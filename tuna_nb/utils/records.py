@@ -5,19 +5,20 @@
 # %% auto #0
 __all__ = ['list_some', 'check_text', 'is_missing', 'required_field', 'text_field', 'check_finite', 'list_field', 'check_ranking',
            'response_columns', 'check_records', 'stream_json', 'read_parquet', 'is_hub_name', 'read_records',
-           'convert_records', 'check_saveable', 'check_replaceable']
+           'make_dataset', 'convert_records', 'check_saveable', 'check_replaceable']
 
 # %% ../../nbs/utils/records.ipynb #b6e3e4bf
 import json
 import math
 import os
 import re
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, config, load_dataset
+from datasets.fingerprint import generate_random_fingerprint
 
 from tuna_nb.utils.core import (
     TunaError,
@@ -362,8 +363,11 @@ def _join(tables, name):
     if len(tables) == 1:
         return tables[0]
     plain = [table.data.table.replace_schema_metadata(None) for table in tables]
+    # without one, datasets makes copies of the table in memory to hash it
+    fingerprint = generate_random_fingerprint()
     try:
-        return Dataset(pa.concat_tables(plain, promote_options="permissive"))
+        joined = pa.concat_tables(plain, promote_options="permissive")
+        return Dataset(joined, fingerprint=fingerprint)
     except (pa.ArrowException, OverflowError):
         pass
     for column in dict.fromkeys(chain.from_iterable(table.column_names for table in plain)):
@@ -378,6 +382,18 @@ def _join(tables, name):
 
 
 _PIECE = 1000  # Records that are held as dicts at once
+
+
+def make_dataset(
+    records,  # Dicts, one after the other; may be made while they are read
+    name: str,  # Of their source, for messages
+) -> Dataset:  # With every column that any record has; gaps become nulls
+    "Records as a Dataset, some at a time, so that only the result is held"
+    rows = iter(records)
+    tables = []
+    while piece := [*islice(rows, _PIECE)]:
+        tables.append(_make_dataset(piece, name))
+    return _join(tables, name)
 
 # %% ../../nbs/utils/records.ipynb #1b18416d
 def convert_records(
