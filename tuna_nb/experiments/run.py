@@ -29,7 +29,7 @@ from .report import write_report
 from .runner import Schedule, run_stages
 from .scales import ORACLE, scale_settings
 from .stages_eval import read_questions
-from ..paper.claims import FAILS, HOLDS, UNASKED, check_claims, verdict
+from ..paper.claims import FAILS, HOLDS, UNASKED, check_claims, verdict, with_ends
 from ..utils.core import TunaError, provenance, write_text
 from ..utils.outputs import output_lock
 
@@ -171,8 +171,7 @@ def gather_questions(
                 values[name] = read_questions(folder / f"eval_{student}")
             if all(isinstance(name, float) for name in values):
                 values = dict(sorted(values.items()))
-            ends = [*values.values()]
-            by_key[ablation] = values | {"first": ends[0], "last": ends[-1]}
+            by_key[ablation] = with_ends(values)
         if not any(by_key[None].values()):
             return []
         kept.append(by_key)

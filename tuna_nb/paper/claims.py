@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EQUIVALENCE_MARGIN', 'EXPECTATIONS', 'METRIC_TITLES', 'CLAIMS', 'BY_QUESTION', 'HOLDS', 'FAILS', 'OPEN', 'UNASKED',
-           'decide', 'Claim', 'load_claims', 'published_difference', 'ranker_accuracies', 'claim_inputs',
+           'decide', 'Claim', 'load_claims', 'published_difference', 'ranker_accuracies', 'claim_inputs', 'with_ends',
            'ablation_inputs', 'question_gaps', 'expectation_p', 'explain', 'compare_scores', 'check_claims',
            'rows_by_claim', 'verdict']
 
@@ -237,11 +237,35 @@ def claim_inputs(
     return inputs
 
 # %% ../../nbs/paper/claims.ipynb #d8e9ebe3
+def with_ends(
+    grid: dict,  # {value: {metric: number, or one number per question}}
+) -> (
+    dict
+):  # With `first`, `last`, `fitted first` and `fitted last`, if there are two values or more
+    "Scores at each value, at the ends, and at the ends of a line through all values"
+    if len(grid) < 2:
+        return grid
+    by_value = list(grid.values())
+    positions = np.arange(len(by_value)) - (len(by_value) - 1) / 2
+    start = {}
+    end = {}
+    for name in by_value[0]:
+        columns = [scores.get(name) for scores in by_value]
+        if any(column is None or np.shape(column) != np.shape(columns[0]) for column in columns):
+            continue
+        values = np.array(columns, float)
+        slope = positions @ values / (positions @ positions)
+        start[name] = values.mean(axis=0) + slope * positions[0]
+        end[name] = values.mean(axis=0) + slope * positions[-1]
+    ends = {"first": by_value[0], "last": by_value[-1]}
+    return grid | ends | {"fitted first": start, "fitted last": end}
+
+
 def ablation_inputs(
     seed: dict,  # A seed's entry
     key: str,  # An ablation, such as "lambda"
 ) -> dict:  # {value: {metric: number}}; empty if the seed has not run it
-    "Scores at each value of an ablation, and once more as `first` and `last`"
+    "Scores at each value of an ablation, and at its ends"
     try:
         collected = collect([seed], key)
     except TunaError:
@@ -249,10 +273,7 @@ def ablation_inputs(
     grid = {}
     for value, scores in collected.items():
         grid[value] = {name: numbers[0] for name, numbers in scores.items()}
-    if len(grid) > 1:
-        first, *_, last = grid.values()
-        grid |= {"first": first, "last": last}
-    return grid
+    return with_ends(grid)
 
 # %% ../../nbs/paper/claims.ipynb #b9128c9e
 BY_QUESTION = {
