@@ -126,6 +126,15 @@ def cells(self: FullConfig, scores):
 
 
 @patch
+def per_question(self: FullConfig, bench, answers, result):
+    "ROUGE-L of each answer to Super NI, in percent"
+    if "instances" not in result:
+        return {}
+    column = bench.name.removesuffix("_plain")
+    return {column: [100 * result["instances"][i]["rougeL"] for i in bench.ids]}
+
+
+@patch
 def people(self: FullConfig, ds, seed):
     "Agreement of the judge's rankings with people's; None without `human_file`"
     return annotators.judge_human_agreement(ds, self.human_file) if self.human_file else None

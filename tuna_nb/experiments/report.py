@@ -179,16 +179,24 @@ def _lead_text(results, verdicts, claims):
     about = results.get("about", _ABOUT_MINIATURE)
     if not claims:
         return about
-    if n_seeds == 1:
+    hold, fail, undecided, unasked = count_verdicts(verdicts, claims)
+    if n_seeds == 1 and not hold + fail:
         return (
             f"{about} This is one run with one seed: it shows what these models do, and it decides "
             "none of the paper's claims, because another seed may come out differently. Runs with "
             "several seeds (--seeds 3) have intervals and verdicts."
         )
-    hold, fail, undecided, unasked = count_verdicts(verdicts, claims)
+    if n_seeds == 1:
+        return (
+            f"{about} This is one run with one seed. Its intervals are over questions: they say "
+            "whether these models differ on such questions, and another training may come out "
+            f"differently. Of {len(claims)} claims, {hold} hold for these models, {fail} do not "
+            f"hold, {undecided} are inconclusive and {unasked} cannot be asked here. Runs with "
+            "several seeds (--seeds 3) speak about trainings, too."
+        )
     return (
         f"{about} Numbers are means over {n_seeds} seeds, ± half of a 95 % Student-t interval. "
-        f"Of {len(claims)} claims, {hold} hold, {fail} do not hold, {undecided} are undecided "
+        f"Of {len(claims)} claims, {hold} hold, {fail} do not hold, {undecided} are inconclusive "
         f"and {unasked} cannot be asked here. Test sets were used for these numbers alone; "
         "learning rates were chosen on validation instructions, by the same search for every "
         "model after Alpaca."
@@ -215,8 +223,9 @@ def _section_blocks(section, rows, verdicts, claims):
 
 _ABOUT_LUCK = (
     "Net wins are wins less losses against Alpaca, in percent of the questions. With so many "
-    "claims some hold, or fail, by luck: where there is no difference, an interval lies above "
-    "zero once in forty times, and a claim that needs any of three has three chances."
+    "claims some would hold by luck. The claims of each section of the paper are therefore tested "
+    "as one family by Holm's procedure, so an interval may exclude zero although its claim is "
+    "inconclusive. The intervals themselves are not adjusted."
 )
 _ABOUT_RULES = (
     'By the mean difference within seeds and its 95 % interval; "close" depends on the metric. '
@@ -269,16 +278,17 @@ def report_blocks(
     sections: list,  # `Section`s, in the order of the report
     links: tuple = (),  # (address, text) of further pages
     claims: list = CLAIMS,  # What to check
+    questions: list | None = None,  # Scores of single questions, as for `check_claims`
 ) -> list:  # Tuples of kind and content
     """The report: results first, then the sections in the order of the paper, then claims,
     settings and cost"""
     seeds = res.get("seeds")
     if not seeds:
         raise TunaError("no seeds to report on")
-    rows = check_claims(seeds, claims)
+    rows = check_claims(seeds, claims, questions)
     verdicts = verdict(rows, claims)
     titles = section_titles(sections, claims)
-    decided = claims if len(seeds) > 1 else []  # one seed decides no claim
+    decided = claims if len(seeds) > 1 or questions else []
     title = res.get("title", "Tuna in miniature")
     blocks = [("h1", title), ("p", _lead_text(res, verdicts, claims))]
     if sections:
@@ -306,10 +316,11 @@ def write_report(
     out,  # Folder
     links: tuple = (),  # (address, text) of further pages
     claims: list = CLAIMS,  # What to check
-):
+    questions: list | None = None,  # Scores of single questions, as for `check_claims`
+) -> dict:  # What results.json holds: `res`, claims and verdicts
     "Write results.json, report.md, report.html and the figures"
     out = Path(out)
-    blocks = report_blocks(res, sections, links, claims)
+    blocks = report_blocks(res, sections, links, claims=claims, questions=questions)
     figures = {}
     for section in sections:
         figures |= getattr(section, "figures", {})
@@ -317,8 +328,9 @@ def write_report(
         if kind == "figure" and content[0] not in figures:
             raise TunaError(f"no section has the figure {content[0]!r}")
     svgs = {name: save_figure(figure, out / "figures", name) for name, figure in figures.items()}
-    rows = check_claims(res["seeds"], claims)
+    rows = check_claims(res["seeds"], claims, questions)
     checked = {**res, "claims": rows, "verdicts": verdict(rows, claims)}
     write_text(out / "results.json", json.dumps(checked, indent=1, allow_nan=False))
     write_text(out / "report.md", markdown(blocks))
     write_text(out / "report.html", page(blocks, svgs))
+    return checked

@@ -167,6 +167,12 @@ def cells(self: ScaleConfig, scores):
 
 
 @patch
+def per_question(self: ScaleConfig, bench, answers, result):
+    "Numbers whose means over the questions are the numbers of a benchmark, by column, if any"
+    return {}
+
+
+@patch
 def open_records(self: ScaleConfig, bench):
     "Open questions as records"
     return bench.rows

@@ -15,7 +15,6 @@ from tuna_nb.paper.claims import (
     OPEN,
     UNASKED,
     rows_by_claim,
-    verdict,
 )
 from ..paper.results import value_label
 from ..paper.tables import Table, plain_table
@@ -24,7 +23,7 @@ from ..paper.tables import Table, plain_table
 VERDICT_MARKS = {
     HOLDS: "✓ holds",
     FAILS: "✗ does not hold",
-    OPEN: "? undecided",
+    OPEN: "? inconclusive",
     UNASKED: "– cannot be asked here",
 }
 _DECIMALS = {"points": 2, "agreement": 2, "nll": 3, "bert_0shot": 3, "bert_2shot": 3, "rating": 2}
@@ -76,10 +75,10 @@ def claims_table(
 # %% ../../nbs/experiments/verdicts.ipynb #a0b1393e
 def brief_table(
     rows: list,  # From `check_claims`
-    claims: list,  # The claims that were checked
+    verdicts: dict,  # From `verdict`
+    claims: list,  # Which of them to show
 ) -> Table:  # One row a claim
     "Claims and their answers, one line each"
-    verdicts = verdict(rows, claims)
     by_claim = rows_by_claim(rows)
     body = []
     for claim in claims:
@@ -121,7 +120,7 @@ PAPER_PARTS = {
 def count_verdicts(
     verdicts: dict,  # From `verdict`
     claims: list,  # Which of them to count
-) -> list:  # Claims that hold, do not hold, are undecided, and cannot be asked here
+) -> list:  # Claims that hold, do not hold, are inconclusive, and cannot be asked here
     "How many claims have each of the four verdicts"
     answers = [verdicts[claim.text]["verdict"] for claim in claims]
     return [answers.count(answer) for answer in VERDICT_MARKS]

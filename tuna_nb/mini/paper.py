@@ -16,6 +16,7 @@ from ..benchmarks.reviewers import REVIEWERS
 from ..experiments.figures import figure_style
 from ..experiments.runner import needed
 from ..experiments.scales import ConfigKeys, ScaleConfig, register_scale
+from ..judge.rouge import rouge_l
 from .server import serve
 from ..models.cache import Store
 from ..models.endpoint import Endpoint
@@ -265,6 +266,15 @@ def right(self: MiniConfig, record, text):
     from tuna_nb.mini.oracle import is_right
 
     return is_right(record["instruction"], record["input"], text)
+
+
+@patch
+def per_question(self: MiniConfig, bench, answers, result):
+    "ROUGE-L of each answer to Super NI, in percent, against the right answer that is nearest"
+    nearest = []
+    for instance, text in zip(getattr(bench, "instances", []), answers, strict=False):
+        nearest.append(100 * max(rouge_l(text, answer) for answer in instance["references"]))
+    return {bench.name: nearest} if nearest else {}
 
 
 @patch
