@@ -88,7 +88,9 @@ def record_of(results, seconds):
         for outcome in outcomes:
             if outcome.verdict in (*BAD, "skipped"):
                 entry = {"case": outcome.case.name, "verdict": outcome.verdict}
-                words = [str(word)[:200] for word in outcome.case.words]
+                words = []
+                for word in map(str, outcome.case.words):  # without the folder of this machine
+                    words.append(Path(word).name if Path(word).is_absolute() else word[:200])
                 bad.append({**entry, "command": words, "said": outcome.said})
         counts = Counter(outcome.verdict for outcome in outcomes)
         groups[group] = {
