@@ -89,7 +89,7 @@ class Config:
     form_fidelity: float = 0.97  # Chance that an answer has the form that its question asks for
     statements: float = 0.2  # Share of texts that state facts
     copies: float = 0.05  # Share of texts that repeat a line
-    template: float = 0.03  # Share of the base's conversations in the Alpaca template
+    template: float = 0.005  # Share of the base's conversations in the Alpaca template
     base: tuple = (80, 3, 20000, 1000)  # Width, layers, texts, steps of reading
     teacher: tuple = (96, 3, 20000, 900)
     reading_lr: float = 4e-3
@@ -99,7 +99,7 @@ class Config:
     n_val: int = 500  # Instructions for choosing learning rates
     epochs: float = 1.0
     batch: int = 16
-    rates: tuple = (3e-4, 6e-4, 1.2e-3)
+    rates: tuple = (2e-4, 4e-4, 8e-4)
     beta: float = 1.3
     margin: float = 0.1
     max_new_tokens: int = 44
