@@ -7,7 +7,7 @@ __all__ = ['check_template', 'encode_records', 'filter_by_length', 'RankedCollat
            'ranking_metrics', 'score_records']
 
 # %% ../nbs/scoring.ipynb #edf3b493
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import torch
@@ -30,6 +30,7 @@ from .utils.core import TunaError, progress
 from .utils.core import log as logger
 from .utils.pretrained import padding_id
 from .utils.ranges import check_ranges
+from .utils.records import in_pieces
 
 # %% ../nbs/scoring.ipynb #c262dd08
 _KWARGS = "chat_template_kwargs"  # Of how a record was sampled
@@ -146,8 +147,7 @@ def filter_by_length(
         return ds
     lengths = []
     renderer = Renderer(tokenizer, template)
-    records = iter(ds)
-    while piece := [*islice(records, PIECE)]:
+    for piece in in_pieces(ds, PIECE):
         lengths += [len(ids) for ids in renderer.encode(renderer.prompts(piece))]
     keep = [i for i, length in enumerate(lengths) if length + room <= max_length]
     if len(keep) < len(ds):

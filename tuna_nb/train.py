@@ -185,10 +185,7 @@ class TunaTrainer(PackedTrainer):
             for batch in batches:
                 lengths = response_lengths(batch)[batch["layout"].real_items]
                 n_tokens += lengths[:, 0].sum().item()
-            if self.accelerator.num_processes > 1:
-                count = torch.tensor(n_tokens, device=self.args.device)
-                n_tokens = self.accelerator.reduce(count).item()
-            self.mean_length = n_tokens / max(n_items, 1)
+            self.mean_length = self.total(n_tokens) / max(n_items, 1)
         return batches, n_items
 
 

@@ -278,17 +278,18 @@ def report_blocks(
     sections: list,  # `Section`s, in the order of the report
     links: tuple = (),  # (address, text) of further pages
     claims: list = CLAIMS,  # What to check
-    questions: list | None = None,  # Scores of single questions, as for `check_claims`
+    rows: list | None = None,  # From `check_claims`; default: over seeds alone
 ) -> list:  # Tuples of kind and content
     """The report: results first, then the sections in the order of the paper, then claims,
     settings and cost"""
     seeds = res.get("seeds")
     if not seeds:
         raise TunaError("no seeds to report on")
-    rows = check_claims(seeds, claims, questions)
+    rows = check_claims(seeds, claims) if rows is None else rows
     verdicts = verdict(rows, claims)
     titles = section_titles(sections, claims)
-    decided = claims if len(seeds) > 1 or questions else []
+    over_questions = any(row["over"] == "questions" for row in rows)
+    decided = claims if len(seeds) > 1 or over_questions else []
     title = res.get("title", "Tuna in miniature")
     blocks = [("h1", title), ("p", _lead_text(res, verdicts, claims))]
     if sections:
@@ -320,7 +321,8 @@ def write_report(
 ) -> dict:  # What results.json holds: `res`, claims and verdicts
     "Write results.json, report.md, report.html and the figures"
     out = Path(out)
-    blocks = report_blocks(res, sections, links, claims=claims, questions=questions)
+    rows = check_claims(res.get("seeds") or [], claims, questions)
+    blocks = report_blocks(res, sections, links, claims=claims, rows=rows)
     figures = {}
     for section in sections:
         figures |= getattr(section, "figures", {})
@@ -328,7 +330,6 @@ def write_report(
         if kind == "figure" and content[0] not in figures:
             raise TunaError(f"no section has the figure {content[0]!r}")
     svgs = {name: save_figure(figure, out / "figures", name) for name, figure in figures.items()}
-    rows = check_claims(res["seeds"], claims, questions)
     checked = {**res, "claims": rows, "verdicts": verdict(rows, claims)}
     write_text(out / "results.json", json.dumps(checked, indent=1, allow_nan=False))
     write_text(out / "report.md", markdown(blocks))

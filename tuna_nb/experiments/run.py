@@ -30,6 +30,7 @@ from .runner import Schedule, run_stages
 from .scales import ORACLE, scale_settings
 from .stages_eval import read_questions
 from ..paper.claims import FAILS, HOLDS, UNASKED, check_claims, verdict, with_ends
+from ..paper.results import sort_by_value
 from ..utils.core import TunaError, provenance, write_text
 from ..utils.outputs import output_lock
 
@@ -167,11 +168,8 @@ def gather_questions(
         for ablation, stage_of in ablation_stages(cfg).items():
             values = {}
             for value, student in stage_of.items():
-                name = float(value) if value.replace(".", "").lstrip("-").isdigit() else value
-                values[name] = read_questions(folder / f"eval_{student}")
-            if all(isinstance(name, float) for name in values):
-                values = dict(sorted(values.items()))
-            by_key[ablation] = with_ends(values)
+                values[value] = read_questions(folder / f"eval_{student}")
+            by_key[ablation] = with_ends(sort_by_value(values))
         if not any(by_key[None].values()):
             return []
         kept.append(by_key)

@@ -69,11 +69,16 @@ class SuperNI:
             prompts.append(format_prompt(text, row["input"]))
         return prompts
 
-    def score(self, responses):
-        "Mean ROUGE-L in percent, each against the right answer that is nearest"
+    def rouge_by_question(self, responses):
+        "ROUGE-L of each response, from 0 to 1, against the right answer that is nearest"
         best = []
         for instance, response in zip(self.instances, responses, strict=True):
             best.append(max(rouge_l(response, answer) for answer in instance["references"]))
+        return best
+
+    def score(self, responses):
+        "Mean ROUGE-L in percent"
+        best = self.rouge_by_question(responses)
         return {self.name: 100 * sum(best) / len(best)}
 
 # %% ../../nbs/mini/benchmarks.ipynb #6ba90277

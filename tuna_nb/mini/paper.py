@@ -16,7 +16,6 @@ from ..benchmarks.reviewers import REVIEWERS
 from ..experiments.figures import figure_style
 from ..experiments.runner import needed
 from ..experiments.scales import ConfigKeys, ScaleConfig, register_scale
-from ..judge.rouge import rouge_l
 from .server import serve
 from ..models.cache import Store
 from ..models.endpoint import Endpoint
@@ -270,11 +269,12 @@ def right(self: MiniConfig, record, text):
 
 @patch
 def per_question(self: MiniConfig, bench, answers, result):
-    "ROUGE-L of each answer to Super NI, in percent, against the right answer that is nearest"
-    nearest = []
-    for instance, text in zip(getattr(bench, "instances", []), answers, strict=False):
-        nearest.append(100 * max(rouge_l(text, answer) for answer in instance["references"]))
-    return {bench.name: nearest} if nearest else {}
+    "ROUGE-L of each answer to Super NI, in percent"
+    from tuna_nb.mini.benchmarks import SuperNI
+
+    if not isinstance(bench, SuperNI):
+        return {}
+    return {bench.name: [100 * rouge for rouge in bench.rouge_by_question(answers)]}
 
 
 @patch

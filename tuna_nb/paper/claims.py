@@ -12,7 +12,7 @@ __all__ = ['EQUIVALENCE_MARGIN', 'EXPECTATIONS', 'METRIC_TITLES', 'CLAIMS', 'BY_
 import json
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 
 import numpy as np
@@ -239,9 +239,7 @@ def claim_inputs(
 # %% ../../nbs/paper/claims.ipynb #d8e9ebe3
 def with_ends(
     grid: dict,  # {value: {metric: number, or one number per question}}
-) -> (
-    dict
-):  # With `first`, `last`, `fitted first` and `fitted last`, if there are two values or more
+) -> dict:  # With `first`, `last`, `fitted first`, `fitted last` where it has two values or more
     "Scores at each value, at the ends, and at the ends of a line through all values"
     if len(grid) < 2:
         return grid
@@ -276,9 +274,8 @@ def ablation_inputs(
     return with_ends(grid)
 
 # %% ../../nbs/paper/claims.ipynb #b9128c9e
-BY_QUESTION = {
-    "lmentry_score": "lmentry_accuracy"
-}  # What one seed is asked in the place of a score
+# What one seed is asked in the place of a score
+BY_QUESTION = {"lmentry_score": "lmentry_accuracy"}
 
 
 def question_gaps(
@@ -369,11 +366,12 @@ def compare_scores(
     elif numbers and by_question:
         over = "seeds and questions"
         estimate = partial(hierarchical_interval, by_question)
+    estimate = cache(estimate)  # a bootstrap is not repeated for the same `null`
     close = EQUIVALENCE_MARGIN.get(name, 1.0)
     change = (math.nan,) * 3
     p = math.nan
     if numbers:
-        interval = estimate()
+        interval = estimate(null=0.0)
         change = (interval.mean, interval.low, interval.high)
         p = expectation_p(claim.expect, estimate, close)
     published = published_difference(claim, than, name)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ALPACA_BASE', 'ALPACA_AT_ZERO', 'load_results', 'seed_entries', 'metric', 'over_seeds', 'value_label',
-           'ablation_scores', 'collect']
+           'sort_by_value', 'ablation_scores', 'collect']
 
 # %% ../../nbs/paper/results.ipynb #f35ac8be
 import json
@@ -73,16 +73,23 @@ def value_label(
     return value if isinstance(value, str) else f"{value:g}"
 
 
+def sort_by_value(
+    grid: dict,  # By the values of an ablation, as text
+) -> dict:  # By numbers in order; as it was if a value is a word
+    "What a results file holds of an ablation, with its values as numbers"
+    try:
+        return {float(name): grid[name] for name in sorted(grid, key=float)}
+    except ValueError:
+        return dict(grid)
+
+
 def _seed_grid(entry, key, where):
     "One seed's scores in an ablation as {value: {metric: score}}"
     results = entry.get(key)
     if not isinstance(results, dict) or not results:
         raise TunaError(f"{where}: no results for '{key}'")
     if all(isinstance(scores, dict) for scores in results.values()):
-        try:
-            return {float(name): results[name] for name in sorted(results, key=float)}
-        except ValueError:  # a word: the values are not sorted
-            return dict(results)
+        return sort_by_value(results)
     if not all(isinstance(by_rank, list) for by_rank in results.values()):
         raise TunaError(f"{where}: '{key}' is not an ablation with metrics at each value")
     grid = {rank: {} for rank in range(1, 1 + max(map(len, results.values())))}

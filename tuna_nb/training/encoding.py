@@ -13,7 +13,7 @@ import json
 from collections import defaultdict
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from .sampler import EncodedDataset
 from ..utils.core import TunaError, atomic_write, progress, write_text
 from ..utils.core import log as logger
 from ..utils.pretrained import check_token_ids, embedding_rows, tokenizer_digest
+from ..utils.records import in_pieces
 
 # %% ../../nbs/training/encoding.ipynb #969d8624
 _MOST_TIED = 63  # Bits of a signed whole number of 64 bits
@@ -125,19 +126,6 @@ class LengthReport:
 PIECE = 1000  # Records that are tokenised at once
 
 
-def _record_pieces(records, piece):
-    "So many records at a time, as lists"
-    if isinstance(records, Dataset):  # column by column, which is faster than row by row
-        for columns in records.iter(piece):
-            yield [
-                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
-            ]
-        return
-    rows = iter(records)
-    while chosen := [*islice(rows, piece)]:
-        yield chosen
-
-
 # What of a collator does not change the ids; the renderer is made of its tokenizer and template
 _BATCH_SETTINGS = ("mode", "pad", "renderer")
 
@@ -177,7 +165,7 @@ def encoding_key(
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     template = getattr(collator, "template", None)
     is_function = callable(template) and not hasattr(template, "get_vocab")
-    for record in chain.from_iterable(_record_pieces(records, PIECE)):
+    for record in chain.from_iterable(in_pieces(records, PIECE)):
         content = [record]
         if is_function:
             content.append(template(record["instruction"], record.get("input") or ""))
@@ -210,7 +198,7 @@ def _encode_pieces(records, collator, report, piece):
     "Yield the items of so many records at a time"
     options = {"report": report} if hasattr(collator, "long_prompts") else {}
     number = 0
-    for rows in _record_pieces(records, piece):
+    for rows in in_pieces(records, piece):
         named = []
         for record in rows:
             number += 1

@@ -220,6 +220,12 @@ class PackedTrainer(TokenBatchTrainer):
         check_items(self.embedding_rows, self.processing_class, items)
         return items
 
+    def total(self, count):
+        "A whole number, summed over all processes"
+        if self.accelerator.num_processes > 1:
+            count = self.accelerator.reduce(torch.tensor(count, device=self.args.device)).item()
+        return count
+
     def print_main(self, *what):
         "Print, once on all processes"
         if self.is_world_process_zero():
@@ -232,10 +238,7 @@ def get_batch_samples(self: PackedTrainer, *args, **kwargs):
     batches, _ = super(PackedTrainer, self).get_batch_samples(*args, **kwargs)
     layouts = [batch["layout"] for batch in batches]
     self.step_ids = [name for layout in layouts for name in layout.ids]
-    n_items = sum(len(layout.real_items) for layout in layouts)
-    if self.accelerator.num_processes > 1:
-        n_items = self.accelerator.reduce(torch.tensor(n_items, device=self.args.device)).item()
-    return batches, n_items
+    return batches, self.total(sum(len(layout.real_items) for layout in layouts))
 
 # %% ../../nbs/training/trainer.ipynb #cfd4b8a3
 @patch
@@ -311,10 +314,7 @@ def check_losses(self: PackedTrainer):
     self.step_losses = []
     values = torch.stack(losses).tolist() if losses else []
     bad = [o for o in zip(values, ids, strict=True) if not math.isfinite(o[0])]
-    n_bad = len(bad)
-    if self.accelerator.num_processes > 1:
-        n_bad = self.accelerator.reduce(torch.tensor(n_bad, device=self.args.device)).item()
-    if n_bad:
+    if self.total(len(bad)):
         bad = gather_object(bad)
         names = [name for _, of_batch in bad for name in of_batch]
         self.abort_on_nonfinite(f"the loss is {bad[0][0]}", names)

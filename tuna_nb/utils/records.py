@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['list_some', 'check_text', 'is_missing', 'required_field', 'text_field', 'check_finite', 'list_field', 'check_ranking',
            'response_columns', 'check_records', 'stream_json', 'read_parquet', 'is_hub_name', 'read_records',
-           'make_dataset', 'convert_records', 'check_saveable', 'check_replaceable']
+           'in_pieces', 'make_dataset', 'convert_records', 'check_saveable', 'check_replaceable']
 
 # %% ../../nbs/utils/records.ipynb #b6e3e4bf
 import json
@@ -384,16 +384,28 @@ def _join(tables, name):
 _PIECE = 1000  # Records that are held as dicts at once
 
 
+def in_pieces(
+    records,  # A Dataset, or other records one after the other
+    size: int,  # Records of a piece; the last may have fewer
+):  # Yields lists
+    "So many records at a time"
+    if isinstance(records, Dataset):  # column by column, which is faster than row by row
+        for columns in records.iter(size):
+            rows = zip(*columns.values(), strict=True)
+            yield [dict(zip(columns, row, strict=True)) for row in rows]
+        return
+    rows = iter(records)
+    while piece := [*islice(rows, size)]:
+        yield piece
+
+
 def make_dataset(
     records,  # Dicts, one after the other; may be made while they are read
     name: str,  # Of their source, for messages
 ) -> Dataset:  # With every column that any record has; gaps become nulls
     "Records as a Dataset, some at a time, so that only the result is held"
-    rows = iter(records)
-    tables = []
-    while piece := [*islice(rows, _PIECE)]:
-        tables.append(_make_dataset(piece, name))
-    return _join(tables, name)
+    pieces = in_pieces(records, _PIECE)
+    return _join([_make_dataset(piece, name) for piece in pieces], name)
 
 # %% ../../nbs/utils/records.ipynb #1b18416d
 def convert_records(
