@@ -6,7 +6,8 @@
 __all__ = ['log', 'BESIDE', 'TunaError', 'replace_surrogates', 'read_text', 'report_replaced', 'clean_surrogates',
            'read_document', 'read_json', 'atomic_write', 'write_text', 'write_jsonl', 'protect_inputs',
            'check_output_path', 'write_failures', 'report_refusals', 'to_jsonable', 'json_digest', 'hub_problem',
-           'progress', 'seed_all', 'base_model', 'accepts_kwarg', 'evaluating', 'real_data', 'provenance']
+           'progress', 'seed_all', 'base_model', 'accepts_kwarg', 'evaluating', 'real_data', 'provenance',
+           'file_commit', 'is_ancestor']
 
 # %% ../../nbs/utils/core.ipynb #0a71f40e
 import hashlib
@@ -453,3 +454,25 @@ def provenance() -> dict:  # `command`, `commit` ("" without Git), `cores`, `pro
         "processor": platform.machine(),
         "date": time.strftime("%Y-%m-%d"),
     }
+
+# %% ../../nbs/utils/core.ipynb #9bd234f1
+def file_commit(
+    path,  # Of a file of this package
+) -> str:  # With a + if the file has changed since; "" without Git
+    "The last commit that changed a file"
+    path = str(Path(path).absolute())
+    commit = _git("log", "-1", "--format=%h", "--", path)
+    return f"{commit}+" if commit and _git("status", "--porcelain", "--", path) else commit
+
+
+def is_ancestor(
+    commit: str,  # Of this package; a + at its end is ignored
+    other: str,  # Another
+) -> bool | None:  # None where Git does not know both
+    "Does a commit contain another, or is it the same?"
+    both = []
+    for name in (commit, other):
+        both.append(
+            _git("rev-parse", "--verify", "--quiet", f"{name.removesuffix('+')}^{{commit}}")
+        )
+    return _git("merge-base", *both) == both[0] if all(both) else None
