@@ -229,7 +229,7 @@ _ABOUT_LUCK = (
 )
 _ABOUT_RULES = (
     'By the mean difference within seeds and its 95 % interval; "close" depends on the metric. '
-    "A claim with several differences needs the first, any or all of them."
+    "A claim with several differences needs all or any of them."
 )
 _ABOUT_FURTHER = "Of experiments that are not part of this report, or that nobody can run here."
 

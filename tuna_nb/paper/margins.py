@@ -13,6 +13,7 @@ from functools import cache
 
 from .numbers import PAPER_NLL, PAPER_TABLES, TABLE2, TABLE4
 from .results import ALPACA_BASE, line_ends, metric, over_seeds
+from ..utils.core import TunaError
 
 # %% ../../nbs/paper/margins.ipynb #5ecde8aa
 def length_leans(
@@ -21,6 +22,8 @@ def length_leans(
     "How much a ranking leans on length: first less last rank, on a line, in % of the mean length"
     leans = {"no order": {"length_lean": 0.0}}
     for name, lengths in lengths_by_ranking.items():
+        if len(lengths) < 2:
+            continue
         first, last = line_ends(lengths)
         leans[name] = {"length_lean": 100 * (first - last) * len(lengths) / sum(lengths)}
     return leans
@@ -101,6 +104,8 @@ class Margins:
             gain = published_difference(model, "Alpaca", name)
             if gain > 0:
                 return self.share * gain * self.factor(name, measured)
+        if name not in FIXED_MARGINS:
+            raise TunaError(f"{name}: the paper has no gain in it, and FIXED_MARGINS no margin")
         return FIXED_MARGINS[name] * self.share / SHARE_OF_GAIN
 
 
