@@ -51,7 +51,7 @@ def list_experiments() -> dict:  # alias, paper and question, by name
 # Options by subject, as `--help` lists them
 _ABLATE_GROUPS = {
     "experiments": ("list", "plan", "scale", "seeds", "resume", "workers"),
-    "models": ("base", "base_small", "teacher", "judge", "external"),
+    "models": ("base", "base_small", "teacher", "judge", "second_judge", "external"),
     "data": ("data", "bench_data", "experts"),
     "settings and output": ("out", "settings", "launch"),
 }
@@ -75,6 +75,7 @@ def tuna_ablate(
     base_small: str = "",  # small, paper: the smaller base of a proxy ranking model
     teacher: str = "",  # small, paper: folder, Hub id, vllm:NAME or http://HOST/v1#NAME
     judge: str = "",  # small, paper: the judge, named likewise
+    second_judge: str = "",  # small, paper: a judge that only examines, named likewise
     data: str = "",  # small, paper: instruction records
     # small, paper: folder of the benchmarks; by default what TUNA_REAL_DATA names
     bench_data: str = "",
@@ -102,6 +103,7 @@ def tuna_ablate(
         base_small=base_small,
         teacher_model=teacher,
         judge_model=judge,
+        second_judge_model=second_judge,
         data_file=data,
         bench_data=bench_data,
         expert_file=experts,

@@ -89,6 +89,7 @@ MAIN = ("table1", "lambda", "data_size", "length")  # what a run without --full 
 
 @command(
     example="""tuna_mini --quick
+tuna_mini --only orders,kl
 tuna_mini --full --seeds 3 --out runs/mine"""
 )
 def tuna_mini(
@@ -97,6 +98,7 @@ def tuna_mini(
     seeds: int | None = None,
     # Every experiment; without it the main results, Figures 2 and 3 and Table 4
     full: bool = False,
+    only: str = "",  # These experiments alone, by name with commas between; see tuna_ablate --list
     quick: bool = False,  # Everything in about a minute, too small for any claim
     # Folder of the public data sets: adds a page on real data and a real checkpoint
     real: str = "",
@@ -115,7 +117,10 @@ def tuna_mini(
         raise TunaError(f"seeds must be 1 or more, got {seeds}")
     if real and not Path(real).is_dir():
         raise TunaError(f"--real {real}: no such folder")
-    names = available(None if full else MAIN, scale)
+    if full and only:
+        raise TunaError("--full is every experiment and --only some; leave out one of the two")
+    chosen = only.split(",") if only else MAIN
+    names = available(None if full else chosen, scale)
     folder = Path(out or f"runs/{scale}")
     links = [("real.html", "A second page: real data and a real checkpoint")] if real else []
     results = run_report(names, scale, folder, seeds, links=links)

@@ -16,9 +16,11 @@ from typing import Any
 
 from .figures import SUPER_NI_PANEL, VICUNA_PANEL, Panel, plot_sweep, sweep_table
 from .judging import api_costs, cost_table
-from .pipeline import BERT, ablation_stages
+from .methods import ablation_stages
+from .pipeline import BERT
 from tuna_nb.experiments.registry import (
     PUBLISHED,
+    SCORE_COLUMNS,
     Experiment,
     make_ablation_table,
     make_scores_figure,
@@ -291,7 +293,10 @@ APPENDIX["table8"] = Experiment(
 )
 
 # %% ../../nbs/experiments/appendix.ipynb #bcb89491
-TABLE10_MODELS = ("Alpaca", "PPO", "RLOO", "DPO", "RRHF", "best-of-4 SFT", "Tuna_c")
+TABLE10_MODELS = (
+    *("Alpaca", "PPO", "RLOO", "DPO", "RRHF"),
+    *("SFT on top-ranked", "best-of-4 SFT", "Tuna_c"),
+)
 PAPER_PPO = PAPER_TABLES["table10"]["Our PPO (w/ GPT4 ranking data)"]
 APPENDIX["table10"] = Experiment(
     title="Reinforcement learning and its peers",
@@ -302,7 +307,7 @@ APPENDIX["table10"] = Experiment(
     models=TABLE10_MODELS,
     tables=(
         make_scores_table(
-            TABLE10_MODELS, published={**PUBLISHED, "PPO": [None, None, None, *PAPER_PPO]}
+            TABLE10_MODELS, published={**PUBLISHED, "PPO": [None, None, None, *PAPER_PPO, None]}
         ),
     ),
     figure=make_scores_figure(TABLE10_MODELS),
@@ -441,7 +446,7 @@ def votes_stages(
 NOISE_COLUMNS = [
     Column("agreement", "ρ with the truth", "", digits=2),
     RIGHT_FIRST,
-    *TABLE1_COLUMNS,
+    *SCORE_COLUMNS,
     TRUE_RATING,
 ]
 APPENDIX["judge_noise"] = Experiment(
@@ -474,7 +479,7 @@ def plot_rounds(
     return plot_sweep(seeds, "rounds", "rounds")
 
 
-ROUNDS_COLUMNS = [*TABLE1_COLUMNS, Column("tokens", "tokens of an answer", ""), TRUE_RATING]
+ROUNDS_COLUMNS = [*SCORE_COLUMNS, Column("tokens", "tokens of an answer", ""), TRUE_RATING]
 APPENDIX["rounds"] = Experiment(
     title="More rounds",
     paper="ours",

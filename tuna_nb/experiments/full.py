@@ -36,6 +36,7 @@ class FullConfig(ScaleConfig):
     base_small: str = "stabilityai/stablelm-base-alpha-3b"  # The smaller base, for a PRM
     teacher_model: str = ""  # Folder, Hub id, vllm:NAME or http://HOST/v1#NAME
     judge_model: str = ""  # Ranks answers and compares them, named likewise
+    second_judge_model: str = ""  # Only compares answers, named likewise; better of another family
     data_file: str = "tatsu-lab/alpaca"  # Instruction records
     bench_data: str = ""  # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl
     bench_limit: int | None = None  # Only so many instances, examples or questions
@@ -55,6 +56,7 @@ class FullConfig(ScaleConfig):
         data=("n_train", "n_val", "data_file"),
         teacher=("teacher_model",),
         judge=("judge_model",),
+        second_judge=("second_judge_model",),
         fit=(
             "batch_size",
             "bf16",
@@ -169,6 +171,26 @@ def judge(self: FullConfig, job, **change):
         yield backend
 
 
+@patch
+@contextmanager
+def second_judge(self: FullConfig, job):
+    "Context manager: the backend of the judge that only examines, with its replies stored"
+    with backend_with_replies(job, "second_judge", self.second_judge_model) as backend:
+        yield backend
+
+
+@patch
+def teacher_scores(self: FullConfig):
+    "Only a teacher in this process gives the log-probability of any text"
+    return not self.teacher_model.startswith(("http://", "https://", "vllm:"))
+
+
+@patch
+def scoring_teacher(self: FullConfig, job):
+    "The teacher as a model with `score`"
+    return load_generator(self.teacher_model)
+
+
 @contextmanager
 def backend_with_replies(
     job,  # Of the stage that asks
@@ -196,6 +218,7 @@ QUESTION_OF_SETTING = {
     "data_file": "where are the instructions",
     "bench_data": "where are the benchmarks",
     "expert_file": "where are the expert answers",
+    "second_judge_model": "which model is the second judge",
 }
 
 

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import tuna_nb
-from .pipeline import MODELS, ablation_stages
+from .methods import MODELS, ablation_stages
 from tuna_nb.experiments.registry import (
     EXPERIMENTS,
     claims_of,
@@ -65,9 +65,11 @@ def seed_results(
         results["prm"] = proxies["PRM-3B"]
         results["proxies"] = proxies
     results |= records.get("ranks", {})
-    for stage in ("judges", "annotators"):
+    for stage in ("judges", "annotators", "phrasing"):
         if stage in records:
             results[stage] = records[stage]
+    if "nulls" in records:
+        results["controls"] = {"null rows": records["nulls"]}
     results["examples"] = answers_side_by_side(records, students)
     results["seconds"] = seconds
     return results
@@ -83,12 +85,14 @@ def student_scores(
     }
     # a variant that is an ordinary model has no other judge of its own
     own = {
-        key.replace("vicuna", "own"): value
-        for key, value in evaluation.items()
-        if key.startswith("vicuna")
+        f"own_{key}": evaluation[f"vicuna_{key}"]
+        for key in ("win", "lose", "tie", "lc")
+        if f"vicuna_{key}" in evaluation
     }
-    more = records.get(f"nll_{student}", {}) | records.get(f"bert_{student}", {})
-    return own | evaluation | more
+    scores = own | evaluation
+    for stage in ("nll", "bert", "sampled", "second", "order"):
+        scores |= records.get(f"{stage}_{student}", {})
+    return scores
 
 # %% ../../nbs/experiments/run.ipynb #40ea4c56
 def ranking_facts(

@@ -71,12 +71,13 @@ class ConfigKeys:
     data: tuple = ("n_train", "n_val")  # `instructions`
     teacher: tuple = ()  # `teacher`
     judge: tuple = ()  # `judge`
+    second_judge: tuple = ()  # `second_judge`
     fit: tuple = ("batch_size",)  # `fit`, `training` and `baseline_memory_args`
     rates: tuple = ("lrs",)  # `rates`
     bench: tuple = ("bench_size",)  # `benchmarks`
     experts: tuple = ()  # `experts`
     encoder: tuple = ()  # `encoder`
-    oracle: tuple = ()  # `quality` and `right`
+    oracle: tuple = ()  # `quality`, `right` and `null_answer`
     human: tuple = ()  # `people`
     annotated: tuple = ()  # `annotated`
 
@@ -92,6 +93,7 @@ class ScaleConfig(AblationConfig):
     answers_at_once = 32  # Batch size of answers
     external = ()  # Pairs of a name and a model that is only evaluated
     oracle = False  # True if the truth is known; then the judge's noise and length bias can be set
+    mle_over = "tokens"  # How SFT averages its loss, as for `sft`
 
     def stages(self):
         "All stages by name, parents first"
@@ -100,6 +102,10 @@ class ScaleConfig(AblationConfig):
     def trains_baselines(self):
         "Can PPO and the other baselines be trained here?"
         return True
+
+    def teacher_scores(self):
+        "Can the teacher give the log-probability of any text, as `scoring_teacher` does?"
+        return bool(self.teacher_stage)
 
     def check(self, graph):
         "Raise if something is missing that the stages need, before anything is done"
@@ -187,6 +193,18 @@ def questions(self: ScaleConfig, bench):
 @patch
 def categories(self: ScaleConfig, bench):
     "Category of each open question, which picks its reviewer, if there are several"
+
+
+@patch
+def scoring_teacher(self: ScaleConfig, job):
+    "The teacher as a model with `score`"
+    return self.local(job, self.teacher_stage)
+
+
+@patch
+def null_answer(self: ScaleConfig, record, kind):
+    "An answer of one of the kinds in `NULL_ANSWERS`; None where this scale cannot make one"
+    return question(record) if kind == "copy of the question" else None
 
 
 @patch

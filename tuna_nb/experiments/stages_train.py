@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BASELINES', 'TrainingTask', 'greedy', 'question', 'train_alpaca', 'review_answers', 'count_wins', 'judged_wins',
-           'sft_view', 'fit_model', 'fit_baseline', 'RateSearch', 'search_rates', 'train_and_answer', 'search',
-           'train_proxy', 'proxy_rank']
+           'sft_view', 'fit_model', 'fit_baseline', 'RateSearch', 'search_rates', 'train_and_answer', 'passes_over',
+           'search', 'train_proxy', 'proxy_rank']
 
 # %% ../../nbs/experiments/stages_train.ipynb #bf445666
 import json
@@ -65,6 +65,8 @@ def question(
 
 def train_alpaca(
     job,  # Of this stage
+    times: int = 1,  # How many times the usual number of steps
+    **options,  # mle_over
 ) -> dict:  # Learning rate and steps
     "SFT of the base model (Eq. 2), and its answers to the validation instructions"
     cfg = job.cfg
@@ -74,7 +76,8 @@ def train_alpaca(
         objective="original",
         out=job.part / "model",
         lr=cfg.sft_lr,
-        epochs=cfg.sft_epochs,
+        epochs=times * cfg.sft_epochs,
+        options=options,
     )
     steps = fit_model(job, task)
     answers = greedy(job, cfg.local(job, task.out), read_json(job.at("data", "val.jsonl")))
@@ -253,6 +256,19 @@ def train_and_answer(
     return read_document(done)
 
 
+def passes_over(
+    job,  # Its stage reads epochs, for "all" mul_epochs, and batch_size
+    n_records: int,  # Size of the data
+    objective: str,  # What is learnt from them
+    steps_of: tuple = (),  # Stages of models whose steps are added up
+) -> float:
+    "Epochs of a training: those of the settings, or as many as some models' steps come to"
+    if not steps_of:
+        return job.cfg.mul_epochs if objective == "all" else job.cfg.epochs
+    n_steps = sum(job.result(stage)["steps"] for stage in steps_of)
+    return (n_steps - 0.5) * job.cfg.batch_size / n_records  # the last step counts as a whole one
+
+
 def search(
     job,  # Of this stage
     start: str,  # Stage of the model that training starts from
@@ -261,19 +277,22 @@ def search(
     recipe: str | None = None,  # Name in Table 7, whose rate is taken if there is no search
     share: float = 1.0,  # Part of the rankings that is used: the first
     judge: dict | None = None,  # What is changed about the judge
+    rate_of: str = "",  # Stage of a model whose learning rate is taken, in place of a search
+    steps_of: tuple = (),  # As for `passes_over`
     **options,  # margin, mle_weight, reduction, mle_over
 ) -> dict:  # lr and steps; after a search also val and tried, net wins in percent
     "Train with every learning rate and keep the model with the most net wins on validation"
     cfg = job.cfg
     rankings = ranked(job, sources)
-    rates = cfg.rates(recipe)
+    rankings = rankings.select(range(round(share * len(rankings))))
+    rates = (job.result(rate_of)["lr"],) if rate_of else cfg.rates(recipe)
     task = TrainingTask(
         start=job.at(start),
-        dataset=rankings.select(range(round(share * len(rankings)))),
+        dataset=rankings,
         objective=objective,
         out=job.part / "model",
         lr=rates[0],
-        epochs=cfg.mul_epochs if objective == "all" else cfg.epochs,
+        epochs=passes_over(job, len(rankings), objective, steps_of),
         options=options,
     )
     if len(rates) == 1:

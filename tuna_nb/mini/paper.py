@@ -63,9 +63,15 @@ class MiniConfig(PretrainConfig, ScaleConfig):
     prm_epochs: float = 4.0  # Epochs over the rest
     judge_noise: float = 0.1  # Chance that one of the judge's marks is random
     length_bias: float = 0.0  # Points it adds for each word
+    second_judge_weight: float = 2.0  # Accuracy's weight for the judge that only examines
     n_experts: int = 300  # Records of the experts
-    config_keys = ConfigKeys(judge=("judge_noise", "length_bias"), experts=("n_experts",))
+    config_keys = ConfigKeys(
+        judge=("judge_noise", "length_bias"),
+        second_judge=("second_judge_weight",),
+        experts=("n_experts",),
+    )
     oracle = True
+    mle_over = "original"  # Eq. 2 to the letter, by which the recorded runs were made
     teacher_stage = "teacher"
     code = (
         "tuna_nb.mini.facts",
@@ -218,6 +224,17 @@ def judge(self: MiniConfig, job, judge_noise=None, length_bias=None):
     with over_http(job, "judge", judge, variant=f"-{noise:g}-{bias:g}") as backend:
         yield backend
 
+
+@patch
+@contextmanager
+def second_judge(self: MiniConfig, job):
+    "A judge without noise or taste that weighs accuracy more; it has no part in training"
+    from tuna_nb.mini.oracle import Judge
+
+    judge = Judge(noise=0, seed=job.seed, accuracy_weight=self.second_judge_weight)
+    with over_http(job, "second_judge", judge) as backend:
+        yield backend
+
 # %% ../../nbs/mini/paper.ipynb #f13273b2
 MINI_REVIEWERS = {"general": replace(REVIEWERS["general"], system="")}
 
@@ -268,6 +285,14 @@ def right(self: MiniConfig, record, text):
 
 
 @patch
+def null_answer(self: MiniConfig, record, kind):
+    from tuna_nb.mini.oracle import null_answer
+
+    copied = ScaleConfig.null_answer(self, record, kind)
+    return copied or null_answer(record["instruction"], record["input"], kind)
+
+
+@patch
 def per_question(self: MiniConfig, bench, answers, result):
     "ROUGE-L of each answer to Super NI, in percent"
     from tuna_nb.mini.benchmarks import SuperNI
@@ -281,7 +306,7 @@ def per_question(self: MiniConfig, bench, answers, result):
 def training(self: MiniConfig, objective):
     args = {"use_cpu": True}
     if objective in ("original", "top", "all"):
-        args["mle_over"] = "original"  # Eq. 2 to the letter, by which the recorded runs were made
+        args["mle_over"] = self.mle_over
     return args
 
 # %% ../../nbs/mini/paper.ipynb #de8fad04
