@@ -379,6 +379,7 @@ def compare_scores(
     mean, low, high, p = (None if math.isnan(number) else number for number in (*change, p))
     row = {"claim": claim.text, "metric": asked, "model": claim.model, "than": than}
     row |= {"expect": claim.expect, "mean": mean, "lo": low, "hi": high, "p": p, "over": over}
+    row |= {"margin": close, "published": None if math.isnan(published) else published}
     return row | {"holds": holds, "why": explain(claim.expect, holds, change)}
 
 # %% ../../nbs/paper/claims.ipynb #041d8028
