@@ -145,7 +145,7 @@ def draw_differences(
         yticklabels=[row.label for row in differences],
         xlabel=METRIC_UNITS.get(differences[0].metric, "tokens"),
     )
-    title = METRIC_TITLES.get(differences[0].metric, differences[0].metric)
+    title = METRIC_TITLES.get(differences[0].metric) or differences[0].metric
     ax.set_title(title[0].upper() + title[1:], loc="left")
     ax.tick_params(axis="y", length=0)
 
