@@ -1,8 +1,10 @@
 """Open HTML pages in a browser without a window, in two widths and in light and dark.
 
 The widths are those of a telephone and of a wide screen. A failure is: a message on the console,
-a request to anywhere, a page wider than the window, letters below 11 pixels, or text with less
-contrast than 4.5 to 1 (`look.js`). Exit status 77: there is no browser here.
+a request to anywhere, a page wider than the window, letters below 11 pixels, text with less
+contrast than 4.5 to 1, or a figure without a text in its place (`look.js`). With `--opening 3` the
+first section of a report has to begin within three screens of 1,400 by 900 pixels. Exit status 77:
+there is no browser here.
 """
 
 import argparse
@@ -15,6 +17,7 @@ from playwright.sync_api import sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDTHS = (400, 1400)
+HEIGHT = 900
 THEMES = ("light", "dark")
 LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
 
@@ -25,7 +28,16 @@ def find_browser():
     return found[0] if found else None
 
 
-def check(browser, path, width, theme, smallest, shots=None):
+def screens_before_sections(page):
+    "Height of what stands above the first section, in screens; None for a page without sections"
+    top = page.evaluate(
+        "() => { const h = document.querySelector('h2');"
+        " return h && h.getBoundingClientRect().top + scrollY }"
+    )
+    return None if top is None else top / HEIGHT
+
+
+def check(browser, path, width, theme, smallest, shots=None, opening=None):
     "Faults of one page in one window"
     faults = []
 
@@ -33,11 +45,17 @@ def check(browser, path, width, theme, smallest, shots=None):
         if not request.url.startswith(("file:", "data:", "blob:")):
             faults.append(f"request to {request.url}")
 
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page = browser.new_page(viewport={"width": width, "height": HEIGHT}, color_scheme=theme)
     page.on("console", lambda message: faults.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
     page.on("request", on_request)
     page.goto(path.absolute().as_uri())
+    if opening is not None and width == max(WIDTHS):
+        screens = screens_before_sections(page)
+        if screens is None:
+            faults.append("no sections")
+        elif screens > opening:
+            faults.append(f"{screens:.1f} screens before the first section")
     page.evaluate("() => document.querySelectorAll('details').forEach(o => o.open = true)")
     faults += page.evaluate(LOOK, smallest)
     if shots:
@@ -50,6 +68,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages", nargs="+", type=Path)
     parser.add_argument("--shots", type=Path, help="folder for pictures of the pages")
+    parser.add_argument("--opening", type=float, help="most screens before the first section")
     parser.add_argument("--smallest", type=float, default=11, help="pixels of the smallest letters")
     args = parser.parse_args()
     program = find_browser()
@@ -62,7 +81,9 @@ def main():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for path, width, theme in product(args.pages, WIDTHS, THEMES):
-            faults += check(browser, path, width, theme, args.smallest, shots=args.shots)
+            faults += check(
+                browser, path, width, theme, args.smallest, shots=args.shots, opening=args.opening
+            )
         browser.close()
     for fault in faults:
         print(fault)

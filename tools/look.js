@@ -27,6 +27,10 @@
   const bad = []
   const root = document.documentElement
   if (root.scrollWidth > root.clientWidth + 1) bad.push(`page of ${root.scrollWidth} pixels`)
+  for (const figure of document.querySelectorAll('figure svg:not([aria-hidden]), img')) {
+    const text = figure.getAttribute('aria-label') || figure.getAttribute('alt')
+    if (!text) bad.push('figure without an alternative text')
+  }
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
   while (walk.nextNode()) {
     const text = walk.currentNode.data.trim()

@@ -84,8 +84,11 @@ def markdown(
                 part = "\n".join(lines)
             case ("table", table):
                 part = table.markdown()
-            case ("figure", name, caption):
-                part = f"![{_escape_text(name)}](figures/{name}.svg)\n\n{_escape_text(caption)}"
+            case ("figure", name, caption, *alt):
+                seen = (
+                    _escape_text(alt[0] if alt else caption).replace("[", "\\[").replace("]", "\\]")
+                )
+                part = f"![{seen}](figures/{name}.svg)\n\n{_escape_text(caption)}"
             case ("link", address, text):
                 part = f"[{_escape_text(text)}]({address})"
             case ("fold", title):
@@ -100,9 +103,10 @@ def markdown(
     return "\n\n".join(parts) + "\n"
 
 # %% ../../nbs/experiments/page.ipynb #d73b70ab
-def _html_figure(svg, caption):
+def _html_figure(svg, caption, alt):
     "An inline figure, larger than in a notebook, with text in the colour of the page"
     svg = svg[svg.index("<svg") :].replace(STYLE["text.color"], "currentColor")
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(alt)}"', 1)
     widths = re.findall(r'<svg[^>]*?\bwidth="([\d.]+)pt"', svg, flags=re.DOTALL)
     width = float(widths[0])
     size = f"width:{1.6 * width:.0f}pt;min-width:{1.4 * width:.0f}pt;max-width:100%"
@@ -133,8 +137,8 @@ def html_body(
             case ("table", table):
                 kind = "wide text" if getattr(table, "text", False) else "wide"
                 part = f'<div class="{kind}">{table.html()}</div>'
-            case ("figure", name, caption):
-                part = _html_figure(svgs[name], caption)
+            case ("figure", name, caption, *alt):
+                part = _html_figure(svgs[name], caption, alt[0] if alt else caption)
             case ("link", address, text):
                 part = f'<p><a href="{html.escape(address)}">{_escape_text(text)}</a></p>'
             case ("fold", title):

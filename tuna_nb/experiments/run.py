@@ -29,7 +29,8 @@ from .report import write_report
 from .runner import Schedule, run_stages
 from .scales import ORACLE, scale_settings
 from .stages_eval import read_questions
-from ..paper.claims import FAILS, HOLDS, UNASKED, check_claims, verdict, with_ends
+from ..paper.claims import FAILS, HOLDS, OPEN, check_claims, verdict, with_ends
+from ..paper.preregistration import protocol_stamp
 from ..paper.results import sort_by_value
 from ..utils.core import TunaError, provenance, write_text
 from ..utils.outputs import output_lock
@@ -219,9 +220,8 @@ def run_report(
 
 # %% ../../nbs/experiments/run.ipynb #2659b6ae
 QUICK_ABOUT = (
-    "The models of this quick run were trained for seconds. They are toys, and their scores show "
-    "nothing; what the run shows is that every step works on this machine. The miniature itself "
-    "(tuna_mini) takes some minutes."
+    "The models of this quick run are toys, trained for seconds. Their scores show nothing but "
+    "that every step works on this machine."
 )
 
 
@@ -269,6 +269,8 @@ def write_results(
     names = complete_experiments(names, scale, cfg, out, seeds=seeds)
     results = gather(cfg, out, seeds)
     claims = claims_of(names)
+    if scale == "mini":
+        results["protocol"] = protocol_stamp()
     if scale == "quick":
         results |= {"title": "Tuna in miniature, the quick run", "about": QUICK_ABOUT}
         claims = []
@@ -311,21 +313,25 @@ def show_verdicts(
     results: dict,  # What results.json holds
     names: list,  # In `EXPERIMENTS`
 ) -> dict:  # Verdict by claim; empty for a single seed that decides none
-    "Print a line for each claim that can be tested at this scale"
+    "Print a line for each claim that holds or does not, and how many are inconclusive"
     claims = claims_of(names)
     checked = results.get("verdicts")
     if checked is None:
         checked = verdict(check_claims(results["seeds"], claims), claims)
     shown = [claim.text for claim in claims if claim.text in checked]
     verdicts = {text: checked[text]["verdict"] for text in shown}
-    if len(results["seeds"]) == 1:
-        if not {HOLDS, FAILS} & {*verdicts.values()}:
+    decided = {text: found for text, found in verdicts.items() if found in (HOLDS, FAILS)}
+    if len(results["seeds"]) == 1 and not decided:
+        if verdicts:
             print("one seed decides no claim; --seeds 3 or more do")
-            return {}
+        return {}
+    if len(results["seeds"]) == 1:
         print("of these models, on questions like these; --seeds 3 or more speak of trainings:")
-    for claim, found in verdicts.items():
-        if found != UNASKED:
-            print(f"{found}: {claim}")
+    for claim, found in decided.items():
+        print(f"{found}: {claim}")
+    n_open = sum(found == OPEN for found in verdicts.values())
+    if n_open:
+        print(f"inconclusive: {n_open} more claims")
     return verdicts
 
 
@@ -335,6 +341,10 @@ def show_report(
     out,  # Folder of the run
 ) -> dict:  # Address of the report, number of seeds, verdict by claim
     "Print what a run has come to"
+    for sentence in results.get("sentences", []):
+        print(sentence)
+    if results.get("about") == QUICK_ABOUT:
+        print(QUICK_ABOUT)
     verdicts = show_verdicts(results, names)
     report = Path(out) / ("report.html" if results["seeds"] else "tables")
     print(f"report: {report}")

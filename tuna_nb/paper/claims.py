@@ -309,7 +309,7 @@ def compare_scores(
         p = expectation_p(claim.expect, estimate, close)
     holds = decide(claim.expect, change, close, published)
     row = {"claim": claim.text, "metric": asked, "model": model, "than": than}
-    row |= {"expect": claim.expect, "over": over, "close": close}
+    row |= {"expect": claim.expect, "over": over, "margin": close}
     for column, number in zip(
         ("mean", "lo", "hi", "p", "published"), (*change, p, published), strict=True
     ):
@@ -326,7 +326,7 @@ def check_claims(
     """Paired differences, one for each claim and comparison, and if they are as expected
 
     Each has `claim`, `metric`, `model`, `than` and `expect`; `mean`, `lo`, `hi` and `p`, and what
-    the interval is `over`; the equivalence margin `close` and the paper's difference `published`
+    the interval is `over`; the equivalence `margin` and the paper's difference `published`
     in the units of this run; `holds` and `why`. What is missing is None."""
     margins = run_margins(seeds) if margins is None else margins
     inputs = {None: list(map(claim_inputs, seeds))}

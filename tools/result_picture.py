@@ -1,0 +1,28 @@
+"Draw nbs/images/result.svg, the picture at the top of the README, from the recorded results."
+
+from pathlib import Path
+
+from tuna_nb.experiments.headline import describe_result, picture_svg, plot_result
+from tuna_nb.paper.results import load_results
+from tuna_nb.utils.core import write_text
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "nbs"
+# Table 1 and the controls; `nbs/index.ipynb` checks that the picture shows the recorded numbers
+MODELS = (
+    "LLaMA",
+    "Alpaca",
+    "Alpaca, as many steps",
+    "best-of-4 SFT",
+    "SFT on top-ranked",
+    "PPO",
+    "Tuna_p",
+    "Tuna_c",
+    "Tuna_c (PRM)",
+    "Tuna",
+)
+
+if __name__ == "__main__":
+    seeds = load_results(NOTEBOOKS / "mini" / "results.json")
+    description = describe_result(seeds, MODELS)
+    picture = picture_svg(plot_result(seeds, MODELS), "Models of the miniature", description)
+    write_text(NOTEBOOKS / "images" / "result.svg", picture)
