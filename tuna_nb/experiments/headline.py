@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 
 from .figures import STYLE, draw_panels, save_svg, start_at_zero
 from .methods import METHODS, MODELS, SFT_VIEWS
+from .stages_train import BASELINES
 from .verdicts import difference_text
 from ..paper.claims import Claim, check_claims
 from ..paper.results import ALPACA_BASE, metric, over_seeds, seed_entries
@@ -78,9 +79,10 @@ def model_kind(
     scores: dict,  # Its scores; models that were trained here have the learning rate `lr`
 ) -> str:  # One of `KINDS`
     "Does a model learn from rankings, is it a control, or a point of reference?"
-    method = METHODS.get(MODELS.get(name, ""))
-    if name in REFERENCES or (method is None and "lr" not in scores):
+    stage = MODELS.get(name, "")
+    if name in REFERENCES or ("lr" not in scores and stage not in BASELINES):
         return "reference"
+    method = METHODS.get(stage)
     if method is None or method.objective in SFT_VIEWS or name.endswith(WRONG_ORDERS):
         return "control"
     return "ranking"
