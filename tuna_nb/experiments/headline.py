@@ -107,7 +107,8 @@ def null_rows(
     for seed in seeds:
         for name, scores in seed.get("controls", {}).get("null rows", {}).items():
             for key, score in scores.items():
-                by_name.setdefault(name, {}).setdefault(key, []).append(float(score))
+                if score is not None:  # wins at equal lengths need answers of several lengths
+                    by_name.setdefault(name, {}).setdefault(key, []).append(float(score))
     means = {}
     for name, by_metric in by_name.items():
         means[name] = {key: over_seeds(numbers)[0] for key, numbers in by_metric.items()}

@@ -51,7 +51,9 @@ def score_nulls(
             results = {}
             right = {}
             for bench in closed:
-                if answers := null_answers(cfg, getattr(bench, "rows", []), kind):
+                # without an oracle nobody knows what the questions of a benchmark ask
+                records = bench.rows if cfg.oracle else []
+                if answers := null_answers(cfg, records, kind):
                     results[bench.name] = bench.score(answers)
                     right[bench.name] = mark_answers(cfg, bench, answers)
             scores = cfg.cells(results)
