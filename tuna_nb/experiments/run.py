@@ -68,6 +68,8 @@ def seed_results(
     for stage in ("judges", "annotators"):
         if stage in records:
             results[stage] = records[stage]
+    if results["models"] and (null_rows := cfg.null_rows(seed)):
+        results["controls"] = {"null rows": null_rows}
     results["examples"] = answers_side_by_side(records, students)
     results["seconds"] = seconds
     return results

@@ -190,20 +190,32 @@ def categories(self: ScaleConfig, bench):
 
 
 @patch
-def quality(self: ScaleConfig, record, text):
+def examiners(self: ScaleConfig):
+    "Further judges of open answers, by name: what is changed about the usual one"
+    return {}
+
+
+@patch
+def null_rows(self: ScaleConfig, seed):
+    "Scores of programs that have learnt nothing, by name, where the truth is known"
+    return {}
+
+
+@patch
+def quality(self: ScaleConfig, job, record, text):
     "An oracle's rating of a response, where there is an oracle"
 
 
 @patch
-def people(self: ScaleConfig, ds, seed):
+def people(self: ScaleConfig, job, ds):
     "Agreement of a judge's rankings with people's"
-    people = annotators.simulated_humans(ds, truth_of(self), seed=seed)
+    people = annotators.simulated_humans(ds, truth_of(job), seed=job.seed)
     return annotators.judge_human_agreement(ds, people)
 
 
 @patch
-def right(self: ScaleConfig, record, text):
-    "Whether a response is true; None where no oracle knows"
+def right(self: ScaleConfig, job, record, text):
+    "Share of a response that is true; None where no oracle knows"
 
 # %% ../../nbs/experiments/scales.ipynb #5e2ec978
 SCALE_MODULES = {

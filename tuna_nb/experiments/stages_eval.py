@@ -37,7 +37,7 @@ def evaluate_model(
     answers = predict(model, open_ended, out=folder, max_new_tokens=open_ended.max_new_tokens)
     write_text(job.part / "open.json", json.dumps(answers))
     base = answers if student == "alpaca" else read_document(job.at("eval_alpaca", "open.json"))
-    judges = {"vicuna": {}}
+    judges = {"vicuna": {}, **cfg.examiners()}
     if judge:
         judges["own"] = judge
     verdicts = {}
@@ -68,7 +68,9 @@ def rate_answers(
     records: list,  # Their questions
 ) -> list:  # Empty where no oracle knows
     "The oracle's rating of each answer"
-    ratings = [job.cfg.quality(record, text) for record, text in zip(records, answers, strict=True)]
+    ratings = [
+        job.cfg.quality(job, record, text) for record, text in zip(records, answers, strict=True)
+    ]
     return [] if None in ratings else ratings
 
 
@@ -76,13 +78,16 @@ def describe_answers(
     job,  # Of the stage that evaluates
     answers: list,  # Texts
     records: list,  # Their questions
-) -> dict:  # tokens, and rating where an oracle knows it
+) -> dict:  # tokens, and vicuna_truth and rating where an oracle knows them
     "Mean length of answers in Alpaca's tokens, and how good they are"
     from tuna_nb.utils.pretrained import load_tokenizer
 
     tokenizer = load_tokenizer(job.at("alpaca"))
     input_ids = tokenizer(answers, add_special_tokens=False).input_ids
     described = {"tokens": sum(len(ids) for ids in input_ids) / len(input_ids)}
+    truths = [job.cfg.right(job, *pair) for pair in zip(records, answers, strict=True)]
+    if None not in truths:
+        described["vicuna_truth"] = 100 * sum(truths) / len(truths)
     if ratings := rate_answers(job, answers, records):
         described["rating"] = sum(ratings) / len(ratings)
     return described
@@ -104,7 +109,7 @@ def score_questions(
     student: str,  # Stage of the model
     benchmarks: list,  # With the model's answers in the folder of the stage; open questions last
     results: dict,  # From `evaluate`
-) -> dict:  # right: {benchmark: 0 or 1 per question}; scores: {metric: number per question}
+) -> dict:  # right: {benchmark: share per question}; scores: {metric: number per question}
     "What a model has achieved on each question"
     cfg = job.cfg
     right = {}
@@ -114,9 +119,10 @@ def score_questions(
         saved = read_json(job.part / "answers" / f"{student}--{bench.name}.jsonl")
         answers = [record["prediction"] for record in saved]
         records = getattr(bench, "rows", [])
-        truths = [cfg.right(record, text) for record, text in zip(records, answers, strict=False)]
+        pairs = zip(records, answers, strict=False)
+        truths = [cfg.right(job, record, text) for record, text in pairs]
         if truths and None not in truths:
-            right[bench.name] = [int(truth) for truth in truths]
+            right[bench.name] = [float(truth) for truth in truths]
         scores |= cfg.per_question(bench, answers, results.get(bench.name, {}))
     if ratings := rate_answers(job, answers, cfg.open_records(benchmarks[-1])):
         scores["rating"] = ratings
@@ -157,13 +163,13 @@ def describe_rankings(
         rankings = load_ranked(job.at(stage, "ranked.jsonl"))
         lengths[name] = mean_by_place(token_lengths(rankings, tokenizer))
         right = [
-            [job.cfg.right(record, response) for response in record["responses"]]
+            [job.cfg.right(job, record, response) for response in record["responses"]]
             for record in rankings
         ]
         if any(None in truths for truths in right):
             continue
         right_share[name] = mean_by_place(right)
-        agreement[name] = judging.ranking_quality(rankings, truth_of(job.cfg))["spearman"][0]
+        agreement[name] = judging.ranking_quality(rankings, truth_of(job))["spearman"][0]
     return {
         "length_by_rank": lengths,
         "quality_by_rank": right_share,
@@ -209,7 +215,7 @@ def score_experts(
 def score_bert(
     job,  # Of this stage
     student: str,  # Stage of the model
-) -> dict:  # bert_0shot, bert_2shot
+) -> dict:  # bert, or bert_0shot and bert_2shot
     "BERTScore of a model's answers to Super NI (Table 11)"
     from tuna_nb.benchmarks.super_ni import bert_score
 
@@ -227,12 +233,12 @@ def score_bert(
 
 # %% ../../nbs/experiments/stages_eval.ipynb #d7646c4d
 def truth_of(
-    cfg,  # Settings of a scale
+    job,  # Of a stage
 ) -> Callable:  # From instruction, input and response to a rating
     "An oracle as a function of three texts"
 
     def rate(instruction, input, text):
-        return cfg.quality({"instruction": instruction, "input": input}, text)
+        return job.cfg.quality(job, {"instruction": instruction, "input": input}, text)
 
     return rate
 
@@ -248,12 +254,12 @@ def study_judges(
     tokenizer = load_tokenizer(job.at("alpaca"))
     rankings = load_ranked(job.at("ctx", "ranked.jsonl"))
     samples = read_json(job.at("samples", "samples.jsonl"))[:pairs]
-    truth = truth_of(cfg) if cfg.oracle else None
+    truth = truth_of(job) if cfg.oracle else None
     with cfg.judge(job) as judge:
         lists_and_pairs = judging.listwise_and_pairwise(samples, judge, truth, tokenizer)
     return {
         "prompts": judging.prompt_lengths(rankings, tokenizer),
-        "people": cfg.people(rankings, job.seed),
+        "people": cfg.people(job, rankings),
         "lists_and_pairs": lists_and_pairs,
     }
 
@@ -276,6 +282,6 @@ def rank_systems(
     quality = {}
     for name, texts in answers.items():
         quality[name] = [
-            cfg.quality(record, text) for record, text in zip(records, texts, strict=True)
+            cfg.quality(job, record, text) for record, text in zip(records, texts, strict=True)
         ]
     return annotators.simulated_table2(questions, answers, quality, seed=job.seed)
