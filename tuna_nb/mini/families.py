@@ -218,7 +218,7 @@ _OTHER_QUESTIONS = [
 
 FAMILY_TABLE = [*_FACT_QUESTIONS, *_PAIR_QUESTIONS, *_OTHER_QUESTIONS]
 
-# %% ../../nbs/mini/families.ipynb #b093aff2
+# %% ../../nbs/mini/families.ipynb #b3784182
 HELD_FAMILIES = {"fact": 2, "pair": 2}  # How many of each group are kept for testing
 VALIDATION_FAMILIES = {"fact": 1, "pair": 1}  # And for validation
 N_TRAINING_PHRASINGS = 3
@@ -243,7 +243,10 @@ class Wordings:
     def __post_init__(self):
         self.patterns = []
         for family in self.families.values():
-            self.patterns += [(family, _pattern(phrasing)) for phrasing in family.phrasings]
+            for phrasing in family.phrasings:
+                # every argument is a group of one word
+                pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>\\w+)", re.escape(phrasing))
+                self.patterns.append((family, re.compile(pattern)))
 
     def training(self):
         "Families that are asked in training"
@@ -272,11 +275,6 @@ def draw_wordings(
         for phrasing in phrasings:
             forms[phrasing] = draw_form(rng)
     return Wordings(families, forms, held, validation)
-
-
-def _pattern(template):
-    "A phrasing as a regular expression that has a group of one word for each argument"
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>\\w+)", re.escape(template)))
 
 # %% ../../nbs/mini/families.ipynb #dde1cc70
 def ask(
