@@ -55,12 +55,12 @@ class MiniConfig(PretrainConfig, WorldConfig, ScaleConfig):
     "Every number of the miniature"
 
     n_train: int = 1280  # Instructions
-    n_ctx: int = 320  # Instructions whose answers are judged: the first so many
+    n_ctx: int = 640  # Instructions whose answers are judged: the first so many
     n_val: int = 500  # Instructions for choosing learning rates
     max_new_tokens: int = 44  # Longest answer
     batch_size: int = 16  # Instructions per step of training
     sft_lr: float = 4e-4  # Alpaca: learning rate
-    sft_epochs: float = 1.0  # Alpaca: epochs
+    sft_epochs: float = 3.0  # Alpaca: epochs
     mul_epochs: float = 0.75  # Alpaca-Mul: epochs over five times the data
     lrs: tuple = (2e-4,)  # Learning rates to choose from; with one there is no search
     prm_held: float = 0.2  # Share of judged rankings for a PRM's test; of the rest, for validation

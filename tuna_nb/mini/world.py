@@ -28,17 +28,17 @@ class WorldConfig(FactsConfig):
     share_book: float = 0.3  # Share of books in what the base model reads
     book_care: float = 3.0  # How careful their authors are
     chat_care: float = -2.5  # And those of chats
-    share_teacher_book: float = 0.8  # Share of books in what the teacher reads
-    teacher_care: float = 2.0  # How careful answers to the teacher's instructions are
+    share_teacher_book: float = 0.6  # Share of books in what the teacher reads
+    teacher_care: float = 1.1  # How careful answers to the teacher's instructions are
     family_sd: float = 0.3  # How care varies between families
     pair_sd: float = 0.9  # And between the things and words of a family
     p_right: tuple = (0.1, 0.95)  # Chance of the truth if careless, and if careful
     p_lure: float = 0.75  # Chance that a careless error is the usual one
-    count_fidelity: float = 0.8  # Chance that an open answer has as many statements as asked for
+    count_fidelity: float = 0.9  # Chance that an open answer has as many statements as asked for
     form_fidelity: float = 0.97  # Chance that a closed answer has the form that is asked for
     share_statements: float = 0.2  # Share of texts that state facts
     share_copies: float = 0.05  # Share of texts that repeat a line
-    share_template: float = 0.005  # Share of the base's conversations in the Alpaca template
+    share_template: float = 0.015  # Share of the base's conversations in the Alpaca template
     share_teacher_template: float = 0.1  # And of the teacher's
     share_kept: float = 0.5  # Share of all questions that only tests ask
 
