@@ -11,7 +11,7 @@ from .data import load_ranked
 from .experiments.appendix import APPENDIX
 from .experiments.controls import CONTROL_EXPERIMENTS
 from .experiments.figures import draw_lines, draw_panels, plot_sweep
-from .experiments.methods import CONTROLS, TABLE1_MODELS
+from .experiments.methods import CONTROLS, MAIN_MODELS
 from tuna_nb.experiments.registry import (
     EXPERIMENTS,
     Experiment,
@@ -52,11 +52,11 @@ EXPERIMENTS["table1"] = Experiment(
     question="Which model is better than Alpaca, and on what?",
     expected="Both rankings help on all benchmarks, one after the other most of all; PPO is judged "
     "well and loses where answers are checked.",
-    models=(*TABLE1_MODELS, *CONTROLS),
+    models=MAIN_MODELS,
     other_stages=("nulls",),
     more_stages=external_stages,
     tables=(make_scores_table((*TABLE1_ROWS, *CONTROLS), external=True, nulls=NULL_ANSWERS),),
-    figure=make_scores_figure((*TABLE1_MODELS, *CONTROLS)),
+    figure=make_scores_figure(MAIN_MODELS),
     caption="Models on the three benchmarks.",
     note="What this table does not show: Super NI rewards the form of a sentence (an always wrong "
     "full sentence scores 70), so a base model that writes sentences can lie above Alpaca. "

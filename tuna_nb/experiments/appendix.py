@@ -16,7 +16,7 @@ from typing import Any
 
 from .figures import SUPER_NI_PANEL, VICUNA_PANEL, Panel, plot_sweep, sweep_table
 from .judging import api_costs, cost_table
-from .methods import ablation_stages
+from .methods import ablation_stages, stages_available
 from .pipeline import BERT
 from tuna_nb.experiments.registry import (
     PUBLISHED,
@@ -25,7 +25,6 @@ from tuna_nb.experiments.registry import (
     make_ablation_table,
     make_scores_figure,
     make_scores_table,
-    stages_available,
 )
 from .report import example_blocks
 from .scales import ORACLE

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['STYLE', 'LINES', 'LEGEND_BELOW', 'SIZES', 'SHARES', 'SUPER_NI_PANEL', 'LMENTRY_PANEL', 'VICUNA_PANEL', 'PANELS',
-           'MODEL_METRICS', 'figure_style', 'save_svg', 'save_figure', 'draw_panels', 'draw_lines', 'start_at_zero',
-           'Panel', 'plot_sweep', 'base_level', 'plot_models', 'clear_winner', 'models_table', 'sweep_table']
+           'MODEL_METRICS', 'figure_style', 'save_svg', 'save_figure', 'draw_grid', 'draw_panels', 'draw_lines',
+           'start_at_zero', 'Panel', 'plot_sweep', 'base_level', 'plot_models', 'clear_winner', 'models_table',
+           'sweep_table']
 
 # %% ../../nbs/experiments/figures.ipynb #a9972c2a
 import math
@@ -112,6 +113,23 @@ def save_figure(
 SIZES = {1: (2.7, 2.2), 2: (3.9, 2.2), 3: (4.8, 2.2), 4: (4.8, 2.8)}  # inches, by panels
 
 
+def draw_grid(
+    draw: Callable,  # Draws on a list of axes
+    shape: tuple,  # Rows and columns of panels
+    size: tuple,  # Width and height in inches
+    **kwargs,  # For `plt.subplots`
+):  # Matplotlib figure
+    "A figure of panels in rows and columns, closed and with its layout fixed"
+    with figure_style():
+        fig, axs = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False, **kwargs)
+        draw(list(axs.flat))
+        for _ in range(2):
+            fig.draw_without_rendering()  # the second pass knows the tick labels of the first
+        fig.set_layout_engine("none")
+        plt.close(fig)
+    return fig
+
+
 def draw_panels(
     draw: Callable,  # Draws on a list of axes
     n: int,  # Number of panels, 1 to 4
@@ -123,16 +141,7 @@ def draw_panels(
     if n not in SIZES:
         raise TunaError(f"a figure has 1 to 4 panels, not {n}")
     shape = (2, 2) if n == 4 and not one_row else (1, n)
-    with figure_style():
-        fig, axs = plt.subplots(
-            *shape, figsize=size or SIZES[n], layout="constrained", squeeze=False, **kwargs
-        )
-        draw(list(axs.flat))
-        for _ in range(2):
-            fig.draw_without_rendering()  # the second pass knows the tick labels of the first
-        fig.set_layout_engine("none")
-        plt.close(fig)
-    return fig
+    return draw_grid(draw, shape, size or SIZES[n], **kwargs)
 
 # %% ../../nbs/experiments/figures.ipynb #74f783cb
 def draw_lines(
@@ -184,7 +193,7 @@ def start_at_zero(
         limits = {"bottom": 0.0} if axis == "y" else {"left": 0.0}
         getattr(ax, f"set_{axis}lim")(**limits)
 
-
+# %% ../../nbs/experiments/figures.ipynb #5da1ea08
 def _model_numbers(seeds, model, name):
     "One metric of a model, one number per seed; NaN where the model was not run"
     return [metric(seed.get("models", {}).get(model, {}), name) for seed in seeds]

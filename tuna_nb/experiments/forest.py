@@ -10,11 +10,10 @@ __all__ = ['METRIC_UNITS', 'RELATIONS', 'VERDICT_STYLES', 'PAPER_STYLE', 'MARGIN
 import math
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from .figures import figure_style
+from .figures import draw_grid
 from .verdicts import VERDICT_MARKS, difference_text
 from ..paper.claims import FAILS, HOLDS, METRIC_TITLES, OPEN, rows_by_claim
 from ..paper.results import value_label
@@ -23,7 +22,6 @@ from ..utils.core import TunaError
 # %% ../../nbs/experiments/forest.ipynb #90bc34d8
 METRIC_UNITS = {
     "vicuna_net": "net wins, % of questions",
-    "vicuna_win": "wins, % of questions",
     "vicuna_lc": "wins, %",
     "super_ni_0shot": "ROUGE-L",
     "super_ni_2shot": "ROUGE-L",
@@ -36,12 +34,11 @@ METRIC_UNITS = {
     "pair_accuracy": "% of pairs",
     "rating": "points, 0 to 15",
     "points": "points, 1 to 5",
-    "agreement": "Spearman's ρ",
     "nll": "nats per token",
     "bert_0shot": "BERTScore",
-    "bert_2shot": "BERTScore",
-    "right_gap": "right answers, %",
-}  # Of the x axis; all other metrics are lengths in tokens
+    "tokens": "tokens",
+    "length_lean": "% of the mean length",
+}  # Of the x axis
 
 RELATIONS = {
     "rises": ">",
@@ -66,7 +63,7 @@ class Difference:
     verdict: str  # One of `HOLDS`, `FAILS` and `OPEN`
     text: str  # Difference and interval in digits
 
-
+# %% ../../nbs/experiments/forest.ipynb #d87dc791
 def _number(value):
     "NaN for a number that is missing"
     return math.nan if value is None else float(value)
@@ -99,8 +96,8 @@ def forest_differences(
                 mean=row["mean"],
                 low=_number(row["lo"]),
                 high=_number(row["hi"]),
-                margin=_number(row.get("margin")),
-                published=_number(row.get("published")),
+                margin=row["margin"],
+                published=_number(row["published"]),
                 verdict=OPEN if adjusted_away and found == HOLDS else found,
                 text=difference_text(row),
             )
@@ -143,13 +140,13 @@ def draw_differences(
         ylim=(len(differences) - 0.4, -0.6),
         yticks=range(len(differences)),
         yticklabels=[row.label for row in differences],
-        xlabel=METRIC_UNITS.get(differences[0].metric, "tokens"),
+        xlabel=METRIC_UNITS[differences[0].metric],
     )
     title = METRIC_TITLES.get(differences[0].metric) or differences[0].metric
     ax.set_title(title[0].upper() + title[1:], loc="left")
     ax.tick_params(axis="y", length=0)
 
-
+# %% ../../nbs/experiments/forest.ipynb #0046ab07
 def forest_legend(
     differences: list,  # All `Difference`s of a figure
 ) -> list:  # Handles for a legend
@@ -175,24 +172,16 @@ def plot_forest(
     groups = {}
     for row in differences:
         groups.setdefault(row.metric, []).append(row)
-    n_rows = [len(group) for group in groups.values()]
-    height = 0.45 + 0.5 * len(groups) + 0.125 * len(differences)
-    with figure_style():
-        fig, axs = plt.subplots(
-            len(groups),
-            figsize=(4.8, height),
-            layout="constrained",
-            squeeze=False,
-            height_ratios=[1.5 + rows for rows in n_rows],
-        )
-        for ax, group in zip(axs.flat, groups.values(), strict=True):
+
+    def draw(axs):
+        for ax, group in zip(axs, groups.values(), strict=True):
             draw_differences(ax, group)
-        fig.legend(handles=forest_legend(differences), loc="outside lower center", ncol=3)
-        for _ in range(2):
-            fig.draw_without_rendering()  # the second pass knows the tick labels of the first
-        fig.set_layout_engine("none")
-        plt.close(fig)
-    return fig
+        handles = forest_legend(differences)
+        axs[0].figure.legend(handles=handles, loc="outside lower center", ncol=3)
+
+    height = 0.45 + 0.5 * len(groups) + 0.125 * len(differences)
+    heights = [1.5 + len(group) for group in groups.values()]
+    return draw_grid(draw, (len(groups), 1), (4.8, height), height_ratios=heights)
 
 
 def describe_forest(

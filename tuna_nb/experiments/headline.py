@@ -155,7 +155,7 @@ def score_interval(
         return interval.mean, interval.low, interval.high
     return over_seeds(numbers)
 
-
+# %% ../../nbs/experiments/headline.ipynb #455aceef
 def draw_scores(
     ax,  # Axes to draw on
     seeds: list,  # Entries of a results.json
@@ -321,7 +321,7 @@ def alpaca_sentence(
         text += f" The interval {in_words(unclear)} does not lie above zero."
     return text
 
-
+# %% ../../nbs/experiments/headline.ipynb #bc1136ea
 def control_sentence(
     leads: list,  # From `find_leads`
 ) -> str:
@@ -350,7 +350,7 @@ def control_sentence(
         text += f" Intervals below zero: {n_below} of {len(compared)}."
     return text
 
-
+# %% ../../nbs/experiments/headline.ipynb #1a05be95
 def limits_sentence(
     seeds: list,  # Entries of a results.json
     leads: list,  # From `find_leads`

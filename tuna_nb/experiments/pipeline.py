@@ -16,8 +16,9 @@ from tuna_nb.experiments.methods import (
     REDUCTIONS,
     SFT_LOSSES,
     ablation_stages,
+    stages_available,
 )
-from .pipeline_checks import add_checks, add_order_checks
+from .pipeline_checks import add_checks, add_order_checks, compared_students
 from .runner import StageGraph
 from tuna_nb.experiments.stages_data import (
     judge_samples,
@@ -39,7 +40,6 @@ from tuna_nb.experiments.stages_eval import (
     study_judges,
 )
 from tuna_nb.experiments.stages_train import (
-    BASELINES,
     proxy_rank,
     search,
     train_alpaca,
@@ -193,11 +193,8 @@ def add_training_stages(
     add_proxies(graph, cfg)
     add_control_rankings(graph, cfg)
     add_held_out(graph, cfg)
-    for name, method in METHODS.items():
-        if method.objective in BASELINES and not cfg.trains_baselines():
-            continue
-        if name == "student_teacher" and not cfg.teacher_scores():
-            continue
+    for name in stages_available(cfg, METHODS):
+        method = METHODS[name]
         if name == "tuna":
             add_round(graph, cfg, student="tuna_p", name="tuna_p")
         ranked_by = [source.partition(":")[0] for source in method.sources]
@@ -430,9 +427,7 @@ def add_evaluation_stages(
     students = list(MODELS.values())
     for stage_of in by_ablation.values():
         students += stage_of.values()
-    students = [student for student in dict.fromkeys(students) if student in graph]
-    students.remove("alpaca")
-    for student in ("alpaca", *students):  # all others are compared with Alpaca's answers
+    for student in compared_students(graph, students):
         options = {}
         if student.startswith("bias_"):
             options["judge"] = {"length_bias": float(student.removeprefix("bias_"))}

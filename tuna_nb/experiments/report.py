@@ -192,8 +192,8 @@ def _folded(title, *blocks):
 
 def opening_blocks(
     res: dict,  # As for `report_blocks`
-    claims: list,  # As there
-    questions: list | None = None,  # As there
+    sentences: list,  # Below the figure
+    questions: list | None = None,  # As for `report_blocks`
     links: tuple = (),  # As there
 ) -> tuple:  # List of blocks, and matplotlib figures by name
     "The result: one figure, three sentences, two answers side by side"
@@ -209,9 +209,7 @@ def opening_blocks(
     if pick_measures(seeds):
         figures["result"] = plot_result(seeds, questions=questions)
         blocks.append(("figure", "result", RESULT_CAPTION, describe_result(seeds)))
-        if claims:  # toys show nothing that could be put into a sentence
-            sentences = [*result_sentences(seeds, questions), protocol_sentence(res)]
-            blocks += [("p", sentence) for sentence in sentences]
+        blocks += [("p", sentence) for sentence in sentences]
     examples = {"examples": (seeds[0].get("examples") or [])[:2]}
     if shown := example_blocks(examples, ("Alpaca", "Tuna")):
         blocks += [("h3", "Two answers side by side"), *shown]
@@ -320,6 +318,7 @@ def report_blocks(
     links: tuple = (),  # (address, text) of further pages
     claims: list = CLAIMS,  # What to check; none for a run of toys
     rows: list | None = None,  # From `check_claims`; default: over seeds alone
+    sentences: list | None = None,  # From `result_sentences`; default: made here, none for toys
     questions: list | None = None,  # Scores of single questions, as for `check_claims`
 ) -> tuple:  # List of blocks, and matplotlib figures by name
     """The report: the result first, then the sections in the order of the paper, then claims,
@@ -332,7 +331,10 @@ def report_blocks(
     titles = section_titles(sections, claims)
     over_questions = any(row["over"] == "questions" for row in rows)
     decided = claims if len(seeds) > 1 or over_questions else []
-    blocks, figures = opening_blocks(res, claims, questions, links)
+    if sentences is None:
+        sentences = result_sentences(seeds, questions) if claims else []
+    shown = [*sentences, protocol_sentence(res)] if claims else []
+    blocks, figures = opening_blocks(res, shown, questions, links)
     for section in sections:
         more_blocks, more_figures = _section_blocks(section, rows, verdicts, decided)
         blocks += more_blocks
@@ -358,14 +360,13 @@ def write_report(
     out = Path(out)
     seeds = res.get("seeds") or []
     rows = check_claims(seeds, claims, questions)
-    blocks, figures = report_blocks(
-        res, sections, links, claims=claims, rows=rows, questions=questions
-    )
+    sentences = result_sentences(seeds, questions) if claims else []
+    known = {"claims": claims, "rows": rows, "sentences": sentences, "questions": questions}
+    blocks, figures = report_blocks(res, sections, links, **known)
     for kind, *content in blocks:
         if kind == "figure" and content[0] not in figures:
             raise TunaError(f"no section has the figure {content[0]!r}")
     svgs = {name: save_figure(figure, out / "figures", name) for name, figure in figures.items()}
-    sentences = result_sentences(seeds, questions) if claims else []
     checked = {**res, "claims": rows, "verdicts": verdict(rows, claims), "sentences": sentences}
     write_text(out / "results.json", json.dumps(checked, indent=1, allow_nan=False))
     write_text(out / "report.md", markdown(blocks))

@@ -7,21 +7,18 @@ __all__ = ['NULL_ANSWERS', 'null_answers', 'score_nulls', 'token_kl', 'evaluate_
            'study_phrasings']
 
 # %% ../../nbs/experiments/stages_controls.ipynb #250443a4
-import json
-
-from ..benchmarks.predictions import predict
 from ..data import load_ranked
-from ..eval import evaluate
 from .phrasing import phrasing_agreement
 from tuna_nb.experiments.stages_eval import (
+    answer_benchmarks,
     describe_answers,
     mark_answers,
     percent_right,
     review_open,
     truth_of,
+    win_scores,
 )
-from .stages_train import count_wins
-from ..utils.core import read_document, read_json, to_jsonable, write_text
+from ..utils.core import read_document, read_json, to_jsonable
 
 # %% ../../nbs/experiments/stages_controls.ipynb #9c0e351b
 NULL_ANSWERS = ("wrong sentence", "right value", "copy of the question", "oracle")
@@ -60,8 +57,7 @@ def score_nulls(
             if answers := null_answers(cfg, open_records, kind):
                 right[open_ended.name] = mark_answers(cfg, open_ended, answers)
                 verdicts = review_open(cfg, judge, open_ended, answers, base)
-                for name, value in count_wins(verdicts, answers, base).items():
-                    scores[f"vicuna_{name}"] = value
+                scores |= win_scores("vicuna", verdicts, answers, base)
                 scores |= describe_answers(job, answers, open_records)
             known = {name: truths for name, truths in right.items() if truths}
             if scores:
@@ -111,14 +107,10 @@ def evaluate_samples(
     "One model on the three benchmarks with sampled answers, and its divergence from Alpaca"
     cfg = job.cfg
     model = cfg.local(job, student, name=student)
-    *closed, open_ended = cfg.benchmarks(job, model)
+    benchmarks = cfg.benchmarks(job, model)
+    open_ended = benchmarks[-1]
     sampling = {"temperature": cfg.temperature, "seed": job.seed}
-    folder = job.part / "answers"
-    scores = cfg.cells(evaluate(model, closed, out=folder, **sampling))
-    answers = predict(
-        model, open_ended, out=folder, max_new_tokens=open_ended.max_new_tokens, **sampling
-    )
-    write_text(job.part / "open.json", json.dumps(answers))
+    results, answers = answer_benchmarks(job, model, benchmarks, **sampling)
     records = []
     for i, (record, text) in enumerate(zip(cfg.open_records(open_ended), answers, strict=True)):
         asked = {"instruction": record["instruction"], "input": record["input"]}
@@ -129,8 +121,7 @@ def evaluate_samples(
         base = read_document(job.at("sampled_alpaca", "open.json"))
     with cfg.judge(job) as judge:
         verdicts = review_open(cfg, judge, open_ended, answers, base)
-    for name, value in count_wins(verdicts, answers, base).items():
-        scores[f"vicuna_{name}"] = value
+    scores = cfg.cells(results) | win_scores("vicuna", verdicts, answers, base)
     return {"kl": divergence} | {f"sampled_{name}": value for name, value in scores.items()}
 
 # %% ../../nbs/experiments/stages_controls.ipynb #0f324900
@@ -145,9 +136,8 @@ def review_again(
     base = read_document(job.at("eval_alpaca", "open.json"))
     with cfg.second_judge(job) as judge:
         verdicts = review_open(cfg, judge, open_ended, answers, base)
-    wins = count_wins(verdicts, answers, base)
-    wins["net"] = wins["win"] - wins["lose"]
-    return {f"second_{name}": value for name, value in wins.items()}
+    scores = win_scores("second", verdicts, answers, base)
+    return scores | {"second_net": scores["second_win"] - scores["second_lose"]}
 
 # %% ../../nbs/experiments/stages_controls.ipynb #1f49e3b8
 def score_order(

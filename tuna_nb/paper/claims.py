@@ -223,7 +223,7 @@ def question_gaps(
         gaps.append(np.subtract(here, there))
     return gaps
 
-
+# %% ../../nbs/paper/claims.ipynb #885e2062
 def expectation_p(
     expect: str,  # A key of `EXPECTATIONS`
     estimate,  # From the tested mean, as `null`, to an `Interval`
@@ -270,7 +270,7 @@ def explain(
         return "smaller than in the paper" if in_paper > 0 else "no such difference to speak of"
     return "clearly the other way round"
 
-
+# %% ../../nbs/paper/claims.ipynb #40e7b348
 def compare_scores(
     claim: Claim,  # Which expects something of the difference
     model,  # The better model, or value of the ablation
@@ -299,8 +299,8 @@ def compare_scores(
         over = "seeds and questions"
         estimate = partial(hierarchical_interval, by_question)
     estimate = cache(estimate)  # a bootstrap is not repeated for the same `null`
-    close = margins.margin(name, asked)
-    published = margins.published(model, than, name, key=claim.key, measured=asked)
+    close = margins.margin(asked)
+    published = margins.published(model, than, asked, key=claim.key)
     change = (math.nan,) * 3
     p = math.nan
     if numbers:

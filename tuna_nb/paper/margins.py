@@ -88,30 +88,26 @@ class Margins:
     share: float = SHARE_OF_GAIN  # Of the published gain; fixed margins change with it
     relative: bool = True  # Rescale by relative size
 
-    def factor(
-        self,
-        name,  # Metric in the paper
-        measured="",  # Metric in the run, where one stands for the other
-    ):
+    def factor(self, name):
         "What a difference of the paper is multiplied with"
-        here = self.reference.get(measured or name, math.nan)
+        here = self.reference.get(name, math.nan)
         in_paper = STANDS_FOR.get(name, name)
         there = metric(published_scores()[None][REFERENCE.get(name, "Alpaca")], in_paper)
         if not self.relative or name in UNSCALED or math.isnan(here) or math.isnan(there):
             return 1.0
         return here / there
 
-    def published(self, model, than, name, key=None, measured=""):
+    def published(self, model, than, name, key=None):
         "The paper's difference in the units of this run; NaN if the paper has none"
         in_paper = STANDS_FOR.get(name, name)
-        return published_difference(model, than, in_paper, key) * self.factor(name, measured)
+        return published_difference(model, than, in_paper, key) * self.factor(name)
 
-    def margin(self, name, measured=""):
+    def margin(self, name):
         "The largest difference that counts as none"
         for model in ("Tuna_p", "Tuna_c"):
             gain = published_difference(model, "Alpaca", STANDS_FOR.get(name, name))
             if gain > 0:
-                return self.share * gain * self.factor(name, measured)
+                return self.share * gain * self.factor(name)
         if name not in FIXED_MARGINS:
             raise TunaError(f"{name}: the paper has no gain in it, and FIXED_MARGINS no margin")
         return FIXED_MARGINS[name] * self.share / SHARE_OF_GAIN

@@ -55,7 +55,7 @@ def claim_digests(
     "What changes if anything changes that a claim is decided by"
     return {claim.text: json_digest(asdict(claim), 12) for claim in claims}
 
-
+# %% ../../nbs/paper/preregistration.ipynb #9b19f59d
 def make_protocol(
     cfg,  # Settings of the scale
     scale: str = "mini",  # Its name
