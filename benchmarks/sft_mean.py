@@ -1,8 +1,8 @@
 """How much of Alpaca's score in the miniature depends on how its SFT loss is averaged.
 
-Eq. 2 averages over the tokens of each response, then over responses; usual trainers average over
-all tokens of the batch. Both are trained from the base model of a finished run, on the same data
-in several orders.
+Eq. 2 averages over the tokens of each response, then over responses; usual trainers, and the
+miniature, average over all tokens of the step. Both are trained from the base model of a finished
+run, on the same data in several orders.
 
     tuna_mini --out runs/mini
     python benchmarks/sft_mean.py runs/mini
@@ -16,29 +16,19 @@ from pathlib import Path
 from tuna_nb import LocalModel, sft
 from tuna_nb.data import load_instructions
 from tuna_nb.mini.benchmarks import benchmarks
-from tuna_nb.mini.oracle import is_right
 from tuna_nb.mini.paper import MiniConfig
 from tuna_nb.utils.core import provenance
 
-AVERAGES = {"each response": "original", "all tokens of the batch": "all"}
+AVERAGES = {"each response": "original", "all tokens of the step": "tokens"}
 
 
-def scores(model, seed):
-    "Super-NI ROUGE-L and right answers, LMentry score, the oracle's rating of open answers"
-    super_ni, _, lmentry, vicuna = benchmarks(seed)
+def scores(model, tests):
+    "Truth on all three benchmarks, and ROUGE-L on Super-NI"
     found = {}
-    for bench in (super_ni, lmentry, vicuna):
-        answers = [
-            g.text for (g,) in model.sample(bench.prompts(), max_new_tokens=bench.max_new_tokens)
-        ]
-        found |= bench.score(answers)
-        if bench is super_ni:
-            right = [
-                is_right(r["instruction"], r["input"], text)
-                for r, text in zip(bench.rows, answers, strict=True)
-            ]
-            found["super_ni_right"] = 100 * sum(right) / len(right)
-    return {k: found[k] for k in ("super_ni_0shot", "super_ni_right", "lmentry_score", "rating")}
+    for bench in tests:
+        sampled = model.sample(bench.prompts(), max_new_tokens=bench.max_new_tokens)
+        found |= bench.score([generation.text for (generation,) in sampled])
+    return found
 
 
 def main():
@@ -50,6 +40,7 @@ def main():
     parser.add_argument("--orders", type=int, default=5, help="orders of the training data")
     args = parser.parse_args()
     folder, config = args.run / f"seed{args.seed}", MiniConfig()
+    tests = benchmarks(config.world(args.seed))
     data = load_instructions(folder / "data" / "train.jsonl")
     result = {}
     for name, mle_over in AVERAGES.items():
@@ -68,7 +59,7 @@ def main():
                     seed=order,
                     mle_over=mle_over,
                 )
-                result[name].append(scores(LocalModel(out, batch_size=128), args.seed))
+                result[name].append(scores(LocalModel(out, batch_size=128), tests))
             print(name, order, {k: round(v, 1) for k, v in result[name][-1].items()}, flush=True)
     path = Path(__file__).with_suffix(".json")
     path.write_text(json.dumps({"origin": provenance(), "orders": result}, indent=1) + "\n")

@@ -50,7 +50,7 @@ def list_experiments() -> dict:  # alias, paper and question, by name
 # %% ../../nbs/commands/ablate.ipynb #56d8eeba
 # Options by subject, as `--help` lists them
 _ABLATE_GROUPS = {
-    "experiments": ("list", "plan", "scale", "seeds", "resume", "workers"),
+    "experiments": ("list", "plan", "scale", "seeds", "first_seed", "resume", "workers"),
     "models": ("base", "base_small", "teacher", "judge", "second_judge", "external"),
     "data": ("data", "bench_data", "experts"),
     "settings and output": ("out", "settings", "launch"),
@@ -68,6 +68,7 @@ def tuna_ablate(
     scale: str = "mini",  # mini, quick, small or paper
     out: str = "",  # Folder of stages, results and report; default runs/SCALE
     seeds: int = 1,  # Repeat everything with so many seeds; intervals need 2 or more
+    first_seed: int = 0,  # The first of them; the recorded run has those from 0
     # Go on with what the folder has: this is what always happens; what fits no more is done anew
     resume: bool = False,
     settings: str = "",  # JSON file with fields of the scale's settings
@@ -94,7 +95,7 @@ def tuna_ablate(
 
     if list:
         return list_experiments()
-    check_ranges(seeds=seeds, workers=workers)
+    check_ranges(seeds=seeds, first_seed=first_seed, workers=workers)
     given = settings_from(
         scale,
         settings,
@@ -112,8 +113,10 @@ def tuna_ablate(
     picked = available(names or None, scale)
     out = out or f"runs/{scale}"
     if plan:
-        lines = plan_lines(picked, scale_settings(scale, **given), out, seeds)
+        lines = plan_lines(picked, scale_settings(scale, **given), out, seeds, first_seed)
         print("\n".join(lines))
         return {"stages": lines}
-    results = run_report(picked, scale, out, seeds, workers, **given)
+    results = run_report(
+        picked, scale, out, seeds, workers, first_seed=first_seed, **given
+    )
     return show_report(results, picked, out)

@@ -137,7 +137,7 @@ def per_question(self: FullConfig, bench, answers, result):
 
 
 @patch
-def people(self: FullConfig, ds, seed):
+def people(self: FullConfig, job, ds):
     "Agreement of the judge's rankings with people's; None without `human_file`"
     return annotators.judge_human_agreement(ds, self.human_file) if self.human_file else None
 

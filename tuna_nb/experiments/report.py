@@ -114,11 +114,11 @@ def chosen_table(
             scores = by_name.get(name, {})
             text = f"{scores['lr']:g}" if "lr" in scores else ""
             if text and scores.get("val") is not None:
-                text += f" ({scores['val']:+.0f})"
+                text += f" ({scores['val']:+.2f})"
             row.append(text)
         rows.append(row)
     heads = [f"seed {seed.get('seed', position)}" for position, seed in enumerate(seeds)]
-    return plain_table("Learning rate (net wins on validation)", heads, rows)
+    return plain_table("Learning rate (rating above Alpaca on validation)", heads, rows)
 
 
 def seconds_table(

@@ -30,7 +30,7 @@ from .runner import Schedule, run_stages
 from .scales import ORACLE, scale_settings
 from .stages_eval import read_questions
 from ..paper.claims import FAILS, HOLDS, OPEN, check_claims, verdict, with_ends
-from ..paper.preregistration import protocol_stamp
+from ..paper.preregistration import protocol_stamp, read_protocol
 from ..paper.results import sort_by_value
 from ..utils.core import TunaError, provenance, write_text
 from ..utils.outputs import output_lock
@@ -188,11 +188,13 @@ def run_report(
     seeds: int = 1,  # Number of independent runs
     workers: int | None = None,  # Stages at a time; default 2 in miniature, else 1
     links: tuple = (),  # (address, text) of further pages
+    first_seed: int = 0,  # The first seed of the run; the others follow it
     **given,  # Fields of the scale's settings
 ) -> dict:  # What results.json holds
     "Run experiments and write results, figures, tables and a report"
     if seeds < 1:
         raise TunaError(f"seeds must be 1 or more, got {seeds}")
+    numbers = range(first_seed, first_seed + seeds)
     names = pick_experiments(names, scale)
     cfg = scale_settings(scale, **given)
     for name in names:
@@ -206,13 +208,13 @@ def run_report(
             run_stages(
                 cfg,
                 out,
-                seeds=range(seeds),
+                seeds=numbers,
                 targets=graph,
                 workers=workers or (2 if in_miniature else 1),
                 threads=1 if in_miniature else 0,
             )
         except TunaError:  # a stage failed: report on the experiments that are complete, then raise
-            complete = [name for name in names if 0 in finished_seeds(cfg, out, [name])]
+            complete = [name for name in names if first_seed in finished_seeds(cfg, out, [name])]
             if complete:
                 write_results(complete, scale, cfg, out, links=links)
             raise
@@ -269,7 +271,7 @@ def write_results(
     names = complete_experiments(names, scale, cfg, out, seeds=seeds)
     results = gather(cfg, out, seeds)
     claims = claims_of(names)
-    if scale == "mini":
+    if scale == "mini" and {*seeds} & {*read_protocol()["seeds"]}:
         results["protocol"] = protocol_stamp()
     if scale == "quick":
         results |= {"title": "Tuna in miniature, the quick run", "about": QUICK_ABOUT}
@@ -298,9 +300,12 @@ def plan_lines(
     cfg,  # Settings
     out,  # Folder of stages
     seeds: int = 1,  # Number of runs
+    first_seed: int = 0,  # The first seed
 ) -> list:  # Lines of text
     "What a run would do, one line for each stage"
-    schedule = Schedule(cfg, out, range(seeds), stages_of(names, cfg))
+    schedule = Schedule(
+        cfg, out, range(first_seed, first_seed + seeds), stages_of(names, cfg)
+    )
     lines = []
     for seed, name in schedule.todo:
         state = "done" if (seed, name) in schedule.done else "to do"

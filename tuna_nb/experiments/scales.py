@@ -202,26 +202,26 @@ def scoring_teacher(self: ScaleConfig, job):
 
 
 @patch
-def null_answer(self: ScaleConfig, record, kind):
+def null_answer(self: ScaleConfig, job, record, kind):
     "An answer of one of the kinds in `NULL_ANSWERS`; None where this scale cannot make one"
     return question(record) if kind == "copy of the question" else None
 
 
 @patch
-def quality(self: ScaleConfig, record, text):
+def quality(self: ScaleConfig, job, record, text):
     "An oracle's rating of a response, where there is an oracle"
 
 
 @patch
-def people(self: ScaleConfig, ds, seed):
+def people(self: ScaleConfig, job, ds):
     "Agreement of a judge's rankings with people's"
-    people = annotators.simulated_humans(ds, truth_of(self), seed=seed)
+    people = annotators.simulated_humans(ds, truth_of(job), seed=job.seed)
     return annotators.judge_human_agreement(ds, people)
 
 
 @patch
-def right(self: ScaleConfig, record, text):
-    "Whether a response is true; None where no oracle knows"
+def right(self: ScaleConfig, job, record, text):
+    "Share of a response that is true; None where no oracle knows"
 
 # %% ../../nbs/experiments/scales.ipynb #5e2ec978
 SCALE_MODULES = {

@@ -12,8 +12,6 @@ from .phrasing import phrasing_agreement
 from tuna_nb.experiments.stages_eval import (
     answer_benchmarks,
     describe_answers,
-    mark_answers,
-    percent_right,
     review_open,
     truth_of,
     win_scores,
@@ -21,16 +19,16 @@ from tuna_nb.experiments.stages_eval import (
 from ..utils.core import read_document, read_json, to_jsonable
 
 # %% ../../nbs/experiments/stages_controls.ipynb #9c0e351b
-NULL_ANSWERS = ("wrong sentence", "right value", "copy of the question", "oracle")
+NULL_ANSWERS = ("wrong sentence", "chance", "right value", "copy of the question", "oracle")
 
 
 def null_answers(
-    cfg,  # Settings of a scale
+    job,  # Of this stage
     records: list,  # Of a benchmark
     kind: str,  # One of `NULL_ANSWERS`
 ) -> list:  # One for each record; empty if the scale cannot make them
     "Answers that need no model"
-    answers = [cfg.null_answer(record, kind) for record in records]
+    answers = [job.cfg.null_answer(job, record, kind) for record in records]
     return [] if None in answers else answers
 
 
@@ -46,22 +44,18 @@ def score_nulls(
     with cfg.judge(job) as judge:
         for kind in NULL_ANSWERS:
             results = {}
-            right = {}
             for bench in closed:
                 # without an oracle nobody knows what the questions of a benchmark ask
                 records = bench.rows if cfg.oracle else []
-                if answers := null_answers(cfg, records, kind):
+                if answers := null_answers(job, records, kind):
                     results[bench.name] = bench.score(answers)
-                    right[bench.name] = mark_answers(cfg, bench, answers)
             scores = cfg.cells(results)
-            if answers := null_answers(cfg, open_records, kind):
-                right[open_ended.name] = mark_answers(cfg, open_ended, answers)
+            if answers := null_answers(job, open_records, kind):
                 verdicts = review_open(cfg, judge, open_ended, answers, base)
                 scores |= win_scores("vicuna", verdicts, answers, base)
                 scores |= describe_answers(job, answers, open_records)
-            known = {name: truths for name, truths in right.items() if truths}
             if scores:
-                controls[kind] = scores | percent_right(known)
+                controls[kind] = scores
     return controls
 
 # %% ../../nbs/experiments/stages_controls.ipynb #a30e00cd
@@ -166,6 +160,6 @@ def study_phrasings(
     "The judge's rankings of Alpaca's samples under other phrasings of its prompt"
     cfg = job.cfg
     samples = read_json(job.at("samples", "samples.jsonl"))[:n_records]
-    truth = truth_of(cfg) if cfg.oracle else None
+    truth = truth_of(job) if cfg.oracle else None
     with cfg.judge(job) as judge:
         return phrasing_agreement(samples, judge, truth)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['QUESTION_FILE', 'review_open', 'answer_benchmarks', 'win_scores', 'evaluate_model', 'rate_answers',
-           'describe_answers', 'given_external', 'mark_answers', 'percent_right', 'score_questions', 'read_questions',
-           'describe_rankings', 'token_nll', 'score_experts', 'score_bert', 'truth_of', 'study_judges', 'rank_systems']
+           'describe_answers', 'given_external', 'score_questions', 'read_questions', 'describe_rankings', 'token_nll',
+           'score_experts', 'score_bert', 'truth_of', 'study_judges', 'rank_systems']
 
 # %% ../../nbs/experiments/stages_eval.ipynb #1a0882b8
 import json
@@ -84,9 +84,8 @@ def evaluate_model(
         scores |= win_scores(name, verdicts[name], answers, base)
     open_records = cfg.open_records(open_ended)
     scores |= describe_answers(job, answers, open_records)
-    kept = score_questions(job, student, benchmarks, results)
-    scores |= percent_right(kept["right"])
-    write_text(job.part / QUESTION_FILE, json.dumps({**kept, "verdicts": verdicts}))
+    kept = {"scores": score_questions(job, student, benchmarks, results), "verdicts": verdicts}
+    write_text(job.part / QUESTION_FILE, json.dumps(kept))
     shown = read_json(job.at("data", "val.jsonl"))[: cfg.examples]
     responses = greedy(job, model, shown) + answers[: cfg.examples]
     shown += open_records[: cfg.examples]
@@ -103,7 +102,9 @@ def rate_answers(
     records: list,  # Their questions
 ) -> list:  # Empty where no oracle knows
     "The oracle's rating of each answer"
-    ratings = [job.cfg.quality(record, text) for record, text in zip(records, answers, strict=True)]
+    ratings = [
+        job.cfg.quality(job, record, text) for record, text in zip(records, answers, strict=True)
+    ]
     return [] if None in ratings else ratings
 
 
@@ -111,13 +112,16 @@ def describe_answers(
     job,  # Of the stage that evaluates
     answers: list,  # Texts
     records: list,  # Their questions
-) -> dict:  # tokens, and rating where an oracle knows it
+) -> dict:  # tokens, and vicuna_right and rating where an oracle knows them
     "Mean length of answers in Alpaca's tokens, and how good they are"
     from tuna_nb.utils.pretrained import load_tokenizer
 
     tokenizer = load_tokenizer(job.at("alpaca"))
     input_ids = tokenizer(answers, add_special_tokens=False).input_ids
     described = {"tokens": sum(len(ids) for ids in input_ids) / len(input_ids)}
+    truths = [job.cfg.right(job, *pair) for pair in zip(records, answers, strict=True)]
+    if None not in truths:
+        described["vicuna_right"] = 100 * sum(truths) / len(truths)
     if ratings := rate_answers(job, answers, records):
         described["rating"] = sum(ratings) / len(ratings)
     return described
@@ -134,44 +138,23 @@ def given_external(
 QUESTION_FILE = "questions.json"
 
 
-def mark_answers(
-    cfg,  # Settings of a scale
-    bench,  # A benchmark
-    answers: list,  # To its questions
-) -> list:  # 1 for each true answer, else 0; empty where no oracle knows
-    "Which answers to a benchmark are true"
-    records = getattr(bench, "rows", [])
-    truths = [cfg.right(record, text) for record, text in zip(records, answers, strict=False)]
-    return [] if None in truths else [int(truth) for truth in truths]
-
-
-def percent_right(
-    right: dict,  # For each benchmark 0 or 1 per question
-) -> dict:  # One number for each benchmark
-    "Share of true answers by benchmark, in percent"
-    return {f"{name}_right": 100 * sum(truths) / len(truths) for name, truths in right.items()}
-
-
 def score_questions(
     job,  # Of the stage that evaluates
     student: str,  # Stage of the model
     benchmarks: list,  # With the model's answers in the folder of the stage; open questions last
     results: dict,  # From `evaluate`
-) -> dict:  # right: {benchmark: 0 or 1 per question}; scores: {metric: number per question}
+) -> dict:  # {metric: one number per question}; empty where no oracle knows
     "What a model has achieved on each question"
     cfg = job.cfg
-    right = {}
     scores = {}
     answers = []
     for bench in benchmarks:
         saved = read_json(job.part / "answers" / f"{student}--{bench.name}.jsonl")
         answers = [record["prediction"] for record in saved]
-        if truths := mark_answers(cfg, bench, answers):
-            right[bench.name] = truths
         scores |= cfg.per_question(bench, answers, results.get(bench.name, {}))
     if ratings := rate_answers(job, answers, cfg.open_records(benchmarks[-1])):
         scores["rating"] = ratings
-    return {"right": right, "scores": scores}
+    return scores
 
 
 def read_questions(
@@ -183,10 +166,6 @@ def read_questions(
         return {}
     kept = read_document(path)
     questions = dict(kept["scores"])
-    for bench, truths in kept["right"].items():
-        questions[f"{bench}_right"] = [100.0 * truth for truth in truths]
-    if "lmentry" in kept["right"]:
-        questions["lmentry_accuracy"] = questions["lmentry_right"]
     for judge, verdicts in kept["verdicts"].items():
         questions[f"{judge}_net"] = [100.0 * verdict for verdict in verdicts]
         questions[f"{judge}_win"] = [100.0 * (verdict > 0) for verdict in verdicts]
@@ -208,13 +187,13 @@ def describe_rankings(
         rankings = load_ranked(job.at(stage, "ranked.jsonl"))
         lengths[name] = mean_by_place(token_lengths(rankings, tokenizer))
         right = [
-            [job.cfg.right(record, response) for response in record["responses"]]
+            [job.cfg.right(job, record, response) for response in record["responses"]]
             for record in rankings
         ]
         if any(None in truths for truths in right):
             continue
         right_share[name] = mean_by_place(right)
-        agreement[name] = judging.ranking_quality(rankings, truth_of(job.cfg))["spearman"][0]
+        agreement[name] = judging.ranking_quality(rankings, truth_of(job))["spearman"][0]
     return {
         "length_by_rank": lengths,
         "quality_by_rank": right_share,
@@ -260,7 +239,7 @@ def score_experts(
 def score_bert(
     job,  # Of this stage
     student: str,  # Stage of the model
-) -> dict:  # bert_0shot, bert_2shot
+) -> dict:  # bert, or bert_0shot and bert_2shot
     "BERTScore of a model's answers to Super NI (Table 11)"
     from tuna_nb.benchmarks.super_ni import bert_score
 
@@ -278,12 +257,12 @@ def score_bert(
 
 # %% ../../nbs/experiments/stages_eval.ipynb #d7646c4d
 def truth_of(
-    cfg,  # Settings of a scale
+    job,  # Of a stage
 ) -> Callable:  # From instruction, input and response to a rating
     "An oracle as a function of three texts"
 
     def rate(instruction, input, text):
-        return cfg.quality({"instruction": instruction, "input": input}, text)
+        return job.cfg.quality(job, {"instruction": instruction, "input": input}, text)
 
     return rate
 
@@ -299,12 +278,12 @@ def study_judges(
     tokenizer = load_tokenizer(job.at("alpaca"))
     rankings = load_ranked(job.at("ctx", "ranked.jsonl"))
     samples = read_json(job.at("samples", "samples.jsonl"))[:pairs]
-    truth = truth_of(cfg) if cfg.oracle else None
+    truth = truth_of(job) if cfg.oracle else None
     with cfg.judge(job) as judge:
         lists_and_pairs = judging.listwise_and_pairwise(samples, judge, truth, tokenizer)
     return {
         "prompts": judging.prompt_lengths(rankings, tokenizer),
-        "people": cfg.people(rankings, job.seed),
+        "people": cfg.people(job, rankings),
         "lists_and_pairs": lists_and_pairs,
     }
 
@@ -327,6 +306,6 @@ def rank_systems(
     quality = {}
     for name, texts in answers.items():
         quality[name] = [
-            cfg.quality(record, text) for record, text in zip(records, texts, strict=True)
+            cfg.quality(job, record, text) for record, text in zip(records, texts, strict=True)
         ]
     return annotators.simulated_table2(questions, answers, quality, seed=job.seed)

@@ -106,6 +106,7 @@ RANGES = {
     "layer": Range(low=0, whole=True, optional=True),
     "chunk": _COUNT,
     "seeds": _OPTIONAL_COUNT,
+    "first_seed": Range(low=0, whole=True),
     "workers": _OPTIONAL_COUNT,
     "devices": _OPTIONAL_COUNT,
     "expect": _OPTIONAL_COUNT,
