@@ -82,6 +82,19 @@ class LMentry(Benchmark):
 
     name = "lmentry"
 
+    def by_question(self, responses):
+        columns = super().by_question(responses)
+        truths = columns["lmentry_score"]
+        is_new = [not self.world.facts.held.isdisjoint(row["args"].values()) for row in self.rows]
+        for column, domain in (("known_things", False), ("new_things", True)):
+            total = sum(w for w, new in zip(self.weights, is_new, strict=True) if new == domain)
+            share = total / len(self.rows)
+            columns[column] = [
+                truth / share if new == domain else 0.0
+                for truth, new in zip(truths, is_new, strict=True)
+            ]
+        return columns
+
     def measure(self, row, text):
         return {"lmentry_score": self.world.oracle.truth(row, text)}
 

@@ -62,7 +62,7 @@ class MiniConfig(PretrainConfig, WorldConfig, ScaleConfig):
     sft_lr: float = 4e-4  # Alpaca: learning rate
     sft_epochs: float = 3.0  # Alpaca: epochs
     mul_epochs: float = 0.75  # Alpaca-Mul: epochs over five times the data
-    lrs: tuple = (2e-4,)  # Learning rates to choose from; with one there is no search
+    lrs: tuple = (1e-4,)  # Learning rates to choose from; with one there is no search
     prm_held: float = 0.2  # Share of judged rankings for a PRM's test; of the rest, for validation
     prm_lrs: tuple = (3e-4, 1e-3, 3e-3)  # Learning rates to choose from, for a new head
     prm_epochs: float = 4.0  # Epochs over the rest

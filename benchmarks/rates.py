@@ -1,0 +1,80 @@
+"""How the rating of a validation answer depends on the learning rate, for each row.
+
+Each model is trained with every rate of the grid on development seeds, and the judge rates its
+answers to the 500 validation instructions. Alpaca is also trained for several numbers of epochs.
+No test question and no oracle has a part in it.
+
+    python benchmarks/rates.py runs/rates --seeds 100 101 102
+"""
+
+import argparse
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+from tuna_nb.experiments.methods import METHODS
+from tuna_nb.experiments.runner import run_stages
+from tuna_nb.experiments.stages_train import question, rating_gain
+from tuna_nb.mini.paper import MiniConfig
+from tuna_nb.utils.core import provenance, read_document, read_json
+
+RATES = (2.5e-5, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4)
+ALPACA_RATES = (1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3)
+ALPACA_EPOCHS = (1.0, 2.0, 3.0, 6.0)
+OWN_SEARCH = [stage for stage, method in METHODS.items() if not method.rate_of]
+
+
+def link_folder(source, target):
+    "The files of a folder once more, without copying what they hold"
+    shutil.copytree(source, target, copy_function=os.link, dirs_exist_ok=True)
+
+
+def alpaca_curve(cfg, out, seed):
+    "Rating of each Alpaca above the usual one, by rate and epochs"
+    stages = {}
+    for rate in ALPACA_RATES:
+        for epochs in ALPACA_EPOCHS:
+            other = replace(cfg, sft_lr=rate, sft_epochs=epochs)
+            folder = out / f"alpaca {rate:g} {epochs:g}"
+            for name in ("base", "teacher", "data"):
+                link_folder(out / f"seed{seed}" / name, folder / f"seed{seed}" / name)
+            run_stages(other, folder, [seed], ["alpaca"], workers=1)
+            stages[rate, epochs] = folder / f"seed{seed}" / "alpaca"
+    usual = read_document(stages[cfg.sft_lr, cfg.sft_epochs] / "val.json")
+    questions = list(map(question, read_json(out / f"seed{seed}" / "data" / "val.jsonl")))
+    job = SimpleNamespace(part=out / f"judging {seed}", seed=seed)
+    job.part.mkdir(exist_ok=True)
+    curve = {}
+    with cfg.judge(job) as judge:
+        for (rate, epochs), folder in stages.items():
+            answers = read_document(folder / "val.json")
+            gain = rating_gain(judge, questions, answers, usual, **cfg.review())
+            curve.setdefault(f"{epochs:g}", {})[f"{rate:g}"] = gain
+    return curve
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="folder of the stages")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102])
+    parser.add_argument("--stages", nargs="+", default=OWN_SEARCH)
+    args = parser.parse_args()
+    cfg = MiniConfig(lrs=RATES)
+    run_stages(cfg, args.out, args.seeds, args.stages, workers=2)
+    curves = {"Alpaca": {}, "others": {}}
+    for seed in args.seeds:
+        curves["Alpaca"][seed] = alpaca_curve(cfg, args.out, seed)
+        for stage in args.stages:
+            record = read_document(args.out / f"seed{seed}" / stage / "done.json")
+            curves["others"].setdefault(stage, {})[seed] = record["result"]["tried"]
+    origin = provenance() | {"note": "ratings by the judge, from 1 to 10, less those of Alpaca"}
+    text = json.dumps(curves | {"origin": origin}, indent=1)
+    Path(__file__).with_suffix(".json").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
