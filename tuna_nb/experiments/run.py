@@ -303,9 +303,7 @@ def plan_lines(
     first_seed: int = 0,  # The first seed
 ) -> list:  # Lines of text
     "What a run would do, one line for each stage"
-    schedule = Schedule(
-        cfg, out, range(first_seed, first_seed + seeds), stages_of(names, cfg)
-    )
+    schedule = Schedule(cfg, out, range(first_seed, first_seed + seeds), stages_of(names, cfg))
     lines = []
     for seed, name in schedule.todo:
         state = "done" if (seed, name) in schedule.done else "to do"

@@ -125,6 +125,7 @@ def review_answers(
     return verdicts
 
 
+# %% ../../nbs/experiments/stages_train.ipynb #3f0d2f96
 def rating_gain(
     judge,  # Backend
     questions: list,  # As a judge is shown them
@@ -142,6 +143,7 @@ def rating_gain(
     return total / len(answers)
 
 
+# %% ../../nbs/experiments/stages_train.ipynb #9ca28f93
 def count_wins(
     verdicts: list,  # From `review_answers`
     answers: list,  # Of the model
@@ -159,6 +161,7 @@ def count_wins(
         for name, verdict in (("win", 1), ("lose", -1), ("tie", 0))
     }
     return {**percent, "lc": controlled}
+
 
 # %% ../../nbs/experiments/stages_train.ipynb #53c50093
 BASELINES = ("dpo", "rloo", "ppo", "rrhf")
@@ -323,9 +326,7 @@ def search(
         # only now, since a judge that runs here needs the whole device
         with cfg.judge(job, **(judge or {})) as backend:
             for lr, trial in trials.items():
-                scores[lr] = rating_gain(
-                    backend, questions, trial["answers"], base, **cfg.review()
-                )
+                scores[lr] = rating_gain(backend, questions, trial["answers"], base, **cfg.review())
         return scores
 
     found = search_rates(job, task, rates, train=partial(train_and_answer, job), score=ratings)
