@@ -124,7 +124,6 @@ def review_answers(
         verdicts[i] = verdict or 0
     return verdicts
 
-
 # %% ../../nbs/experiments/stages_train.ipynb #3f0d2f96
 def rating_gain(
     judge,  # Backend
@@ -141,7 +140,6 @@ def rating_gain(
         gaps = [own - other for own, other in filter(None, pairs)]
         total += sum(gaps) / len(gaps) if gaps else 0.0
     return total / len(answers)
-
 
 # %% ../../nbs/experiments/stages_train.ipynb #9ca28f93
 def count_wins(
@@ -161,7 +159,6 @@ def count_wins(
         for name, verdict in (("win", 1), ("lose", -1), ("tie", 0))
     }
     return {**percent, "lc": controlled}
-
 
 # %% ../../nbs/experiments/stages_train.ipynb #53c50093
 BASELINES = ("dpo", "rloo", "ppo", "rrhf")
