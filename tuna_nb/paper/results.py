@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from .metrics import is_contest
 from ..utils.core import TunaError
 from ..utils.intervals import mean_interval
 
@@ -152,7 +153,7 @@ def ablation_scores(
         if {"vicuna_win", "vicuna_lose"} <= names.keys():
             names["vicuna_net"] = None
         for name in names:
-            against_itself = is_alpaca and name.startswith("vicuna")
+            against_itself = is_alpaca and is_contest(name)
             for seed, scores in enumerate(at_value):
                 score = math.nan if against_itself else metric(scores, name)
                 rows.append((seed, value, name, score))
