@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CONTROL_EXPERIMENTS', 'ORDER_MODELS', 'MATCHED_MODELS', 'COMBINATIONS', 'KL_COLUMNS', 'SAMPLED_COLUMNS',
-           'SECOND_COLUMNS', 'ORDERED_MODELS', 'PAIR_COLUMNS', 'check_stages', 'plot_kl', 'order_stages',
-           'phrasing_table']
+           'SECOND_COLUMNS', 'ORDERED_MODELS', 'PAIR_COLUMNS', 'DOMAIN_MODELS', 'DOMAIN_COLUMNS', 'check_stages',
+           'plot_kl', 'order_stages', 'phrasing_table']
 
 # %% ../../nbs/experiments/controls.ipynb #3fa66dc6
 import math
@@ -22,6 +22,7 @@ from tuna_nb.experiments.registry import (
     make_scores_figure,
     make_scores_table,
 )
+from .scales import ORACLE
 from ..paper.results import metric, over_seeds, seed_entries
 from ..paper.tables import TABLE1_COLUMNS, Column, Table, metric_column, plain_table
 
@@ -251,6 +252,28 @@ CONTROL_EXPERIMENTS["student_order"] = Experiment(
     note="Pairs of responses to the validation instructions; chance is 50 %. The judge's rankings "
     "are of Alpaca's samples, which Alpaca itself finds likely in any order. A model can agree "
     "with an order and write no better answers.",
+)
+
+# %% ../../nbs/experiments/controls.ipynb #98cd165f
+DOMAIN_MODELS = (
+    *("LLaMA", "Alpaca", "Alpaca, as many steps", "SFT on top-ranked", "best-of-4 SFT"),
+    *("Tuna_p", "Tuna_c", "Tuna", "Teacher"),
+)
+DOMAIN_COLUMNS = [
+    metric_column("lmentry_score"),
+    *map(metric_column, ("known_things", "new_things")),
+]
+CONTROL_EXPERIMENTS["domains"] = Experiment(
+    title="Another domain",
+    paper="ours, after the limitations",
+    question="Do gains reach questions about things that no training instruction was about?",
+    expected="Yes, and they are smaller there.",
+    models=DOMAIN_MODELS,
+    tables=(make_scores_table(DOMAIN_MODELS, DOMAIN_COLUMNS, published={}),),
+    scales=ORACLE,
+    note="All models have read about these things before, since base models have. What is held "
+    "out is the domain of the instructions and rankings, in the same language and the same kinds "
+    "of question.",
 )
 
 # %% ../../nbs/experiments/controls.ipynb #8eb6536a

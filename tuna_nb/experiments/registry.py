@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .figures import models_table, plot_models, sweep_table
+from .findings import FINDINGS, say
 from .methods import MODELS, ablation_stages, stages_available
 from .report import Section, belongs
 from .runner import needed
@@ -127,12 +128,14 @@ def make_ablation_table(
 def section_of(
     name: str,  # In `EXPERIMENTS`
     seeds: list,  # Entries of a results.json; none for the section's heading alone
-    note: bool = False,  # Add what the miniature's result does not show
+    note: bool = False,  # Add what a control of the miniature says, and what a result does not show
 ) -> Section:  # For the report
     "An experiment as a section of the report"
     experiment = EXPERIMENTS[name]
     blocks = []
     figures = {}
+    if note and seeds and name in FINDINGS:
+        blocks.append(("p", say(name, seeds)))
     if experiment.figure and seeds:
         figures[name] = experiment.figure(seeds)
         blocks.append(("figure", name, experiment.caption))

@@ -192,15 +192,14 @@ def question_gaps(
     than,  # The other
     name: str,  # Metric
     kept: list,  # For each seed {name: {metric: one number per question}}
-) -> list:  # One array per seed; empty if some seed has not kept them
+) -> list:  # One array for each seed that has kept them
     "Differences question by question"
     gaps = []
     for by_name in kept:
         here = by_name.get(model, {}).get(name, [])
         there = by_name.get(than, {}).get(name, [])
-        if not len(here) or len(here) != len(there):
-            return []
-        gaps.append(np.subtract(here, there))
+        if len(here) and len(here) == len(there):
+            gaps.append(np.subtract(here, there))
     return gaps
 
 # %% ../../nbs/paper/claims.ipynb #885e2062
@@ -266,6 +265,8 @@ def compare_scores(
         gaps.append(metric(scores.get(model, {}), name) - metric(scores.get(than, {}), name))
     numbers = [gap for gap in gaps if not math.isnan(gap)]
     by_question = question_gaps(model, than, name, kept)
+    if len(by_question) < len(numbers):  # some seed has not kept its questions
+        by_question = []
     over = "seeds"
     estimate = partial(run_interval, numbers)
     if numbers and len(by_question) == 1:

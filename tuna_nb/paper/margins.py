@@ -70,6 +70,8 @@ FIXED_MARGINS = {
     "rating": 0.5,  # half a point of the fifteen that the oracle gives at most
     "tokens": 1.0,  # one word, more or less, of an answer
     "nll": 0.01,  # nats per token: one unit of the last digit that the paper reports
+    "second_net": 20.0,  # percent: half of the net wins of Tuna_p in the paper
+    "new_things": 2.0,  # percent of the questions
     "pair_accuracy": 2.0,  # percent: one pair of fifty
     "length_lean": 5.0,  # percent of the mean length: less than half of the teacher's in Table 4
 }
