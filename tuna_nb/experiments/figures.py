@@ -6,7 +6,7 @@
 __all__ = ['STYLE', 'LINES', 'LEGEND_BELOW', 'SIZES', 'SUPER_NI_PANEL', 'LMENTRY_PANEL', 'VICUNA_PANEL', 'PANELS',
            'MODEL_METRICS', 'figure_style', 'save_svg', 'save_figure', 'draw_grid', 'draw_panels', 'draw_lines',
            'start_at_zero', 'Panel', 'plot_sweep', 'base_level', 'plot_models', 'clear_winner', 'shown_columns',
-           'models_table', 'sweep_table']
+           'published_by_metric', 'models_table', 'sweep_table']
 
 # %% ../../nbs/experiments/figures.ipynb #a9972c2a
 import math
@@ -328,12 +328,6 @@ def _models_run(seeds, names):
     return [name for name in dict.fromkeys(names) if name in run]
 
 
-def _is_scored(seeds, names, key):
-    "Has any of these models a score in a metric?"
-    numbers = [number for model in names for number in _model_numbers(seeds, model, key)]
-    return not all(map(math.isnan, numbers))
-
-
 def _draw_dots(ax, seeds, names, base, name):
     "One panel: means with intervals, one model below the other"
     for y, model in enumerate(names):
@@ -369,7 +363,11 @@ def plot_models(
     names = _models_run(seeds, names)
     if not names:
         raise TunaError("no seed has any of these models")
-    shown = [name for name in metrics if _is_scored(seeds, names, name)]
+    shown = []
+    for key in metrics:
+        numbers = [number for model in names for number in _model_numbers(seeds, model, key)]
+        if not all(map(math.isnan, numbers)):
+            shown.append(key)
     truth = counts_truth(seeds)
 
     def draw(axs):
@@ -462,7 +460,11 @@ def shown_columns(
     return shown
 
 
-def _published_scores(published, columns, truth):
+def published_by_metric(
+    published: dict,  # Rows of the paper: lists in the order of the columns, or by metric
+    columns: list,  # `Column`s
+    truth: bool,  # Whether benchmarks of the run count right answers
+) -> dict:  # {name: {metric: score}}
     "Rows of the paper by metric; its scores on Super NI are ROUGE-L"
     by_name = {}
     for name, row in published.items():
@@ -489,7 +491,7 @@ def models_table(
     seeds = seed_entries(seeds)
     run = _models_run(seeds, names)
     truth = counts_truth(seeds)
-    theirs = _published_scores(published or {}, columns, truth)
+    theirs = published_by_metric(published or {}, columns, truth)
     scores = _model_scores(seeds, run, base, columns)
     columns = shown_columns(columns, scores, truth)
     ours = dict(_paired_rows(scores, run, base, columns))
@@ -506,17 +508,13 @@ def models_table(
             body.append((f"{in_paper}, published", cells))
     if not body:
         raise TunaError("no seed has any of these models")
-    body += _null_rows(seeds, nulls, columns)
-    return Table([column.title for column in columns], body)
-
-
-def _null_rows(seeds, nulls, columns):
-    "Rows of answers that need no model: they do not compete, and are compared with no base"
+    # answers that need no model do not compete, and are compared with no base
     entries = [{"models": seed.get("controls", {}).get("null rows", {})} for seed in seeds]
-    names = _models_run(entries, nulls)
     plain_columns = [replace(column, best="", delta=False) for column in columns]
-    scores = _model_scores(entries, names, None, plain_columns)
-    return _paired_rows(scores, names, None, plain_columns) if names else []
+    if run_nulls := _models_run(entries, nulls):
+        scores = _model_scores(entries, run_nulls, None, plain_columns)
+        body += _paired_rows(scores, run_nulls, None, plain_columns)
+    return Table([column.title for column in columns], body)
 
 # %% ../../nbs/experiments/figures.ipynb #347878b4
 def sweep_table(
