@@ -271,9 +271,9 @@ def find_leads(
         for kind in ("ranking", "control"):
             means = {}
             for name in kinds[kind]:
-                mean = over_seeds(model_scores(seeds, name, key))[0]
-                if not math.isnan(mean):
-                    means[name] = mean
+                scores = model_scores(seeds, name, key)
+                if not any(map(math.isnan, scores)):  # fewer seeds have another mean
+                    means[name] = sum(scores) / len(scores)
             if means:
                 name = max(means, key=means.__getitem__)
                 best[kind] = (name, means[name])
