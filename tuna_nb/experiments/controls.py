@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['CONTROL_EXPERIMENTS', 'RIGHT_COLUMNS', 'ORDER_MODELS', 'MATCHED_MODELS', 'COMBINATIONS', 'KL_COLUMNS',
-           'SAMPLED_COLUMNS', 'SECOND_COLUMNS', 'ORDERED_MODELS', 'PAIR_COLUMNS', 'check_stages', 'plot_kl',
-           'order_stages', 'phrasing_table']
+           'SAMPLED_COLUMNS', 'SECOND_COLUMNS', 'ORDERED_MODELS', 'PAIR_COLUMNS', 'LANGUAGE_MODELS', 'LANGUAGE_COLUMNS',
+           'check_stages', 'plot_kl', 'order_stages', 'phrasing_table']
 
 # %% ../../nbs/experiments/controls.ipynb #3fa66dc6
 import math
@@ -301,4 +301,34 @@ CONTROL_EXPERIMENTS["phrasing"] = Experiment(
     "should agree alike: the table checks the comparison and says nothing about a real judge. At "
     "the scales small and paper the judge is a language model, and the same experiment measures "
     "it.",
+)
+
+# %% ../../nbs/experiments/controls.ipynb #4f424ce1
+from .scales import ORACLE
+
+# %% ../../nbs/experiments/controls.ipynb #0d271d9a
+LANGUAGE_MODELS = (
+    *("LLaMA", "Alpaca", "Alpaca, as many steps", "SFT on top-ranked"),
+    *("Tuna_p", "Tuna_c", "Tuna", "Teacher"),
+)
+LANGUAGE_COLUMNS = [
+    Column("foreign_right", "right, Greek", unit="%"),
+    Column("super_ni_0shot", "right, Super NI", unit="%"),
+    Column("lmentry_score", "right, LMentry", unit="%"),
+    Column("vicuna_right", "right, open questions", unit="%"),
+]
+CONTROL_EXPERIMENTS["languages"] = Experiment(
+    title="Another language",
+    paper="ours, after the limitations",
+    question="Does training on English rankings make answers in another script truer?",
+    expected="Less than in English: care has the same marks in both languages, but no ranking has "
+    "a word of Greek.",
+    models=LANGUAGE_MODELS,
+    tables=(make_scores_table(LANGUAGE_MODELS, LANGUAGE_COLUMNS, published={}),),
+    scales=ORACLE,
+    note="The Greek of the miniature is two kinds of closed question in fixed forms, and books and "
+    "chats have the same marks in both languages. A gain shows that a choice between careful and "
+    "careless authors carries over to another script. It does not show that a model understands "
+    "the other language or translates, nor what happens with languages that base models have read "
+    "without such marks.",
 )
