@@ -330,5 +330,6 @@ CONTROL_EXPERIMENTS["languages"] = Experiment(
     "chats have the same marks in both languages. A gain shows that a choice between careful and "
     "careless authors carries over to another script. It does not show that a model understands "
     "the other language or translates, nor what happens with languages that base models have read "
-    "without such marks.",
+    "without such marks. The base model knows little Greek, a third of the answers at best on a "
+    "development seed, so the absence of a gain shows little.",
 )
