@@ -116,7 +116,5 @@ def tuna_ablate(
         lines = plan_lines(picked, scale_settings(scale, **given), out, seeds, first_seed)
         print("\n".join(lines))
         return {"stages": lines}
-    results = run_report(
-        picked, scale, out, seeds, workers, first_seed=first_seed, **given
-    )
+    results = run_report(picked, scale, out, seeds, workers, first_seed=first_seed, **given)
     return show_report(results, picked, out)

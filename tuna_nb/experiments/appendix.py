@@ -30,7 +30,7 @@ from .report import example_blocks
 from .scales import ORACLE
 from ..paper.numbers import PAPER_NLL, PAPER_TABLES, TABLE7
 from ..paper.results import over_seeds
-from ..paper.tables import TABLE1_COLUMNS, Column, Table, plain_table
+from ..paper.tables import TABLE1_COLUMNS, Column, Table, metric_column, plain_table
 
 # %% ../../nbs/experiments/appendix.ipynb #35dadfe6
 APPENDIX = {}
@@ -44,12 +44,12 @@ def percent_column(
     return Column(key, name, "", False, "%", digits=0)
 
 
-TRUE_RATING = Column("rating", "true rating", "", digits=1)
+TRUE_RATING = metric_column("rating", digits=1)
 RIGHT_FIRST = percent_column("right_first", "right at rank 1")
 LENGTH_BIAS_COLUMNS = [
     Column("length_gap", "tokens, rank 1 less last", ""),
     RIGHT_FIRST,
-    Column("tokens", "tokens of an answer", ""),
+    metric_column("tokens"),
     percent_column("own_win", "wins, that judge"),
     percent_column("own_lc", "at equal lengths"),
     percent_column("vicuna_win", "wins, fair judge"),
@@ -69,9 +69,9 @@ def plot_bias(
     }
     panels = [
         Panel("Its rankings", "tokens, first - last", {"length_gap": ""}),
-        Panel("Tuna_c's answers", "tokens", {"tokens": ""}),
+        Panel("Tuna_c's answers", "", {"tokens": ""}),
         Panel("Judged against Alpaca", "wins, % of questions", wins),
-        Panel("True rating", "points, 0 to 15", {"rating": ""}),
+        Panel("True rating", "", {"rating": ""}),
     ]
     return plot_sweep(seeds, "length_bias", "points per word", panels, xs="scale")
 
@@ -100,7 +100,7 @@ def plot_beta(
     "Likelihood of expert answers, length and wins over the length penalty β (Table 5)"
     panels = [
         Panel("Expert answers", "NLL, nats per token", {"nll": ""}),
-        Panel("Tuna_p's answers", "tokens", {"tokens": ""}),
+        Panel("Tuna_p's answers", "", {"tokens": ""}),
         VICUNA_PANEL,
     ]
     return plot_sweep(seeds, "beta", "length penalty β", panels, xs="scale", marks={1.3: "paper"})
@@ -111,8 +111,8 @@ def beta_table(
 ) -> Table:  # With the paper's NLL in the last column
     "Likelihood of expert answers by β (Table 5)"
     columns = [
-        Column("nll", "NLL per token", "low", False, digits=3),
-        Column("tokens", "tokens of an answer", "", False),
+        metric_column("nll", "NLL per token", delta=False),
+        metric_column("tokens", delta=False),
     ]
     ours = sweep_table(seeds, "beta", "β", "{:g}".format, columns)
     body = []
@@ -296,7 +296,13 @@ TABLE10_MODELS = (
     *("Alpaca", "PPO", "RLOO", "DPO", "RRHF"),
     *("SFT on top-ranked", "best-of-4 SFT", "Tuna_c"),
 )
-PAPER_PPO = PAPER_TABLES["table10"]["Our PPO (w/ GPT4 ranking data)"]
+PAPER_PPO = dict(
+    zip(
+        ("vicuna_win", "vicuna_lose", "vicuna_tie"),
+        PAPER_TABLES["table10"]["Our PPO (w/ GPT4 ranking data)"],
+        strict=True,
+    )
+)
 APPENDIX["table10"] = Experiment(
     title="Reinforcement learning and its peers",
     paper="Table 10, App. I",
@@ -304,11 +310,7 @@ APPENDIX["table10"] = Experiment(
     "RRHF?",
     expected="The paper's own PPO on GPT-4's rankings wins 55 % and loses 35 % against Alpaca.",
     models=TABLE10_MODELS,
-    tables=(
-        make_scores_table(
-            TABLE10_MODELS, published={**PUBLISHED, "PPO": [None, None, None, *PAPER_PPO, None]}
-        ),
-    ),
+    tables=(make_scores_table(TABLE10_MODELS, published=PUBLISHED | {"PPO": PAPER_PPO}),),
     figure=make_scores_figure(TABLE10_MODELS),
     caption="Methods that learn from the same rankings, mean and 95 % interval over seeds.",
     extra="baselines",
@@ -316,8 +318,8 @@ APPENDIX["table10"] = Experiment(
 
 # %% ../../nbs/experiments/appendix.ipynb #53d5f268
 BERT_COLUMNS = [
-    Column("bert_0shot", "Super NI 0-shot", digits=3),
-    Column("bert_2shot", "Super NI 2-shot", digits=3),
+    metric_column("bert_0shot", "Super NI 0-shot"),
+    metric_column("bert_2shot", "Super NI 2-shot"),
 ]
 PUBLISHED_BERT = {
     "PPO" if name == "PPO-sim" else name: scores for name, scores in PAPER_TABLES["table11"].items()
@@ -339,7 +341,7 @@ APPENDIX["table11"] = Experiment(
     more_stages=bert_stages,
     tables=(
         make_scores_table(
-            ("Alpaca", "PPO", "Tuna_p", "Tuna_c", "Tuna"), BERT_COLUMNS, PUBLISHED_BERT
+            ("Alpaca", "PPO", "Tuna_p", "Tuna_c", "Tuna"), BERT_COLUMNS, PUBLISHED_BERT, nulls=()
         ),
     ),
     extra="bertscore",
@@ -443,7 +445,7 @@ def votes_stages(
 
 
 NOISE_COLUMNS = [
-    Column("agreement", "ρ with the truth", "", digits=2),
+    metric_column("agreement", "ρ with the truth"),
     RIGHT_FIRST,
     *SCORE_COLUMNS,
     TRUE_RATING,
@@ -478,7 +480,7 @@ def plot_rounds(
     return plot_sweep(seeds, "rounds", "rounds")
 
 
-ROUNDS_COLUMNS = [*SCORE_COLUMNS, Column("tokens", "tokens of an answer", ""), TRUE_RATING]
+ROUNDS_COLUMNS = [*SCORE_COLUMNS, metric_column("tokens"), TRUE_RATING]
 APPENDIX["rounds"] = Experiment(
     title="More rounds",
     paper="ours",

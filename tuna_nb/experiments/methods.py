@@ -28,7 +28,7 @@ MODELS = {
     "RRHF": "rrhf",
     "Tuna_p": "tuna_p",
     "Tuna_c": "tuna_c",
-    "Tuna_c (PRM)": "prm_3b_all",
+    "Tuna_c (PRM)": "prm_3b_all",  # its name in Table 1; Table 8 has another
     "Tuna": "tuna",
     "Tuna_cp-13K": "cp_first",
     "Tuna_cp-39K": "cp_rest",
@@ -92,7 +92,7 @@ MODELS |= {
     "Tuna_p, reversed": "tuna_p_reversed",
     "Tuna_c, random order": "tuna_c_random",
     "Tuna_c, reversed": "tuna_c_reversed",
-    "SFT on top-ranked, first quarter": "top_first",
+    "SFT on top-ranked, first half": "top_first",
     "best-of-4 SFT, as many steps": "best_of_4_long",
     "teacher's samples, teacher's order": "teacher_teacher",
     "teacher's samples, judge's order": "teacher_judge",

@@ -175,10 +175,8 @@ def gather_questions(
             for value, student in stage_of.items():
                 values[value] = read_questions(folder / f"eval_{student}")
             by_key[ablation] = with_ends(sort_by_value(values))
-        if not any(by_key[None].values()):
-            return []
         kept.append(by_key)
-    return kept
+    return kept if any(any(by_key[None].values()) for by_key in kept) else []
 
 # %% ../../nbs/experiments/run.ipynb #09c1ac49
 def run_report(
@@ -214,9 +212,8 @@ def run_report(
                 threads=1 if in_miniature else 0,
             )
         except TunaError:  # a stage failed: report on the experiments that are complete, then raise
-            complete = [name for name in names if first_seed in finished_seeds(cfg, out, [name])]
-            if complete:
-                write_results(complete, scale, cfg, out, links=links)
+            if any(complete_experiments(names, scale, cfg, out).values()):
+                write_results(names, scale, cfg, out, links=links)
             raise
         return write_results(names, scale, cfg, out, links=links)
 
@@ -248,14 +245,14 @@ def complete_experiments(
     scale: str,  # Where
     cfg,  # Its settings
     out,  # Folder of stages
-    seeds: list,  # For which those are complete
-) -> list:  # In the report's order
-    "These experiments and all others of the scale that are complete for the same seeds"
-    complete = []
+) -> dict:  # In the report's order: the seeds for which each experiment is complete
+    "These experiments, and all others of the scale that are complete for some seed"
+    complete = {}
     for name in pick_experiments(None, scale):
-        came_along = seeds and not EXPERIMENTS[name].static
-        if name in names or (came_along and {*seeds} <= {*finished_seeds(cfg, out, [name])}):
-            complete.append(name)
+        is_static = EXPERIMENTS[name].static
+        seeds = [] if is_static else finished_seeds(cfg, out, [name])
+        if seeds or (is_static and name in names):
+            complete[name] = seeds
     return complete
 
 # %% ../../nbs/experiments/run.ipynb #6d3935b8
@@ -267,10 +264,10 @@ def write_results(
     links: tuple = (),  # (address, text) of further pages
 ) -> dict:  # What results.json holds
     "Write results, figures, tables and the report, of all experiments that are complete"
-    seeds = finished_seeds(cfg, out, names)
-    names = complete_experiments(names, scale, cfg, out, seeds=seeds)
+    seeds_of = complete_experiments(names, scale, cfg, out)
+    seeds = sorted(set().union(*seeds_of.values()))
     results = gather(cfg, out, seeds)
-    claims = claims_of(names)
+    claims = claims_of([*seeds_of])
     if scale == "mini" and {*seeds} & {*read_protocol()["seeds"]}:
         results["protocol"] = protocol_stamp()
     if scale == "quick":
@@ -283,7 +280,14 @@ def write_results(
             f"{cfg.judge_model}."
         )
         claims = [claim for claim in claims if not claim.reason]  # reasons are the miniature's
-    sections = [section_of(name, results["seeds"], note=scale == "mini") for name in names]
+    sections = []
+    for name, own_seeds in seeds_of.items():
+        entries = [entry for entry in results["seeds"] if entry["seed"] in own_seeds]
+        section = section_of(name, entries, note=scale == "mini")
+        if 0 < len(own_seeds) < len(seeds):
+            some = "seed" if len(own_seeds) == 1 else "seeds"
+            section.blocks.append(("p", f"{len(own_seeds)} {some} of {len(seeds)}."))
+        sections.append(section)
     for section in sections:
         tables = [block[1].markdown() for block in section.blocks if block[0] == "table"]
         write_text(Path(out) / "tables" / f"{section.key}.md", "\n\n".join(tables) + "\n")
@@ -303,9 +307,7 @@ def plan_lines(
     first_seed: int = 0,  # The first seed
 ) -> list:  # Lines of text
     "What a run would do, one line for each stage"
-    schedule = Schedule(
-        cfg, out, range(first_seed, first_seed + seeds), stages_of(names, cfg)
-    )
+    schedule = Schedule(cfg, out, range(first_seed, first_seed + seeds), stages_of(names, cfg))
     lines = []
     for seed, name in schedule.todo:
         state = "done" if (seed, name) in schedule.done else "to do"

@@ -124,7 +124,7 @@ def review_answers(
         verdicts[i] = verdict or 0
     return verdicts
 
-
+# %% ../../nbs/experiments/stages_train.ipynb #3f0d2f96
 def rating_gain(
     judge,  # Backend
     questions: list,  # As a judge is shown them
@@ -141,7 +141,7 @@ def rating_gain(
         total += sum(gaps) / len(gaps) if gaps else 0.0
     return total / len(answers)
 
-
+# %% ../../nbs/experiments/stages_train.ipynb #9ca28f93
 def count_wins(
     verdicts: list,  # From `review_answers`
     answers: list,  # Of the model
@@ -323,9 +323,7 @@ def search(
         # only now, since a judge that runs here needs the whole device
         with cfg.judge(job, **(judge or {})) as backend:
             for lr, trial in trials.items():
-                scores[lr] = rating_gain(
-                    backend, questions, trial["answers"], base, **cfg.review()
-                )
+                scores[lr] = rating_gain(backend, questions, trial["answers"], base, **cfg.review())
         return scores
 
     found = search_rates(job, task, rates, train=partial(train_and_answer, job), score=ratings)

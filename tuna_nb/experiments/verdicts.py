@@ -12,11 +12,11 @@ from tuna_nb.paper.claims import (
     CLAIMS,
     FAILS,
     HOLDS,
-    METRIC_TITLES,
     OPEN,
     UNASKED,
     rows_by_claim,
 )
+from ..paper.metrics import METRICS
 from ..paper.results import value_label
 from ..paper.tables import Table, plain_table
 
@@ -27,7 +27,6 @@ VERDICT_MARKS = {
     OPEN: "? inconclusive",
     UNASKED: "– cannot be asked here",
 }
-_DECIMALS = {"points": 2, "agreement": 2, "nll": 3, "bert_0shot": 3, "bert_2shot": 3, "rating": 2}
 
 
 def _answer_text(answer):
@@ -42,7 +41,7 @@ def difference_text(
     "Mean and interval of one difference"
     if row["mean"] is None:
         return "-"
-    form = f"+.{_DECIMALS.get(row['metric'], 1)}f"
+    form = f"+.{METRICS[row['metric']].digits}f"
     text = f"{row['mean']:{form}}"
     if row["lo"] is None:
         return text
@@ -64,7 +63,7 @@ def claims_table(
             compared = f"{value_label(row['model'])} less {value_label(row['than'])}"
             if claim.key:
                 compared = f"{claim.key.replace('_', ' ')} {compared}"
-            title = METRIC_TITLES.get(row["metric"], "tokens")
+            title = METRICS[row["metric"]].title
             as_expected = "yes" if row["holds"] else row["why"]
             mine.append([compared, title, difference_text(row), row["expect"], as_expected])
         answer = _answer_text(verdicts[claim.text])

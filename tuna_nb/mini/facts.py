@@ -7,7 +7,6 @@ __all__ = ['NAMES', 'ACTIONS', 'COLORS', 'PLACES', 'PEOPLE', 'PRICES', 'MONTHS',
            'FOREIGN_SENTENCES', 'THING_FACTS', 'statement', 'Values', 'FactsConfig', 'Facts']
 
 # %% ../../nbs/mini/facts.ipynb #92cb5f67
-import random
 from dataclasses import dataclass
 
 # %% ../../nbs/mini/facts.ipynb #7ccb7fc1

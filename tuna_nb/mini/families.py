@@ -7,7 +7,6 @@ __all__ = ['FAMILY_TABLE', 'FOREIGN_TABLE', 'HELD_FAMILIES', 'VALIDATION_FAMILIE
            'Wordings', 'draw_wordings', 'ask', 'understand']
 
 # %% ../../nbs/mini/families.ipynb #8cd0a0ca
-import random
 import re
 from dataclasses import dataclass, replace
 

@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from .metrics import is_contest
 from ..utils.core import TunaError
 from ..utils.intervals import mean_interval
 
@@ -98,8 +99,8 @@ def sort_by_value(
 def _seed_grid(entry, key, where):
     "One seed's scores in an ablation as {value: {metric: score}}"
     results = entry.get(key)
-    if not isinstance(results, dict) or not results:
-        raise TunaError(f"{where}: no results for '{key}'")
+    if not isinstance(results, dict):
+        raise TunaError(f"{where}: '{key}' is not an ablation with metrics at each value")
     if all(isinstance(scores, dict) for scores in results.values()):
         return sort_by_value(results)
     if not all(isinstance(by_rank, list) for by_rank in results.values()):
@@ -112,22 +113,25 @@ def _seed_grid(entry, key, where):
 
 
 def _seed_grids(seeds, key):
-    "The scores of every seed in an ablation; all seeds must have run the same values"
+    "The scores of every seed in an ablation, no scores where a seed has not run it"
     entries = seed_entries(seeds)
     if not entries:
         raise TunaError("no seeds to summarise")
     grids = []
     for position, entry in enumerate(entries):
-        grid = _seed_grid(entry, key, where=f"seed {entry.get('seed', position)}")
-        grids.append(grid)
+        where = f"seed {entry.get('seed', position)}"
+        grids.append(_seed_grid(entry, key, where) if entry.get(key) else {})
+    first = next((grid for grid in grids if grid), None)
+    if first is None:
+        raise TunaError(f"no seed has results for '{key}'")
     for entry, grid in zip(entries, grids, strict=True):
-        if grid.keys() != grids[0].keys():
+        if grid and grid.keys() != first.keys():
             here = ", ".join(map(value_label, grid))
-            first = ", ".join(map(value_label, grids[0]))
+            there = ", ".join(map(value_label, first))
             raise TunaError(
-                f"seed {entry.get('seed')}: '{key}' was run at {here}, the first seed at {first}"
+                f"seed {entry.get('seed')}: '{key}' was run at {here}, the first seed at {there}"
             )
-    return grids
+    return [grid or {value: {} for value in first} for grid in grids]
 
 # %% ../../nbs/paper/results.ipynb #5313f7ac
 ALPACA_AT_ZERO = ("data_size", "rounds")  # Ablations whose value 0 is Alpaca itself
@@ -149,7 +153,7 @@ def ablation_scores(
         if {"vicuna_win", "vicuna_lose"} <= names.keys():
             names["vicuna_net"] = None
         for name in names:
-            against_itself = is_alpaca and name.startswith("vicuna")
+            against_itself = is_alpaca and is_contest(name)
             for seed, scores in enumerate(at_value):
                 score = math.nan if against_itself else metric(scores, name)
                 rows.append((seed, value, name, score))
