@@ -22,7 +22,6 @@ from tuna_nb.experiments.registry import (
 )
 from .experiments.report import proxy_table, quality_table
 from .experiments.run import run_report
-from .experiments.stages_controls import NULL_ANSWERS
 from .judge.agreement import mean_by_place
 from .judge.reports import token_lengths
 from .paper.numbers import PAPER_TABLES, TABLE2, TABLE4
@@ -55,7 +54,7 @@ EXPERIMENTS["table1"] = Experiment(
     models=MAIN_MODELS,
     other_stages=("nulls",),
     more_stages=external_stages,
-    tables=(make_scores_table((*TABLE1_ROWS, *CONTROLS), external=True, nulls=NULL_ANSWERS),),
+    tables=(make_scores_table((*TABLE1_ROWS, *CONTROLS), external=True),),
     figure=make_scores_figure(MAIN_MODELS),
     caption="Models on the three benchmarks.",
     note="SFT on the teacher's top-ranked response is the control to compare Tuna_p with, and "

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['QUICK_ABOUT', 'seed_results', 'student_scores', 'ranking_facts', 'answers_side_by_side', 'gather', 'gather_questions',
-           'run_report', 'finished_seeds', 'complete_experiments', 'write_results', 'plan_lines', 'show_verdicts',
-           'show_report']
+           'run_report', 'finished_stages', 'finished_seeds', 'complete_experiments', 'write_results', 'plan_lines',
+           'show_verdicts', 'show_report']
 
 # %% ../../nbs/experiments/run.ipynb #fe04980e
 import importlib.metadata
@@ -224,20 +224,26 @@ QUICK_ABOUT = (
 )
 
 
-def finished_seeds(
+def finished_stages(
     cfg,  # Settings
     out,  # Folder of stages
+) -> dict:  # In order: {number of a seed: names of its finished stages}
+    "What is done in a folder, whoever ran it"
+    folders = [folder.name.removeprefix("seed") for folder in Path(out).glob("seed*")]
+    done = {}
+    for seed in sorted(int(number) for number in folders if number.isdigit()):
+        done[seed] = {name for _, name in Schedule(cfg, out, [seed]).done}
+    return done
+
+
+def finished_seeds(
+    cfg,  # Settings
+    done: dict,  # From `finished_stages`
     names: list,  # Of experiments
 ) -> list:  # In order
-    "Numbers of the seeds for which experiments are complete, whoever ran them"
-    folders = [folder.name.removeprefix("seed") for folder in Path(out).glob("seed*")]
-    graph = stages_of(names, cfg)
-    complete = []
-    for seed in sorted(int(number) for number in folders if number.isdigit()):
-        schedule = Schedule(cfg, out, [seed], graph)
-        if len(schedule.done) == len(schedule.todo):
-            complete.append(seed)
-    return complete
+    "Numbers of the seeds for which experiments are complete"
+    wanted = stages_of(names, cfg).keys()
+    return [seed for seed, stages in done.items() if wanted <= stages]
 
 
 def complete_experiments(
@@ -248,9 +254,10 @@ def complete_experiments(
 ) -> dict:  # In the report's order: the seeds for which each experiment is complete
     "These experiments, and all others of the scale that are complete for some seed"
     complete = {}
+    done = finished_stages(cfg, out)
     for name in pick_experiments(None, scale):
         is_static = EXPERIMENTS[name].static
-        seeds = [] if is_static else finished_seeds(cfg, out, [name])
+        seeds = [] if is_static else finished_seeds(cfg, done, [name])
         if seeds or (is_static and name in names):
             complete[name] = seeds
     return complete
