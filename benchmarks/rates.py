@@ -9,7 +9,6 @@ No test question and no oracle has a part in it.
 
 import argparse
 import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -21,15 +20,10 @@ from tuna_nb.experiments.stages_train import question, rating_gain
 from tuna_nb.mini.paper import MiniConfig
 from tuna_nb.utils.core import provenance, read_document, read_json
 
-RATES = (2.5e-5, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4)
+RATES = (2.5e-5, 5e-5, 1e-4, 2e-4, 4e-4)
 ALPACA_RATES = (1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3)
-ALPACA_EPOCHS = (1.0, 2.0, 3.0, 6.0)
+ALPACA_EPOCHS = (1.0, 3.0, 6.0)
 OWN_SEARCH = [stage for stage, method in METHODS.items() if not method.rate_of]
-
-
-def link_folder(source, target):
-    "The files of a folder once more, without copying what they hold"
-    shutil.copytree(source, target, copy_function=os.link, dirs_exist_ok=True)
 
 
 def alpaca_curve(cfg, out, seed):
@@ -40,7 +34,8 @@ def alpaca_curve(cfg, out, seed):
             other = replace(cfg, sft_lr=rate, sft_epochs=epochs)
             folder = out / f"alpaca {rate:g} {epochs:g}"
             for name in ("base", "teacher", "data"):
-                link_folder(out / f"seed{seed}" / name, folder / f"seed{seed}" / name)
+                source = out / f"seed{seed}" / name
+                shutil.copytree(source, folder / f"seed{seed}" / name, dirs_exist_ok=True)
             run_stages(other, folder, [seed], ["alpaca"], workers=1)
             stages[rate, epochs] = folder / f"seed{seed}" / "alpaca"
     usual = read_document(stages[cfg.sft_lr, cfg.sft_epochs] / "val.json")
