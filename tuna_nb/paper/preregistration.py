@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from .claims import ASKED, EXPECTATIONS
-from .margins import FIXED_MARGINS, REFERENCE, SHARE_OF_GAIN, UNSCALED
+from .margins import CONTESTS, FIXED_MARGINS, REFERENCE, RESEMBLES, SHARE_OF_GAIN
 from .results import metric
 from ..utils.core import TunaError, file_commit, is_ancestor, json_digest, write_text
 
@@ -23,7 +23,8 @@ PROTOCOL_FILE = Path(str(files("tuna_nb").joinpath("mini", "preregistered.json")
 MAIN_MEASURES = {
     "Super NI": "super_ni_0shot",
     "LMentry": "lmentry_score",
-    "Vicuna QA": "vicuna_net",
+    "Vicuna QA": "vicuna_right",
+    "contests on Vicuna QA": "vicuna_net",
 }
 
 
@@ -35,7 +36,8 @@ def decision_rules() -> dict:  # Measures, margins and tests, as JSON holds them
             "share of Tuna_p's published gain over Alpaca": SHARE_OF_GAIN,
             "published effects": "effect in the paper / score of Alpaca in the paper * score of "
             "Alpaca in the run",
-            "not rescaled": UNSCALED,
+            "rescaled by the share of contests that are decided": CONTESTS,
+            "gain of a measure of the paper": RESEMBLES,
             "relative to another model": REFERENCE,
             "fixed": FIXED_MARGINS,
         },
