@@ -14,16 +14,28 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from tuna_nb.experiments.methods import METHODS
 from tuna_nb.experiments.runner import run_stages
 from tuna_nb.experiments.stages_train import question, rating_gain
 from tuna_nb.mini.paper import MiniConfig
 from tuna_nb.utils.core import provenance, read_document, read_json
 
-RATES = (2.5e-5, 5e-5, 1e-4, 2e-4, 4e-4)
+RATES = (5e-5, 1e-4, 2e-4, 4e-4, 8e-4)
 ALPACA_RATES = (1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3)
 ALPACA_EPOCHS = (1.0, 3.0, 6.0)
-OWN_SEARCH = [stage for stage, method in METHODS.items() if not method.rate_of]
+STAGES = (
+    "tuna_p",
+    "tuna_c",
+    "tuna",
+    "top",
+    "best_of_4",
+    "steps",
+    "mul",
+    "prm_3b_all",
+    "cp_all",
+    "ppo",
+)
+PROXY_RATES = (3e-4, 1e-3, 3e-3)
+PROXIES = ("prm_3b", "prm_7b")
 
 
 def alpaca_curve(cfg, out, seed):
@@ -55,18 +67,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder of the stages")
     parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102])
-    parser.add_argument("--stages", nargs="+", default=OWN_SEARCH)
     args = parser.parse_args()
-    cfg = MiniConfig(lrs=RATES)
-    run_stages(cfg, args.out, args.seeds, args.stages, workers=2)
-    curves = {"Alpaca": {}, "others": {}}
+    cfg = MiniConfig(lrs=RATES, prm_lrs=PROXY_RATES)
+    run_stages(cfg, args.out, args.seeds, [*STAGES, *PROXIES], workers=2)
+    curves = {"Alpaca": {}, "others": {}, "proxies": {}}
     for seed in args.seeds:
         curves["Alpaca"][seed] = alpaca_curve(cfg, args.out, seed)
-        for stage in args.stages:
-            record = read_document(args.out / f"seed{seed}" / stage / "done.json")
-            curves["others"].setdefault(stage, {})[seed] = record["result"]["tried"]
-    origin = provenance() | {"note": "ratings by the judge, from 1 to 10, less those of Alpaca"}
-    text = json.dumps(curves | {"origin": origin}, indent=1)
+        for part, stages in (("others", STAGES), ("proxies", PROXIES)):
+            for stage in stages:
+                record = read_document(args.out / f"seed{seed}" / stage / "done.json")
+                curves[part].setdefault(stage, {})[seed] = record["result"]["tried"]
+    note = (
+        "ratings by the judge, from 1 to 10, less those of Alpaca with its usual rate and epochs; "
+        "of proxies the share of validation pairs in the judge's order"
+    )
+    text = json.dumps(curves | {"origin": provenance() | {"note": note}}, indent=1)
     Path(__file__).with_suffix(".json").write_text(text + "\n")
     print(text)
 

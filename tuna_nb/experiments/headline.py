@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['HEADLINE_METRICS', 'REFERENCES', 'WRONG_ORDERS', 'KINDS', 'UPPER_ROWS', 'KIND_STYLES', 'KIND_LABELS', 'NULL_DASHES',
-           'pick_measures', 'model_kind', 'models_by_kind', 'null_rows', 'nulls_near_alpaca', 'model_scores',
-           'score_interval', 'draw_scores', 'result_models', 'plot_result', 'describe_result', 'Lead', 'find_leads',
-           'in_words', 'alpaca_sentence', 'control_sentence', 'limits_sentence', 'result_sentences', 'picture_svg',
-           'picture_description']
+           'HEADLINE_MODELS', 'pick_measures', 'model_kind', 'models_by_kind', 'null_rows', 'nulls_near_alpaca',
+           'model_scores', 'score_interval', 'draw_scores', 'result_models', 'plot_result', 'describe_result', 'Lead',
+           'find_leads', 'in_words', 'alpaca_sentence', 'control_sentence', 'limits_sentence', 'result_sentences',
+           'picture_svg', 'picture_description']
 
 # %% ../../nbs/experiments/headline.ipynb #3aae4059
 import html
@@ -174,35 +174,42 @@ def draw_scores(
     start_at_zero(ax, [key], axis="x")
     ax.set_title(METRICS[key].title, fontsize=7)
     unit = metric_unit(key, counts_truth(seeds))
-    ax.set(xlabel=unit, yticks=range(len(names)), yticklabels=names)
+    ax.set_xlabel(unit, fontsize=6.5)  # neighbours do not touch
+    ax.set(yticks=range(len(names)), yticklabels=names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", color="#757575", alpha=0.18, lw=0.5)
     ax.set_axisbelow(True)
 
 # %% ../../nbs/experiments/headline.ipynb #f696b455
+HEADLINE_MODELS = (
+    *("LLaMA", "Alpaca", "Teacher"),
+    *("Alpaca, as many steps", "best-of-4 SFT", "SFT on top-ranked"),
+    *("Tuna_p, random order", "Tuna_c, random order"),
+    *("PPO", "Tuna_p", "Tuna_c", "Tuna_c (PRM)", "Tuna"),
+)
+
+
 def result_models(
     seeds: list,  # Entries of a results.json
-    only: tuple | None = None,  # Names of models, in this order; default: all
 ) -> dict:  # Model to its kind
-    "The models of the figure: references, controls, then what learns from rankings"
+    "The models of the figure; a run that has none of them shows what it has"
     kinds = {}
     for kind, names in models_by_kind(seeds).items():
         kinds |= dict.fromkeys(names, kind)
-    return kinds if only is None else {name: kinds[name] for name in only if name in kinds}
+    return {name: kinds[name] for name in HEADLINE_MODELS if name in kinds} or kinds
 
 
 def plot_result(
     seeds: list,  # Entries of a results.json, or what a run wrote
-    only: tuple | None = None,  # Names of models, in this order; default: all
     questions: list | None = None,  # Scores of single questions, as for `check_claims`
 ):  # Matplotlib figure
-    "Truth and judged wins of all models"
+    "Truth and judged wins of the main models"
     seeds = seed_entries(seeds)
-    names = result_models(seeds, only)
+    names = result_models(seeds)
     measures = pick_measures(seeds)
     if not names or not measures:
-        raise TunaError("no seed has any of these models")
+        raise TunaError("no seed has a model with a score")
     nulls = null_rows(seeds)
 
     def draw(axs):
@@ -222,14 +229,13 @@ def plot_result(
 
 def describe_result(
     seeds: list,  # Entries of a results.json, or what a run wrote
-    only: tuple | None = None,  # Names of models, in this order; default: all
 ) -> str:  # Alternative text of the figure
     "The means of the figure in words"
     seeds = seed_entries(seeds)
     parts = []
     for key in pick_measures(seeds):
         shown = []
-        for name in result_models(seeds, only):
+        for name in result_models(seeds):
             mean = over_seeds(model_scores(seeds, name, key))[0]
             if not math.isnan(mean):
                 shown.append(f"{name} {mean:.1f}")
@@ -264,13 +270,13 @@ def find_leads(
     questions: list | None = None,  # Scores of single questions, as for `check_claims`
 ) -> list:  # `Lead`s; metrics on which no such model was run have none
     "The best model that learns from rankings, on each metric, beside Alpaca and a control"
-    kinds = models_by_kind(seeds)
+    kinds = result_models(seeds)
     leads = []
     for key in pick_measures(seeds):
         best = {}
         for kind in ("ranking", "control"):
             means = {}
-            for name in kinds[kind]:
+            for name in [name for name in kinds if kinds[name] == kind]:
                 scores = model_scores(seeds, name, key)
                 if not any(map(math.isnan, scores)):  # fewer seeds have another mean
                     means[name] = sum(scores) / len(scores)

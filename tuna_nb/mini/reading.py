@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REGISTERS', 'Register', 'as_conversation', 'as_prompt', 'base_corpus', 'teacher_corpus', 'template_parts',
-           'train_tokenizer', 'as_lines', 'encode_texts', 'pretrain']
+           'train_tokenizer', 'as_lines', 'encode_texts', 'reading_loss', 'pretrain']
 
 # %% ../../nbs/mini/reading.ipynb #348566d2
 import random
@@ -227,6 +227,19 @@ def encode_texts(
     return rows
 
 # %% ../../nbs/mini/reading.ipynb #cff47a8d
+def reading_loss(
+    model,  # A causal language model
+    batch,  # input_ids, attention_mask and labels, (texts, tokens)
+):  # Tensor of one number, the loss that the model itself would give
+    "Mean cross-entropy over labels; the head, which is costly, runs only where there are some"
+    import torch.nn.functional as F
+
+    labels = batch.pop("labels")[:, 1:]
+    states = model.base_model(**batch, use_cache=False).last_hidden_state[:, :-1]
+    learnt = labels != -100
+    return F.cross_entropy(model.lm_head(states[learnt]), labels[learnt])
+
+
 def pretrain(
     model,  # A causal language model
     tokenizer,  # Its tokenizer
@@ -261,7 +274,7 @@ def pretrain(
     model.train()
     losses = []
     for batch in progress(_batches(rows, batch_size, steps, seed), total=steps, desc=desc):
-        loss = model(**collate(batch), use_cache=False).loss
+        loss = reading_loss(model, collate(batch))
         loss.backward()
         for part in (muon, adamw, *schedules):
             part.step()
