@@ -19,21 +19,19 @@ from tuna_nb.experiments.stages_train import question, rating_gain
 from tuna_nb.mini.paper import MiniConfig
 from tuna_nb.utils.core import provenance, read_document, read_json
 
-RATES = (5e-5, 1e-4, 2e-4, 4e-4, 8e-4)
-ALPACA_RATES = (1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3)
-ALPACA_EPOCHS = (1.0, 3.0, 6.0)
-STAGES = (
-    "tuna_p",
-    "tuna_c",
-    "tuna",
-    "top",
-    "best_of_4",
-    "steps",
-    "mul",
-    "prm_3b_all",
-    "cp_all",
-    "ppo",
-)
+ALPACA_RATES = {  # by epochs
+    1.0: (1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3),
+    3.0: (1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3),
+    6.0: (1e-4, 2e-4, 4e-4, 8e-4, 1.6e-3),
+    12.0: (2e-4, 4e-4),
+}
+RATES = {  # by stages
+    ("tuna_p", "tuna_c", "tuna"): (2.5e-5, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4),
+    ("steps", "top", "best_of_4"): (2.5e-5, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4),
+    ("dpo", "rrhf"): (2.5e-5, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4),
+    ("ppo", "rloo"): (1.25e-5, 2.5e-5, 5e-5, 1e-4, 2e-4),
+    ("mul",): (2e-4, 4e-4, 8e-4, 1.6e-3),
+}
 PROXY_RATES = (3e-4, 1e-3, 3e-3)
 PROXIES = ("prm_3b", "prm_7b")
 
@@ -41,8 +39,8 @@ PROXIES = ("prm_3b", "prm_7b")
 def alpaca_curve(cfg, out, seed):
     "Rating of each Alpaca above the usual one, by rate and epochs"
     stages = {}
-    for rate in ALPACA_RATES:
-        for epochs in ALPACA_EPOCHS:
+    for epochs, rates in ALPACA_RATES.items():
+        for rate in rates:
             other = replace(cfg, sft_lr=rate, sft_epochs=epochs)
             folder = out / f"alpaca {rate:g} {epochs:g}"
             for name in ("base", "teacher", "data"):
@@ -68,15 +66,18 @@ def main():
     parser.add_argument("out", type=Path, help="folder of the stages")
     parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102])
     args = parser.parse_args()
-    cfg = MiniConfig(lrs=RATES, prm_lrs=PROXY_RATES)
-    run_stages(cfg, args.out, args.seeds, [*STAGES, *PROXIES], workers=2)
+    usual = MiniConfig()
     curves = {"Alpaca": {}, "others": {}, "proxies": {}}
-    for seed in args.seeds:
-        curves["Alpaca"][seed] = alpaca_curve(cfg, args.out, seed)
-        for part, stages in (("others", STAGES), ("proxies", PROXIES)):
-            for stage in stages:
+    for stages, rates in (RATES | {PROXIES: PROXY_RATES}).items():
+        cfg = replace(usual, lrs=rates, other_lrs=(), prm_lrs=PROXY_RATES)
+        run_stages(cfg, args.out, args.seeds, list(stages), workers=2)
+        part = "proxies" if stages == PROXIES else "others"
+        for stage in stages:
+            for seed in args.seeds:
                 record = read_document(args.out / f"seed{seed}" / stage / "done.json")
                 curves[part].setdefault(stage, {})[seed] = record["result"]["tried"]
+    for seed in args.seeds:
+        curves["Alpaca"][seed] = alpaca_curve(usual, args.out, seed)
     note = (
         "ratings by the judge, from 1 to 10, less those of Alpaca with its usual rate and epochs; "
         "of proxies the share of validation pairs in the judge's order"

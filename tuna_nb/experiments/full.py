@@ -95,7 +95,7 @@ class FullConfig(ScaleConfig):
 
 # %% ../../nbs/experiments/full.ipynb #022d0329
 @patch
-def rates(self: FullConfig, recipe):
+def rates(self: FullConfig, recipe, objective):
     "Learning rates to try: `lrs`, or the recipe's own"
     return self.lrs or (recipes.get_recipe(recipe).lr,)
 

@@ -112,7 +112,7 @@ class ScaleConfig(AblationConfig):
 
 # %% ../../nbs/experiments/scales.ipynb #f10fe05f
 @patch
-def rates(self: ScaleConfig, recipe):
+def rates(self: ScaleConfig, recipe, objective):
     "Learning rates to choose from"
     return self.lrs
 

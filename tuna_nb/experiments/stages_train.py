@@ -303,7 +303,7 @@ def search(
     cfg = job.cfg
     rankings = ranked(job, sources)
     rankings = rankings.select(range(round(share * len(rankings))))
-    rates = (job.result(rate_of)["lr"],) if rate_of else cfg.rates(recipe)
+    rates = (job.result(rate_of)["lr"],) if rate_of else cfg.rates(recipe, objective)
     task = TrainingTask(
         start=job.at(start),
         dataset=rankings,
