@@ -11,6 +11,7 @@ __all__ = ['CONTROL_EXPERIMENTS', 'ORDER_MODELS', 'MATCHED_MODELS', 'COMBINATION
 import math
 
 from .appendix import TRUE_RATING
+from .conjectures import CONJECTURES
 from .figures import LINES, draw_panels
 from .methods import MAIN_MODELS, MODELS, stages_available
 from .pipeline_checks import MAIN_STUDENTS, ORDER_STUDENTS
@@ -313,3 +314,6 @@ CONTROL_EXPERIMENTS["phrasing"] = Experiment(
     "the scales small and paper the judge is a language model, and the same experiment measures "
     "it.",
 )
+
+# %% ../../nbs/experiments/controls.ipynb #3f2970c1
+CONTROL_EXPERIMENTS["conjectures"] = CONJECTURES

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SAMPLE_KEYS', 'EVALUATE_KEYS', 'BERT', 'SYSTEMS', 'search_keys', 'add_samples', 'add_judging', 'add_round',
-           'add_proxies', 'add_control_rankings', 'add_held_out', 'add_training_stages', 'add_other_rankings',
-           'add_variant', 'add_alpaca', 'add_ablation_stages', 'add_evaluation', 'add_description', 'add_likelihoods',
-           'add_judge_studies', 'add_evaluation_stages', 'all_stages']
+           'add_proxies', 'add_control_rankings', 'add_selections', 'add_held_out', 'add_training_stages',
+           'add_other_rankings', 'add_variant', 'add_alpaca', 'add_ablation_stages', 'add_evaluation',
+           'add_description', 'add_likelihoods', 'add_judge_studies', 'add_evaluation_stages', 'all_stages']
 
 # %% ../../nbs/experiments/pipeline.ipynb #5b82f1d0
 from tuna_nb.experiments.methods import (
@@ -28,6 +28,8 @@ from tuna_nb.experiments.stages_data import (
     rescore,
     sample_student,
     score_samples,
+    select_families,
+    select_lengths,
     write_data,
 )
 from tuna_nb.experiments.stages_eval import (
@@ -158,6 +160,23 @@ def add_control_rankings(
             cost_s=2,
             samples="samples",
         )
+    if cfg.oracle:
+        add_selections(graph, cfg)
+
+
+def add_selections(
+    graph: StageGraph,  # Is added to
+    cfg,  # Settings of a scale
+):
+    "A third of the teacher's rankings, by the families of their instructions or by length"
+    for name, select, which in (
+        ("data_few_families", select_families, {"few": True}),
+        ("data_all_families", select_families, {"few": False}),
+        ("data_shortest", select_lengths, {"longest": False}),
+        ("data_longest", select_lengths, {"longest": True}),
+    ):
+        config_keys = cfg.config_keys.oracle
+        graph.add(name, select, parents=["data"], config_keys=config_keys, cost_s=1, **which)
 
 
 def add_held_out(

@@ -77,7 +77,7 @@ class ConfigKeys:
     bench: tuple = ("bench_size",)  # `benchmarks`
     experts: tuple = ()  # `experts`
     encoder: tuple = ()  # `encoder`
-    oracle: tuple = ()  # `quality`, `right` and `null_answer`
+    oracle: tuple = ()  # `quality`, `right`, `family` and `null_answer`
     human: tuple = ()  # `people`
     annotated: tuple = ()  # `annotated`
 
@@ -222,6 +222,18 @@ def people(self: ScaleConfig, job, ds):
 @patch
 def right(self: ScaleConfig, job, record, text):
     "Share of a response that is true; None where no oracle knows"
+
+
+@patch
+def family(self: ScaleConfig, job, record):
+    "Name of the kind of question that an instruction asks; None where no oracle knows"
+
+
+@patch
+def by_form(self: ScaleConfig, benchmarks, responses):
+    """Truth on single closed questions by the form of answer that they ask for, by column; empty
+    where no oracle knows"""
+    return {}
 
 # %% ../../nbs/experiments/scales.ipynb #5e2ec978
 SCALE_MODULES = {

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['FIELDS', 'instruction_fields', 'ranking_settings', 'save_rankings', 'write_data', 'first_ids', 'ranked',
-           'sample_student', 'judge_samples', 'rescore', 'reorder', 'judge_teacher', 'score_samples', 'rank_held_out']
+           'sample_student', 'judge_samples', 'rescore', 'reorder', 'rows_by_family', 'keep_rankings',
+           'select_families', 'select_lengths', 'judge_teacher', 'score_samples', 'rank_held_out']
 
 # %% ../../nbs/experiments/stages_data.ipynb #36c939a2
 import random
@@ -198,6 +199,60 @@ def reorder(
             rng.shuffle(responses)
         rankings.append((responses, scores))
     return {"records": save_rankings(job, rows, rankings, source=order)}
+
+# %% ../../nbs/experiments/stages_data.ipynb #0297efc4
+def rows_by_family(
+    job,  # Of a stage with an oracle's settings
+    rows,  # Instruction records
+) -> dict:  # {family: places of its records}
+    "Which records ask the same kind of question"
+    families = {}
+    for place, row in enumerate(rows):
+        families.setdefault(job.cfg.family(job, row), []).append(place)
+    return families
+
+
+def keep_rankings(
+    job,  # Of the stage that selects them
+    rows: Dataset,  # Rankings
+    places: list,  # Of those that are kept
+) -> dict:  # How many records there are
+    "Some rankings in the file that training reads, in the order they had"
+    save_ranked(rows.select(sorted(places)), job.part / "ranked.jsonl")
+    return {"records": len(places)}
+
+
+def select_families(
+    job,  # Of this stage
+    few: bool,  # Only a third of the families, or as many rankings of all families
+) -> dict:  # How many records there are
+    "The teacher's rankings of few families of instructions, or as many of all families"
+    rng = random.Random(f"families{job.seed}")
+    rows = load_ranked(job.at("data", "ranked.jsonl"))
+    families = rows_by_family(job, rows)
+    places = []
+    for name in rng.sample(sorted(families), max(1, round(len(families) / 3))):
+        places += families[name]
+    if not few:
+        places = rng.sample(range(len(rows)), len(places))
+    return keep_rankings(job, rows, places)
+
+
+def select_lengths(
+    job,  # Of this stage
+    longest: bool,  # The longest responses, or the shortest
+) -> dict:  # How many records there are
+    "From each family the third of the teacher's rankings with the shortest or longest responses"
+    rows = load_ranked(job.at("data", "ranked.jsonl"))
+    n_words = []
+    for row in rows:
+        words = [len(response.split()) for response in row["responses"]]
+        n_words.append(sum(words) / len(words))
+    places = []
+    for own in rows_by_family(job, rows).values():
+        by_length = sorted(own, key=n_words.__getitem__, reverse=longest)
+        places += by_length[: round(len(own) / 3)]
+    return keep_rankings(job, rows, places)
 
 # %% ../../nbs/experiments/stages_data.ipynb #40cd3bde
 def judge_teacher(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['QUESTION_FILE', 'review_open', 'answer_benchmarks', 'win_scores', 'evaluate_model', 'rate_answers',
-           'describe_answers', 'given_external', 'score_questions', 'read_questions', 'describe_rankings', 'token_nll',
-           'score_experts', 'score_bert', 'truth_of', 'study_judges', 'rank_systems']
+           'describe_answers', 'given_external', 'saved_answers', 'score_forms', 'score_questions', 'read_questions',
+           'describe_rankings', 'token_nll', 'score_experts', 'score_bert', 'truth_of', 'study_judges', 'rank_systems']
 
 # %% ../../nbs/experiments/stages_eval.ipynb #1a0882b8
 import json
@@ -84,7 +84,10 @@ def evaluate_model(
         scores |= win_scores(name, verdicts[name], answers, base)
     open_records = cfg.open_records(open_ended)
     scores |= describe_answers(job, answers, open_records)
-    kept = {"scores": score_questions(job, student, benchmarks, results), "verdicts": verdicts}
+    forms = score_forms(job, student, benchmarks)
+    scores |= {column: sum(numbers) / len(numbers) for column, numbers in forms.items()}
+    questions = score_questions(job, student, benchmarks, results) | forms
+    kept = {"scores": questions, "verdicts": verdicts}
     write_text(job.part / QUESTION_FILE, json.dumps(kept))
     shown = read_json(job.at("data", "val.jsonl"))[: cfg.examples]
     responses = greedy(job, model, shown) + answers[: cfg.examples]
@@ -138,6 +141,26 @@ def given_external(
 QUESTION_FILE = "questions.json"
 
 
+def saved_answers(
+    job,  # Of the stage that evaluates
+    student: str,  # Stage of the model
+    bench,  # One of its benchmarks
+) -> list:  # Texts
+    "A model's answers to a benchmark, from the folder of the stage"
+    saved = read_json(job.part / "answers" / f"{student}--{bench.name}.jsonl")
+    return [record["prediction"] for record in saved]
+
+
+def score_forms(
+    job,  # Of the stage that evaluates
+    student: str,  # Stage of the model
+    benchmarks: list,  # With the model's answers in the folder of the stage; open questions last
+) -> dict:  # {metric: one number per question}; empty where no oracle knows
+    "What a model has achieved on closed questions by the form of answer that they ask for"
+    *closed, _ = benchmarks
+    return job.cfg.by_form(closed, [saved_answers(job, student, bench) for bench in closed])
+
+
 def score_questions(
     job,  # Of the stage that evaluates
     student: str,  # Stage of the model
@@ -149,8 +172,7 @@ def score_questions(
     scores = {}
     answers = []
     for bench in benchmarks:
-        saved = read_json(job.part / "answers" / f"{student}--{bench.name}.jsonl")
-        answers = [record["prediction"] for record in saved]
+        answers = saved_answers(job, student, bench)
         scores |= cfg.per_question(bench, answers, results.get(bench.name, {}))
     if ratings := rate_answers(job, answers, cfg.open_records(benchmarks[-1])):
         scores["rating"] = ratings

@@ -315,6 +315,19 @@ def right(self: MiniConfig, job, record, text):
 
 
 @patch
+def family(self: MiniConfig, job, record):
+    family, _ = self.world(job.seed).oracle.understand(record)
+    return family.name
+
+
+@patch
+def by_form(self: MiniConfig, benchmarks, responses):
+    from tuna_nb.mini.benchmarks import by_form
+
+    return by_form(benchmarks, responses)
+
+
+@patch
 def null_answer(self: MiniConfig, job, record, kind):
     from tuna_nb.mini.benchmarks import null_answer
 
