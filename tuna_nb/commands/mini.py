@@ -84,7 +84,7 @@ def real_blocks(
     ]
 
 # %% ../../nbs/commands/mini.ipynb #02c5a572
-MAIN = ("table1", "lambda", "data_size", "length")  # what a run without --full is about
+MAIN = ("table1", "length")  # what a run without --full is about
 
 
 @command(
@@ -96,7 +96,7 @@ def tuna_mini(
     out: str = "",  # Folder of the run; default runs/mini, or runs/quick with --quick
     # Repeat everything with so many seeds; default 1, with --full 3; intervals need 2 or more
     seeds: int | None = None,
-    # Every experiment; without it the main results, Figures 2 and 3 and Table 4
+    # Every experiment; without it the main results with their controls, and Table 4
     full: bool = False,
     only: str = "",  # These experiments alone, by name with commas between; see tuna_ablate --list
     quick: bool = False,  # Everything in about a minute, too small for any claim
