@@ -18,7 +18,7 @@ def settings_from(
     **options,  # Fields, which go before those of the file; empty ones are left out
 ) -> dict:  # Fields of the scale's settings
     "Settings as given on the command line"
-    from tuna_nb.experiments.scales import ORACLE
+    from tuna_nb.experiments.scales import scale_settings
 
     given = read_document(settings) if settings else {}
     if not isinstance(given, dict):
@@ -28,7 +28,7 @@ def settings_from(
         given["external"] = tuple(tuple(pair.split("=", 1)) for pair in external.split(","))
     if any(len(pair) < 2 for pair in given.get("external", ())):
         raise TunaError(f"--external must be NAME=MODEL with commas between, got {external!r}")
-    if scale in ORACLE:
+    if scale_settings(scale).oracle:
         return given
     return {"bench_data": str(real_data() or ""), **given}
 
@@ -65,7 +65,7 @@ tuna_ablate fig2 table4 --scale mini --seeds 3""",
 def tuna_ablate(
     *names: str,  # Experiments, such as fig2 or table10; all that the scale has if none is named
     list: bool = False,  # Print the experiments and stop
-    scale: str = "mini",  # mini, quick, small or paper
+    scale: str = "mini",  # mini, quick, bilingual, small or paper
     out: str = "",  # Folder of stages, results and report; default runs/SCALE
     seeds: int = 1,  # Repeat everything with so many seeds; intervals need 2 or more
     first_seed: int = 0,  # The first of them; the recorded run has those from 0

@@ -17,7 +17,7 @@ from .findings import FINDINGS, say
 from .methods import MODELS, ablation_stages, stages_available
 from .report import Section, belongs
 from .runner import needed
-from .scales import SCALES, check_scale
+from .scales import GENERAL, check_scale
 from .stages_controls import NULL_ANSWERS
 from ..paper.claims import CLAIMS
 from ..paper.numbers import PAPER_TABLES
@@ -43,7 +43,7 @@ class Experiment:
     alias: str = ""  # Another name, if it has one
     extra: str = ""  # The extra of this package that it needs, if any
     static: bool = False  # True if there is nothing to run
-    scales: tuple = SCALES  # Where it can run
+    scales: tuple = GENERAL  # Where it can run
     note: str = ""  # What the result does not show, for the miniature's report
 
     def stages(
@@ -206,7 +206,8 @@ def pick_experiments(
     for name in picked:
         scales = EXPERIMENTS[name].scales
         if scale not in scales:
-            raise TunaError(f"{name} cannot run at scale {scale!r}, only at {', '.join(scales)}")
+            need = f"tuna_ablate --scale {' or '.join(scales)}"
+            raise TunaError(f"{name} cannot run at scale {scale!r}, only with {need}")
     return picked
 
 # %% ../../nbs/experiments/registry.ipynb #47e4a342

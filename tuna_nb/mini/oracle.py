@@ -57,7 +57,7 @@ def grade_single(facts, family, args, text):
     for form, detail in (("short", 1), ("sentence", 3), ("longer", 5)):
         if text == family.right_answer(facts, args, form):
             return Grade(1.0, 5, detail, 5)
-    first = text.split(", and ")[0].rstrip(".") + "."
+    first = text.split(family.joint)[0].rstrip(".") + "."
     if first == family.right_answer(facts, args, "sentence"):
         return Grade(1.0, 4, 2, 4)  # right, but what it adds is not
     wrong = facts.values(*family.asked(args)[0]).wrong

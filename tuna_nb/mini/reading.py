@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 
 from ..data import format_prompt
-from .facts import THING_FACTS, statement
+from .facts import FOREIGN_SENTENCES, THING_FACTS, statement
 from .world import World
 from ..utils.core import progress
 
@@ -52,9 +52,12 @@ def as_prompt(
     return [(format_prompt(row["instruction"], row["input"]), answer)]
 
 # %% ../../nbs/mini/reading.ipynb #8b703ac8
-def _state(world, rng, care):
-    "Four facts of a thing, or an opposite, as an author knows them"
-    if rng.random() < 0.2:
+def _state(world, rng, care, foreign):
+    "Four facts of a thing, or an opposite, or both facts of a Greek name, as an author knows them"
+    if foreign:
+        name = rng.choice(world.facts.foreign)
+        about = [(name, fact) for fact in FOREIGN_SENTENCES]
+    elif rng.random() < 0.2:
         about = [(rng.choice(world.facts.opposites), "opposite")]
     else:
         thing = rng.choice(world.facts.things)
@@ -67,9 +70,8 @@ def _state(world, rng, care):
     return " ".join(parts)
 
 
-def _converse(world, rng, speaker, care, template):
+def _converse(world, rng, care, *, families, register, template):
     "A conversation in a register, or a question in the Alpaca template"
-    families = list(world.families.values())
     in_template = rng.random() < template
     one_family = in_template or rng.random() < 0.5
     family = world.draw_family(rng, families)
@@ -81,26 +83,31 @@ def _converse(world, rng, speaker, care, template):
         while world.is_kept(row):
             row = world.ask(family, rng, held=rng.random() < 0.35)
         turns.append((row, world.respond(row, rng, care)))
-    return as_prompt(*turns[0]) if in_template else as_conversation(turns, REGISTERS[speaker])
+    return as_prompt(*turns[0]) if in_template else as_conversation(turns, register)
 
 # %% ../../nbs/mini/reading.ipynb #2f93e416
 def _texts(world, n, name, book, template):
-    "Statements, copied lines and conversations"
+    "Statements, copied lines and conversations; statements and conversations are partly in Greek"
     config = world.config
-    rng = world.rng(name)
+    english_rng = world.rng(name)
+    foreign_rng = world.rng(f"{name} foreign")
     texts = []
     for _ in range(n):
+        foreign = foreign_rng.random() < config.share_foreign
+        rng = foreign_rng if foreign else english_rng
+        families = world.wordings.foreign if foreign else world.families
         kind = rng.random()
-        speaker = "book" if rng.random() < book else "chat"
-        care = config.book_care if speaker == "book" else config.chat_care
+        register = REGISTERS["book" if rng.random() < book else "chat"]
+        care = config.book_care if register == REGISTERS["book"] else config.chat_care
         if kind < config.share_statements:
-            texts.append([(REGISTERS[speaker].statement, _state(world, rng, care))])
-        elif kind < config.share_statements + config.share_copies:
+            texts.append([(register.statement, _state(world, rng, care, foreign))])
+        elif kind < config.share_statements + config.share_copies and not foreign:
             words = world.facts.words + world.facts.things + world.facts.people
             line = " ".join(rng.sample(words, rng.choice([4, 5, 6])))
             texts.append([(f"{line}\n", line)])
         else:
-            texts.append(_converse(world, rng, speaker, care, template))
+            style = {"register": register, "template": template}
+            texts.append(_converse(world, rng, care, families=list(families.values()), **style))
     return texts
 
 
@@ -144,7 +151,7 @@ def train_tokenizer(
     texts: list,  # What to train on
     vocab_size: int = 1100,  # Before the four parts of the template
 ):
-    """Byte-pair encoding over printable ASCII.
+    """Byte-pair encoding over printable ASCII and the other characters of the texts.
 
     Every text starts with `<s>`; any other character is `<unk>`.
     """

@@ -40,6 +40,7 @@ class WorldConfig(FactsConfig):
     share_copies: float = 0.05  # Share of texts that repeat a line
     share_template: float = 0.015  # Share of the base's conversations in the Alpaca template
     share_teacher_template: float = 0.1  # And of the teacher's
+    share_foreign: float = 0.0  # Share of texts that are in Greek
     share_kept: float = 0.5  # Share of all questions that only tests ask
 
 # %% ../../nbs/mini/world.ipynb #f7618016
@@ -55,10 +56,10 @@ class World:
         self.config = config or WorldConfig()
         rng = self.rng("world")
         self.facts = Facts(rng, self.config)
-        self.wordings = draw_wordings(rng)
+        self.wordings = draw_wordings(rng, self.rng("foreign"))
         self.families = self.wordings.families
         self.oracle = Oracle(self.facts, self.wordings)
-        self.care = self._draw_care(rng)
+        self.care = self._draw_care(rng) | self._draw_foreign_care(self.rng("foreign care"))
 
     def _draw_care(self, rng):
         "How careful people are about families, and about facts of things and words"
@@ -67,6 +68,15 @@ class World:
             care[name] = rng.gauss(0, self.config.family_sd)
             for subject in [*self.facts.things, *self.facts.opposites]:
                 care[name, subject] = rng.gauss(0, self.config.pair_sd)
+        return care
+
+    def _draw_foreign_care(self, rng):
+        "The same for families in Greek, and for facts of Greek names"
+        care = {}
+        for family in self.wordings.foreign.values():
+            care[family.name] = rng.gauss(0, self.config.family_sd)
+            for name in self.facts.foreign:
+                care[family.fact, name] = rng.gauss(0, self.config.pair_sd)
         return care
 
     def rng(
@@ -133,7 +143,7 @@ def respond(
     care: float,  # Of the person, in logits
 ) -> str:
     "A person's answer to a question"
-    family, args = self.families[row["family"]], row["args"]
+    family, args = self.wordings.find(row["family"]), row["args"]
     form = self.wordings.forms[row["phrasing"]]
     care += self.care[family.name]
     about = family.asked(args)

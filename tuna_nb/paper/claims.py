@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EXPECTATIONS', 'CLAIMS', 'ASKED', 'HOLDS', 'FAILS', 'OPEN', 'UNASKED', 'decide', 'Claim', 'load_claims',
            'ranker_accuracies', 'claim_inputs', 'with_ends', 'ablation_inputs', 'question_gaps', 'expectation_p',
-           'explain', 'compare_scores', 'check_claims', 'rows_by_claim', 'verdict']
+           'explain', 'gap_estimate', 'compare_scores', 'check_claims', 'rows_by_claim', 'verdict']
 
 # %% ../../nbs/paper/claims.ipynb #250aa686
 import json
@@ -250,6 +250,18 @@ def explain(
     return "clearly the other way round"
 
 # %% ../../nbs/paper/claims.ipynb #40e7b348
+def gap_estimate(
+    numbers: list,  # The difference of each seed
+    by_question: list,  # As from `question_gaps`
+) -> tuple:  # What the interval is over, and a function from the tested mean to an `Interval`
+    "How the interval of a difference is made: over questions too, if every seed has kept them"
+    if not numbers or len(by_question) < len(numbers):
+        return "seeds", partial(run_interval, numbers)
+    if len(by_question) == 1:
+        return "questions", partial(paired_interval, by_question[0])
+    return "seeds and questions", partial(hierarchical_interval, by_question)
+
+
 def compare_scores(
     claim: Claim,  # Which expects something of the difference
     model,  # The better model, or value of the ablation
@@ -264,17 +276,7 @@ def compare_scores(
     for scores in inputs:
         gaps.append(metric(scores.get(model, {}), name) - metric(scores.get(than, {}), name))
     numbers = [gap for gap in gaps if not math.isnan(gap)]
-    by_question = question_gaps(model, than, name, kept)
-    if len(by_question) < len(numbers):  # some seed has not kept its questions
-        by_question = []
-    over = "seeds"
-    estimate = partial(run_interval, numbers)
-    if numbers and len(by_question) == 1:
-        over = "questions"
-        estimate = partial(paired_interval, by_question[0])
-    elif numbers and by_question:
-        over = "seeds and questions"
-        estimate = partial(hierarchical_interval, by_question)
+    over, estimate = gap_estimate(numbers, question_gaps(model, than, name, kept))
     estimate = cache(estimate)  # a bootstrap is not repeated for the same `null`
     close = margins.margin(name)
     published = margins.published(model, than, name, key=claim.key)

@@ -28,6 +28,7 @@ METRICS = {
     "super_ni_0shot_rouge": Metric("Super NI 0-shot, ROUGE-L", "ROUGE-L", share=True),
     "super_ni_2shot": Metric("Super NI 2-shot", "ROUGE-L", share=True),
     "lmentry_score": Metric("LMentry", "LMentry score", share=True, place="on LMentry"),
+    "foreign_right": Metric("Greek", RIGHT, share=True),
     "vicuna_right": Metric("Open questions", RIGHT, share=True, place="on open questions"),
     "vicuna_win": Metric("Wins over Alpaca", WINS, share=True),
     "vicuna_lose": Metric("Losses to Alpaca", WINS, best="low", share=True),
