@@ -50,8 +50,8 @@ class PretrainConfig:
 WORLD_KEYS = tuple(f.name for f in fields(WorldConfig))  # Settings that a world depends on
 JUDGE_KEYS = ("judge_noise", "length_bias")
 OTHER_LRS = (  # By what is learnt, as in `METHODS`
-    ("original", 1e-4),  # further steps of SFT
-    ("top", 2e-4),
+    ("original", 5e-5),  # further steps of SFT
+    ("top", 4e-4),
     ("all", 8e-4),  # from the base model on
     ("dpo", 1e-4),
     ("rrhf", 1e-4),
@@ -72,7 +72,7 @@ class MiniConfig(PretrainConfig, WorldConfig, ScaleConfig):
     sft_lr: float = 4e-4  # Alpaca: learning rate
     sft_epochs: float = 6.0  # Alpaca: epochs
     mul_epochs: float = 0.75  # Alpaca-Mul: epochs over five times the data
-    lrs: tuple = (1e-4,)  # Learning rates to choose from; with one there is no search
+    lrs: tuple = (2e-4,)  # Learning rates to choose from; with one there is no search
     other_lrs: tuple = OTHER_LRS  # Rates of what learns something else than rankings
     prm_held: float = 0.2  # Share of judged rankings for a PRM's test; of the rest, for validation
     prm_lrs: tuple = (1e-3,)  # The same for a proxy ranking model, whose head is new

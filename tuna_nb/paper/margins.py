@@ -63,7 +63,11 @@ def published_difference(
 # %% ../../nbs/paper/margins.ipynb #8bb5e4e0
 SHARE_OF_GAIN = 0.5  # Equivalence margin as a share of the published gain over Alpaca
 CONTESTS = ("vicuna_net", "vicuna_lc", "second_net", "points")  # rescaled by what is decided
-RESEMBLES = {"vicuna_right": "super_ni_0shot", "new_things": "lmentry_score"}  # Takes its gain
+RESEMBLES = {  # one of the paper's metrics, whose relative gain it takes
+    "vicuna_right": "super_ni_0shot",
+    "new_things": "lmentry_score",
+    "right_longer": "super_ni_0shot",
+}
 REFERENCE = {"nll": "Tuna_p"}  # whose score makes effects relative; Alpaca's for other metrics
 FIXED_MARGINS = {
     "vicuna_lc": 10.0,  # percent, rescaled: 20 net wins, half of Tuna_p's, are 60 to 40
@@ -72,6 +76,7 @@ FIXED_MARGINS = {
     "tokens": 1.0,  # one word, more or less, of an answer
     "nll": 0.01,  # nats per token: one unit of the last digit that the paper reports
     "pair_accuracy": 2.0,  # percent: one pair of fifty
+    "longer_less_short": 4.0,  # percent: a difference of two shares
     "length_lean": 5.0,  # percent of the mean length: less than half of the teacher's in Table 4
 }
 
