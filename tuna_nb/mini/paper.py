@@ -53,10 +53,10 @@ OTHER_LRS = (  # By what is learnt, as in `METHODS`
     ("original", 5e-5),  # further steps of SFT
     ("top", 4e-4),
     ("all", 8e-4),  # from the base model on
-    ("dpo", 1e-4),
-    ("rrhf", 1e-4),
+    ("dpo", 5e-5),
+    ("rrhf", 4e-4),
     ("ppo", 2.5e-5),
-    ("rloo", 2.5e-5),
+    ("rloo", 5e-5),
 )
 
 
