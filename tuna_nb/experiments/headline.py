@@ -223,7 +223,7 @@ def plot_result(
             handles.append(Line2D([], [], color=_NULL_COLOR, ls=dashes, lw=1, label=name))
         axs[0].figure.legend(handles=handles, loc="outside lower center", ncol=3)
 
-    height = 0.8 + 0.14 * len(names) + 0.14 * math.ceil(len(nulls) / 3)
+    height = 0.8 + 0.135 * len(names) + 0.14 * math.ceil(len(nulls) / 3)
     return draw_panels(draw, len(measures), (4.8, height), one_row=True, sharey=True)
 
 
