@@ -345,16 +345,17 @@ def say_conjectures(
     first = gap_text(inputs, "Tuna_p", "Alpaca", "lmentry_score")
     second = gap_text(inputs, "Tuna_cp-52K", "Tuna_c", "lmentry_score")
     return (
-        "Contextual ranking is of more use for longer answers: in points of truth, Tuna_c less "
-        f"Tuna_p has {longer} on longer and {short} on short answers, a difference of "
+        "Conjecture 1, contextual ranking is of more use for longer answers: in points of truth, "
+        f"Tuna_c less Tuna_p has {longer} on longer and {short} on short answers, a difference of "
         f"{longer_less_short}: {outcomes['length']}. "
-        "More diverse instructions help: with as many rankings, all families less few have "
-        f"{super_ni} on Super NI and {lmentry} on LMentry: {outcomes['families']}. "
-        "Shorter rankings help Tuna_c: the shortest third less the longest has "
+        "Conjecture 2, more diverse instructions help: with as many rankings, all families less "
+        f"few have {super_ni} on Super NI and {lmentry} on LMentry: {outcomes['families']}. "
+        "Conjecture 3, shorter rankings help Tuna_c: the shortest third less the longest has "
         f"{texts['short'][0]} on LMentry: {outcomes['short']}. "
-        "Tuna_c has shifted the distribution, which makes probabilistic rankings hard to learn "
-        f"from: Tuna_c is {moved['Tuna_c']} nats per token from Alpaca, Tuna_p {moved['Tuna_p']}; "
-        f"all of the teacher's rankings bring Alpaca {first} and Tuna_c {second} on LMentry."
+        "Conjecture 4, Tuna_c has shifted the distribution, which makes probabilistic rankings "
+        f"hard to learn from: Tuna_c is {moved['Tuna_c']} nats per token from Alpaca, Tuna_p "
+        f"{moved['Tuna_p']}; all of the teacher's rankings bring Alpaca {first} and Tuna_c "
+        f"{second} on LMentry."
     )
 
 
