@@ -33,7 +33,8 @@ setup(
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
     extras_require={
-        o: cfg[f"{o}_requirements"].split() for o in ("dev", "vllm", "bertscore", "baselines")
+        o: cfg[f"{o}_requirements"].split()
+        for o in ("dev", "vllm", "bertscore", "baselines", "gguf")
     },
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),

@@ -389,7 +389,7 @@ tuna_eval out/tuna results --data benchmarks --name Tuna --base Alpaca --judge h
     groups=_EVAL_GROUPS,
 )
 def tuna_eval(
-    # Folder or Hub id; vllm:NAME for vLLM; http://HOST/v1#NAME for an OpenAI-compatible server
+    # Folder, GGUF file or Hub id; vllm:NAME; http://HOST/v1#NAME for an OpenAI-like server
     model: str,
     out: str,  # Folder for predictions, scores and the table; other models' results in it stay
     bench: str = "super_ni,lmentry,vicuna",  # Benchmarks, with commas between

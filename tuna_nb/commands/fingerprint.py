@@ -63,7 +63,7 @@ def run_fingerprint(
         "records": request_key({"records": [*map(learnt_values, ds)]}, ""),
         "batch_size": on_device * count_from_env("WORLD_SIZE"),
     }
-    if Path(model).is_dir():
+    if Path(model).exists():
         fingerprint["weights"] = files_digest(model)
     for name, value in args.items():
         if name not in _NON_SEMANTIC_ARGS:

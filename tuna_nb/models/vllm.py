@@ -129,7 +129,7 @@ def identity(self: VLLMModel) -> dict:  # For JSON
 
     from tuna_nb.utils.pretrained import files_digest, tokenizer_digest
 
-    if Path(self.model).is_dir():
+    if Path(self.model).exists():
         weights = files_digest(self.model)
     else:  # a folder of the Hub's cache, whose name is the commit
         config = try_to_load_from_cache(self.model, "config.json")

@@ -4,20 +4,25 @@
 
 # %% auto #0
 __all__ = ['adapters_message', 'find_model', 'quiet', 'loading', 'load_model', 'load_tokenizer', 'load_config', 'padding_id',
-           'embedding_rows', 'check_token_ids', 'weights_digest', 'tokenizer_digest', 'files_digest', 'modules_state']
+           'gguf_folder', 'embedding_rows', 'check_token_ids', 'weights_digest', 'tokenizer_digest', 'files_digest',
+           'modules_state']
 
 # %% ../../nbs/utils/pretrained.ipynb #9cc3d4dd
 import hashlib
 import json
 import os
+import re
+import shutil
 import sys
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from huggingface_hub import try_to_load_from_cache
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as hf_logging
 
 from .core import TunaError, base_model, hub_problem, json_digest
@@ -47,9 +52,9 @@ def adapters_message(
 
 
 def find_model(
-    name,  # Folder, or name of a model on the Hub
+    name,  # Folder, GGUF file, or name of a model on the Hub
     revision: str | None = None,  # Branch, tag or commit on the Hub
-) -> str:  # The name, if there is such a model
+) -> str:  # The name, or the folder that was written for a GGUF file
     "Check that a model exists; raises `TunaError` with one line if not"
     name = str(name)
     path = Path(name)
@@ -59,6 +64,8 @@ def find_model(
         return name
     if path.is_dir():
         raise TunaError(f"cannot load model {name}: the folder has no config.json")
+    if path.is_file() and path.suffix.lower() == ".gguf":
+        return gguf_folder(path)
     if path.exists():
         raise TunaError(
             f"cannot load model {name}: it is a file; give the folder that holds config.json"
@@ -157,7 +164,7 @@ def load_tokenizer(
     "Load a tokenizer"
     name = str(name)
     if not Path(name).is_dir():  # a folder may hold a tokenizer alone
-        find_model(name, args.get("revision"))
+        name = find_model(name, args.get("revision"))
     with loading(name, "tokenizer"):
         return AutoTokenizer.from_pretrained(name, **{"trust_remote_code": False, **args})
 
@@ -180,6 +187,66 @@ def padding_id(
         if token_id is not None:
             return token_id
     return 0
+
+# %% ../../nbs/utils/pretrained.ipynb #ece75110
+_GGUF_RECORD = "from_gguf.json"
+
+
+def _write_gguf_folder(path, folder, record):
+    "Read a GGUF file, and put the folder in place when it is whole"
+    where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    part = Path(f"{folder}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    with loading(path):
+        model = AutoModelForCausalLM.from_pretrained(dtype=torch.float32, **where)
+        # transformers refuses to save what it still takes for quantized
+        for name in ("hf_quantizer", "is_quantized", "quantization_method"):
+            vars(model).pop(name, None)
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.save_pretrained(part)
+        AutoTokenizer.from_pretrained(**where).save_pretrained(part)
+    (part / _GGUF_RECORD).write_text(json.dumps(record), encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(part, folder)
+
+
+def gguf_folder(
+    path,  # GGUF file, with weights of any type that `transformers` can read
+) -> str:  # Folder
+    "The folder of a GGUF file's model, written at the first call; raises `TunaError`"
+    path = Path(path)
+    if re.search(r"-\d{5}-of-\d{5}$", path.stem):
+        raise TunaError(
+            f"cannot load model {path}: it is one of several parts; join them with "
+            f"llama-gguf-split --merge, and give the whole file"
+        )
+    if not find_spec("gguf"):
+        raise TunaError(f"cannot load model {path}: GGUF files need a package: pip install gguf")
+    folder = path.with_suffix("")
+    stat = path.stat()
+    record = {"file": path.name, "bytes": stat.st_size, "changed": stat.st_mtime_ns}
+    try:
+        with FileLock(f"{folder}.lock"):
+            made = folder / _GGUF_RECORD
+            if made.exists() and json.loads(made.read_text(encoding="utf-8")) == record:
+                return str(folder)
+            if folder.exists() and not made.exists():
+                raise TunaError(
+                    f"cannot load model {path}: {folder} is in the way, which was not made from "
+                    f"it; rename one of the two"
+                )
+            logger.warning(
+                "%s: written as an ordinary folder, %s, which is done once", path, folder
+            )
+            _write_gguf_folder(path, folder, record)
+    except OSError as e:
+        raise TunaError(
+            f"cannot load model {path}: {folder} cannot be written ({e.strerror or e}); copy the "
+            f"file to a folder of yours"
+        ) from e
+    return str(folder)
 
 # %% ../../nbs/utils/pretrained.ipynb #6d8db0d1
 def embedding_rows(
@@ -247,11 +314,14 @@ _MODEL_SUFFIXES = ".safetensors", ".bin", ".json", ".model", ".jinja", ".txt"
 
 
 def files_digest(
-    folder,  # Of a model
+    model,  # Folder of a model, or its GGUF file
 ) -> str:  # 64 hexadecimal digits
     "SHA-256 of a model's files, for a model that another program loads"
+    if Path(model).is_file():
+        with open(model, "rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
     digest = hashlib.sha256()
-    for path in sorted(Path(folder).iterdir()):
+    for path in sorted(Path(model).iterdir()):
         if path.suffix not in _MODEL_SUFFIXES or path.name in _RUN_FILES:
             continue
         with open(path, "rb") as f:
