@@ -26,7 +26,7 @@ def run_script(name, words):
     module, _, function = SCRIPTS[name].partition(":")
     command = getattr(import_module(module), function)
     sys.argv = [name, *words]
-    run_command(command.__wrapped__, command.example)
+    run_command(command.__wrapped__, command.example, failure=command.failure)
 
 
 def run_call(target, words):

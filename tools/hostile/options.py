@@ -97,6 +97,7 @@ def plain_lines(material, url):
         "tuna_prob_rank": [data, "teacher", "out.jsonl", "--base-url", url],
         "tuna_sample": [data, "sampler", "out.jsonl", "--base-url", url],
         "tuna_ctx_rank": [samples, "judge", "out.jsonl", "--base-url", url],
+        "tuna_judge_check": [material / "judge", "--base-url", url],
         "tuna_sft": [model, data, "trained", *training],
         "tuna_train": [model, ranked, "trained", *training],
         "tuna_prm": [model, ranked, "trained", *training, "--held-out", "0"],
@@ -128,7 +129,8 @@ def check_of(command):
 def line_for(command, words, option, value):
     "A command line in which an option has a use"
     if option == "batch_size" and "--base-url" in words:  # it is for models that run here
-        words = [words[0], words[0].parent / "model", words[2]]
+        model = words[0].parent / "model"
+        words = [model] if command == "tuna_judge_check" else [words[0], model, words[2]]
     if command == "tuna_mini":  # runs for a minute where it accepts something
         return [command, f"--{option}={value}", *words, "--real", "no/such/folder"]
     return [command, *words, *CONTEXT.get(option, ()), f"--{option}={value}"]

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['CATEGORIES', 'QUESTIONS', 'RULES', 'category_of', 'check_questions', 'load_questions', 'load_answers', 'load_reviews',
            'VicunaQA', 'parse_scores', 'read_scores', 'totals', 'by_category', 'compare_stored', 'one_order',
-           'sum_of_signs', 'both_agree', 'score_pairs', 'verdicts', 'wilson_interval', 'net_interval', 'WinRate',
-           'win_rate', 'SwapReviews', 'swap_pair', 'swap_reviews']
+           'sum_of_signs', 'both_agree', 'score_pairs', 'verdicts', 'net_interval', 'WinRate', 'win_rate',
+           'SwapReviews', 'swap_pair', 'swap_reviews']
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #53002ef9
 import json
@@ -15,13 +15,13 @@ import re
 from collections import Counter
 from numbers import Real
 from pathlib import Path
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
 from ..data import format_prompt
 from ..utils.core import TunaError, read_document, read_json
+from ..utils.intervals import wilson_interval
 from ..utils.records import check_records
 from ..utils.tables import markdown_table
 from ..utils.thoughts import strip_thoughts
@@ -340,23 +340,6 @@ def verdicts(
 ) -> list:  # 1 model 1 wins, 0 tie, -1 it loses, None left out; one per question
     "Who won each question (§3.2, Vicuna QA)"
     return [RULES[rule](*pairs) for pairs in zip(*_orders(order1, order2, rule), strict=True)]
-
-# %% ../../nbs/benchmarks/vicuna.ipynb #bb6e3adc
-def wilson_interval(
-    k: int,  # Questions that count
-    n: int,  # All questions
-    level: float = 0.95,  # Probability that such an interval covers the true share
-) -> tuple:  # (lower, upper), shares
-    "Wilson's interval for a share"
-    if not 0 <= k <= n or n < 1:
-        raise TunaError(f"need 0 <= k <= n and n at least 1, got k={k}, n={n}")
-    if not 0 < level < 1:
-        raise TunaError(f"level must be between 0 and 1, got {level}")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    p = k / n
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    lower, upper = ((p + z * z / (2 * n) + s * half) / (1 + z * z / n) for s in (-1, 1))
-    return max(0.0, min(1.0, lower)), max(0.0, min(1.0, upper))
 
 # %% ../../nbs/benchmarks/vicuna.ipynb #6de119d6
 def net_interval(

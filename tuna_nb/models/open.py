@@ -148,7 +148,7 @@ def with_store(
 
 # %% ../../nbs/models/open.ipynb #f47b742e
 def open_backend(
-    # Folder or Hub name of a model that runs here, or with --base_url its name at that endpoint
+    # Folder or Hub name of a model that runs here, http://HOST/v1#NAME, or with --base_url NAME
     model: str,
     # Address of an OpenAI-compatible endpoint, up to /v1; its key is read from OPENAI_API_KEY
     base_url: str = "",
@@ -176,6 +176,13 @@ def open_backend(
     "The backend that a command's options describe"
     if template not in ("alpaca", "none", "chat"):
         raise TunaError(f"--template must be alpaca, none or chat, got {template!r}")
+    if model.startswith(("http://", "https://")):
+        if base_url:
+            raise TunaError(f"{model} has an address already; leave out --base_url")
+        address, _, name = model.partition("#")
+        if not name:
+            raise TunaError(f"{model} does not say which model: add #name after the address")
+        base_url, model = address, name
     if not base_url:
         remote_only = {"max_usd": max_usd, "rpm": rpm, "tpm": tpm, "batch": batch}
         for name, value in remote_only.items():

@@ -133,7 +133,7 @@ def stdout_for_json():
         os.close(original)
 
 # %% ../../nbs/utils/cli.ipynb #e79dd5ee
-def _call_and_exit(f, words, options, write_json=None):
+def _call_and_exit(f, words, options, write_json=None, failure=None):
     "Run `f`; known errors become one line and an exit status"
     try:
         result = f(*words, **options)
@@ -144,6 +144,8 @@ def _call_and_exit(f, words, options, write_json=None):
         dist = getattr(sys.modules.get("torch"), "distributed", None)
         if dist and dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()
+        if failure and (reason := failure(result)):
+            sys.exit(f"{f.__name__}: {reason}")
     except KeyboardInterrupt:
         print(f"{f.__name__}: interrupted", file=sys.stderr)
         sys.exit(130)
@@ -162,6 +164,7 @@ def run_command(
     example: str = "",  # Command lines to copy
     argv: list[str] | None = None,  # Words of the command line; None for those of this process
     groups: dict | None = None,  # Names of options by subject, in the order of `--help`
+    failure=None,  # Function of the result: why the exit status is 1, in one line; None for 0
 ):
     "Parse the command line and run `f`"
     for stream in (sys.stdout, sys.stderr):  # a terminal without Unicode shows \xe9 for é
@@ -176,9 +179,9 @@ def run_command(
         if param.kind == param.VAR_POSITIONAL:
             words = options.pop(param.name)
     if not options.pop("json"):
-        return _call_and_exit(f, words, options)
+        return _call_and_exit(f, words, options, failure=failure)
     with stdout_for_json() as write_json:
-        return _call_and_exit(f, words, options, write_json)
+        return _call_and_exit(f, words, options, write_json, failure=failure)
 
 # %% ../../nbs/utils/cli.ipynb #f014bb81
 def command(
@@ -186,10 +189,11 @@ def command(
     *,
     example: str = "",  # Command lines to copy, shown at the end of `--help`
     groups: dict | None = None,  # Names of options by subject, in the order of `--help`
+    failure=None,  # Function of the result: why the exit status is 1, in one line; None for 0
 ):  # The same function; a command where a script calls it without arguments
     "Decorator for console scripts: help, options and exit status from a documented function"
     if f is None:
-        return partial(command, example=example, groups=groups)
+        return partial(command, example=example, groups=groups, failure=failure)
 
     @wraps(f)
     def run_or_call(*args, **kwargs):
@@ -199,10 +203,11 @@ def command(
         # only the top level of a file that is being run starts a command
         if args or kwargs or not is_main or file != caller.f_code.co_filename:
             return f(*args, **kwargs)
-        return run_command(f, example, groups=groups)
+        return run_command(f, example, groups=groups, failure=failure)
 
     run_or_call.example = example
     run_or_call.groups = groups
+    run_or_call.failure = failure
     return run_or_call
 
 # %% ../../nbs/utils/cli.ipynb #6328dd2c
