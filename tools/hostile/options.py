@@ -108,6 +108,7 @@ def plain_lines(material, url):
         "tuna_export": ["replies.db", "out.jsonl"],
         "tuna_doctor": ["--recipe", "Tuna_p"],
         "tuna_push": [ranked, "me/rankings", "--dry-run"],
+        "tuna_fetch": ["--list"],
         "tuna_mini": ["--quick", "--out", "run"],
     }
 
