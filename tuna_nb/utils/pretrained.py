@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['adapters_message', 'find_model', 'quiet', 'loading', 'load_model', 'load_tokenizer', 'load_config', 'padding_id',
-           'gguf_folder', 'embedding_rows', 'check_token_ids', 'weights_digest', 'tokenizer_digest', 'files_digest',
-           'modules_state']
+           'convert_gguf', 'gguf_folder', 'embedding_rows', 'check_token_ids', 'weights_digest', 'tokenizer_digest',
+           'files_digest', 'modules_state']
 
 # %% ../../nbs/utils/pretrained.ipynb #9cc3d4dd
 import hashlib
@@ -192,8 +192,12 @@ def padding_id(
 _GGUF_RECORD = "from_gguf.json"
 
 
-def _write_gguf_folder(path, folder, record):
-    "Read a GGUF file, and put the folder in place when it is whole"
+def convert_gguf(
+    path: Path,  # GGUF file
+    folder: Path,  # Folder of a model; one that is there is replaced
+    record: dict,  # What to note beside the weights: which file they come from
+):
+    "Write a GGUF file's model as an ordinary folder, put in place when it is whole"
     where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
     part = Path(f"{folder}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -240,7 +244,7 @@ def gguf_folder(
             logger.warning(
                 "%s: written as an ordinary folder, %s, which is done once", path, folder
             )
-            _write_gguf_folder(path, folder, record)
+            convert_gguf(path, folder, record)
     except OSError as e:
         raise TunaError(
             f"cannot load model {path}: {folder} cannot be written ({e.strerror or e}); copy the "
