@@ -67,23 +67,23 @@ def pair_blocks(
     seeds: list,  # Entries of a results.json
     names: tuple,  # Models, from left to right
 ) -> list:  # A paragraph and a table, or nothing
-    "Answers to two of the fixed questions, if possible such that models answer differently"
+    "Answers to two of the fixed questions, if possible such that first and last model differ"
     asked = []
-    for seed in seeds:
-        asked.extend(seed.get("examples") or [])
     differ = []
-    for example in asked:
-        given = [example["responses"][name] for name in names if name in example["responses"]]
-        if len(set(given)) > 1:
-            differ.append(example)
+    for seed in seeds:
+        for example in seed.get("examples") or []:
+            responses = example["responses"]
+            if responses.keys() >= set(names):
+                asked.append(example)
+                if responses[names[0]] != responses[names[-1]]:
+                    differ.append(example)
     table = example_blocks({"examples": (differ or asked)[:2]}, names)
     if not table:
         return []
-    count = f"{len(differ)} of {len(asked)} fixed questions"
-    if differ:
-        said = f"Answers to {count} differ. These are the first of them."
-    else:
-        said = f"Answers to {count} differ. Two of the others:"
+    said = (
+        f"{names[0]} and {names[-1]} answer {len(differ)} of {len(asked)} fixed questions "
+        f"differently. {'These are the first of them.' if differ else 'Two of the others:'}"
+    )
     return [("p", said), *table]
 
 # %% ../../nbs/experiments/report.ipynb #c2b32488
