@@ -240,7 +240,7 @@ def read_fetched(
 
 
 def file_state(
-    file: RemoteFile,  # From `DataSet.remote_files`
+    file: RemoteFile,  # Of a data set
 ) -> str:  # missing, right, unchecked, or what is wrong with it
     "Is a file there, and is it what it should be?"
     if not file.path.exists():
