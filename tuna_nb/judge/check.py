@@ -12,7 +12,7 @@ __all__ = ['GOLD_KINDS', 'CLEAR_RATIO', 'MIN_READABLE', 'MIN_ACCURACY', 'MAX_TUR
 import json
 import math
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import chain
 
