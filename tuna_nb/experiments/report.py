@@ -69,19 +69,16 @@ def pair_blocks(
 ) -> list:  # A paragraph and a table, or nothing
     "Answers to two of the fixed questions, if possible such that first and last model differ"
     asked = []
-    differ = []
     for seed in seeds:
-        for example in seed.get("examples") or []:
-            responses = example["responses"]
-            if responses.keys() >= set(names):
-                asked.append(example)
-                if responses[names[0]] != responses[names[-1]]:
-                    differ.append(example)
+        examples = seed.get("examples") or []
+        asked += [example for example in examples if example["responses"].keys() >= set(names)]
+    first, last = names[0], names[-1]
+    differ = [e for e in asked if e["responses"][first] != e["responses"][last]]
     table = example_blocks({"examples": (differ or asked)[:2]}, names)
     if not table:
         return []
     said = (
-        f"{names[0]} and {names[-1]} answer {len(differ)} of {len(asked)} fixed questions "
+        f"{first} and {last} answer {len(differ)} of {len(asked)} fixed questions "
         f"differently. {'These are the first of them.' if differ else 'Two of the others:'}"
     )
     return [("p", said), *table]
