@@ -29,16 +29,17 @@ setup(
         *(f"Programming Language :: Python :: 3.{o}" for o in (11, 12, 13)),
     ],
     packages=find_packages(include=["tuna_nb", "tuna_nb.*"]),
-    package_data={"tuna_nb": ["py.typed", "**/*.json"]},
+    package_data={"tuna_nb": ["py.typed", "**/*.json", "**/*.yaml"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
     extras_require={
         o: cfg[f"{o}_requirements"].split()
-        for o in ("dev", "vllm", "bertscore", "baselines", "gguf")
+        for o in ("dev", "vllm", "bertscore", "baselines", "gguf", "harness", "inspect")
     },
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),
         "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"],
+        "inspect_ai": [f"{cfg['lib_name']}={cfg['lib_name']}.benchmarks.inspect_tasks"],
     },
     zip_safe=False,
 )

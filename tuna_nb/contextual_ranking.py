@@ -16,7 +16,7 @@ from datasets import Dataset
 from .data import format_prompt, load_instructions, save_ranked
 from .diverse_sampling import diverse_sample, sample_responses
 from .judge.agreement import rank_agreement
-from .judge.quoting import quote, unquote
+from .judge.quoting import quote, quote_conversation, unquote
 from .judge.rouge import pairwise_rouge_l, rouge_l
 from .judge.verdict import Verdict, parse_verdict, rank_format, verdict_schema
 from .judge.votes import JudgeRequest, presented_orders, ranked_record
@@ -63,7 +63,7 @@ _JSON_TASK = (
 
 # %% ../nbs/02_contextual_ranking.ipynb #cad7c59f
 def judge_prompt(
-    instruction: str,  # What was asked
+    instruction,  # What was asked; or the messages of a conversation, which have no input
     input: str,  # Its input, "" if none
     responses: list[str],  # One or more responses, numbered from 0 as given
     structured: bool = False,  # Ask for JSON, as `verdict_schema` describes it
@@ -77,12 +77,18 @@ def judge_prompt(
     task = _TASK.format(n=count, ref=count, numbers=numbers, rank=rank_format(count))
     if structured:
         task += _JSON_TASK
-    return "\n\n".join([format_prompt(quote(instruction), quote(input)), *sections, task])
+    if isinstance(instruction, str):
+        asked = format_prompt(quote(instruction), quote(input))
+    elif len(instruction) == 1:  # as the instruction that it is
+        asked = format_prompt(quote(instruction[0]["content"]))
+    else:
+        asked = format_prompt(quote_conversation(instruction))
+    return "\n\n".join([asked, *sections, task])
 
 # %% ../nbs/02_contextual_ranking.ipynb #411a8de4
 def read_judge_prompt(
     prompt: str,  # What `judge_prompt` returned
-) -> tuple[str, str, list[str]]:  # Instruction, input, responses
+) -> tuple[str, str, list[str]]:  # Instruction (a conversation as one text), input, responses
     "The inverse of `judge_prompt`"
     head, *parts = re.split(r"(?m)^###Response \d+:\n", prompt)
     pattern = r"(?ms)^### Instruction:\n(.*?)(?:\n\n### Input:\n(.*?))?\n\n### Response:"
@@ -129,7 +135,8 @@ def judge_requests(
     for index, row in enumerate(rows):
         for vote, shown in enumerate(presented_orders(row, seed, shuffle, votes)):
             responses = [row["responses"][number] for number in shown]
-            prompt = judge_prompt(row["instruction"], row["input"], responses, structured)
+            asked = row.get("messages") or row["instruction"]
+            prompt = judge_prompt(asked, row["input"], responses, structured)
             requests.append(JudgeRequest(index, vote, shown, prompt, structured=structured))
     return requests
 

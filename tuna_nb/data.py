@@ -9,6 +9,7 @@ __all__ = ['format_prompt', 'format_prompts', 'load_instructions', 'head', 'limi
 
 # %% ../nbs/00_data.ipynb #9da01bd5
 import re
+from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Value
 
-from .models.rendering import alpaca_prompt, render_prompt
+from .models.rendering import alpaca_prompt, chat_messages, record_prompt, render_prompt
+from .utils.conversations import check_messages, read_form
 from .utils.core import TunaError, atomic_write, log, write_jsonl
 from .utils.ranges import Range, check_ranges
 from tuna_nb.utils.records import (
@@ -33,10 +35,11 @@ from tuna_nb.utils.records import (
     stream_json,
     text_field,
 )
+from .utils.thoughts import drop_thoughts
 
 # %% ../nbs/00_data.ipynb #4ab9157a
 def format_prompt(
-    instruction: str,  # What to do
+    instruction,  # What to do; or the messages of a conversation, which have no input
     input: str = "",  # What to do it to; empty if there is nothing
     template="alpaca",  # "alpaca", "none", "chat", a tokenizer with a chat template, or a function
 ) -> str:  # The text a model continues; with "chat" the user's turn alone
@@ -49,7 +52,7 @@ def format_prompts(
     template="alpaca",  # As in `format_prompt`
 ) -> list:  # Texts, in the order of the records
     "The prompt of each record"
-    return [format_prompt(r["instruction"], r.get("input") or "", template) for r in records]
+    return [record_prompt(record, template) for record in records]
 
 # %% ../nbs/00_data.ipynb #9120e7d3
 def _check_instruction(record, where, blank_output):
@@ -70,27 +73,52 @@ def _check_instruction(record, where, blank_output):
         )
     return None
 
-
-def _with_other_fields(checked, record):
-    "The checked fields, then any others of the record"
-    others = {key: v for key, v in record.items() if key not in checked and key != "id"}
-    return checked | others
-
 # %% ../nbs/00_data.ipynb #033513e2
+def _load_records(src, blank_output, split, keep_thoughts, more=lambda record, where: ({}, record)):
+    "Read and check records in any known format; `more` gives further checked fields"
+    _check_choice("blank_output", blank_output, ("drop", "keep", "error"))
+    forms = Counter()
+    n_thoughtful = 0
+
+    def convert(record, where):
+        nonlocal n_thoughtful
+        record, form = read_form(record, where)
+        forms[form] += 1
+        if not keep_thoughts:
+            reply_only = drop_thoughts(record, where)
+            n_thoughtful += reply_only is not record
+            record = reply_only
+        checked = _check_instruction(record, where, blank_output)
+        if checked is None:
+            return None
+        fields, record = more(record, where)
+        checked |= fields
+        others = {key: v for key, v in record.items() if key not in checked and key != "id"}
+        return checked | others
+
+    records, name = read_records(src, split)
+    ds = convert_records(records, name, convert, why=_BLANK_OUTPUT)
+    for form, count in forms.items():
+        if form:
+            log.warning("%s, %d of %d records: %s", name, count, forms.total(), form)
+    if n_thoughtful:
+        log.warning(
+            "%s, %d of %d records: thoughts before a reply are left out (--keep-thoughts)",
+            name,
+            n_thoughtful,
+            forms.total(),
+        )
+    return ds
+
+
 def load_instructions(
     src,  # JSON array, JSON lines or Parquet file; list of dicts; Dataset; folder or Hub id
     blank_output: str = "drop",  # Records with a blank output: "drop" (and log), "keep" or "error"
     split: str = "train",  # Which split, for a folder or a Hub id
+    keep_thoughts: bool = False,  # Keep thoughts, such as <think>…</think>, before replies?
 ) -> Dataset:  # Columns id, instruction, input, output, then any others
     "Read and check instruction records"
-    _check_choice("blank_output", blank_output, ("drop", "keep", "error"))
-
-    def convert(record, where):
-        checked = _check_instruction(record, where, blank_output)
-        return checked and _with_other_fields(checked, record)
-
-    records, name = read_records(src, split)
-    return convert_records(records, name, convert, why=_BLANK_OUTPUT)
+    return _load_records(src, blank_output, split, keep_thoughts)
 
 
 _BLANK_OUTPUT = "blank output (blank_output='keep' or, in commands, --blank-output keep keeps them)"
@@ -132,7 +160,7 @@ def _record_count(n):
         raise TunaError(f"expected a number of records, 0 or more, got {n!r}")
     return n
 
-# %% ../nbs/00_data.ipynb #77fdaebf
+# %% ../nbs/00_data.ipynb #33be6b0e
 def _brief(value, width):
     "A value as text of at most `width` characters; of a list its length and first item"
     if isinstance(value, list):
@@ -140,7 +168,7 @@ def _brief(value, width):
     text = " ".join(str(value).split())
     return text if len(text) <= width else text[: width - 1] + "…"
 
-# %% ../nbs/00_data.ipynb #33be6b0e
+
 def peek(
     ds: Dataset,  # Any data set
     n: int = 3,  # Number of records to show
@@ -157,24 +185,20 @@ def load_ranked(
     src,  # JSON array, JSON lines or Parquet file; list of dicts; Dataset; folder or Hub id
     blank_output: str = "drop",  # Records with a blank output: "drop" (and log), "keep" or "error"
     split: str = "train",  # Which split, for a folder or a Hub id
+    keep_thoughts: bool = False,  # Keep thoughts, such as <think>…</think>, before replies?
 ) -> Dataset:  # Columns id, instruction, input, output, responses, scores, source, then any others
     "Read and check ranked records; a missing `source` is `own`"
-    _check_choice("blank_output", blank_output, ("drop", "keep", "error"))
 
-    def convert(record, where):
-        checked = _check_instruction(record, where, blank_output)
-        if checked is None:
-            return None
+    def ranking(record, where):
         responses, scores = check_ranking(record, where)
         columns = response_columns(record, where)
         source = "own"
         if not is_missing(record.get("source")):
             source = text_field(record, "source", where)
-        checked |= {"responses": responses, "scores": scores, "source": source}
-        return _with_other_fields(checked, {**record, **columns})
+        fields = {"responses": responses, "scores": scores, "source": source}
+        return fields, {**record, **columns}
 
-    records, name = read_records(src, split)
-    return convert_records(records, name, convert, why=_BLANK_OUTPUT)
+    return _load_records(src, blank_output, split, keep_thoughts, ranking)
 
 # %% ../nbs/00_data.ipynb #c775d5e5
 def has_preference(
@@ -199,6 +223,8 @@ def check_preferences(
         if not is_missing(record.get("scores")) and record["responses"]:
             check_ranking(record, where)
         response_columns(record, where)
+        if not is_missing(record.get("messages")):
+            check_messages(record["messages"], f"{where}, field 'messages'")
     if not any(len(record["responses"]) > 1 for record in ds):
         raise TunaError("no record has two responses, so there is no order to learn")
     n_tied = sum(not has_preference(record, ties) for record in ds)
@@ -216,7 +242,7 @@ def save_ranked(
     path,  # Where to: `.jsonl` or `.parquet`
 ):
     "Write ranked records; `load_ranked` reads them back unchanged"
-    ds = load_ranked(ds, blank_output="keep")
+    ds = load_ranked(ds, blank_output="keep", keep_thoughts=True)
     suffix = Path(path).suffix
     if suffix == ".jsonl":
         write_jsonl(path, ds)
@@ -234,12 +260,13 @@ def save_ranked(
 def to_preference(
     ds: Dataset,  # Ranked records
     pairs: str = "all",  # "all" pairs, or "best-worst": one per record
-    template="alpaca",  # As in `format_prompt`
+    template="alpaca",  # As in `format_prompt`; of no effect on messages
+    conversational: bool = False,  # Prompt, chosen and rejected as lists of messages, not as texts
 ) -> Dataset:  # Columns prompt, chosen, rejected
     "Every preference that a ranking states, in TRL's format"
     _check_choice("pairs", pairs, ("all", "best-worst"))
     columns = {"prompt": [], "chosen": [], "rejected": []}
-    for record in load_ranked(ds, blank_output="keep"):
+    for record in load_ranked(ds, blank_output="keep", keep_thoughts=True):
         responses = record["responses"]
         scores = record["scores"]
         places = [(0, len(responses) - 1)]
@@ -248,11 +275,17 @@ def to_preference(
         for better, worse in places:
             if scores[better] == scores[worse] or responses[better] == responses[worse]:
                 continue
-            prompt = format_prompt(record["instruction"], record["input"], template)
-            columns["prompt"].append(prompt)
-            columns["chosen"].append(responses[better])
-            columns["rejected"].append(responses[worse])
-    features = Features({column: Value("string") for column in columns})
+            prompt = record_prompt(record, "chat" if conversational else template)
+            pair = [responses[better], responses[worse]]
+            if conversational:
+                prompt = chat_messages(prompt)
+                pair = [[{"role": "assistant", "content": text}] for text in pair]
+            for column, value in zip(columns, [prompt, *pair], strict=True):
+                columns[column].append(value)
+    kind = Value("string")
+    if conversational:
+        kind = [{"role": Value("string"), "content": Value("string")}]
+    features = Features(dict.fromkeys(columns, kind))
     return Dataset.from_dict(columns, features=features)
 
 # %% ../nbs/00_data.ipynb #0aef6bd6

@@ -16,8 +16,9 @@ from datasets import Dataset
 from .data import format_prompts, load_instructions
 from .judge.rouge import lcs_f, script_tokens
 from .models.cache import as_store, request_key
-from .models.generation import Failure, sample_each
+from .models.generation import Failure, sample_each, without_thoughts
 from .models.open import identity_of, prompt_template, sampling_columns
+from .models.rendering import prompt_key
 from tuna_nb.utils.core import (
     TunaError,
     check_output_path,
@@ -129,6 +130,7 @@ def diverse_sample(
     max_trials: int = 3,  # Trials to replace similar responses, after the first draw
     max_new_tokens: int = 256,  # Longest response in tokens
     seed: int = 0,  # Same seed, same responses
+    keep_thoughts: bool = False,  # Keep the thoughts of a reasoning model before its replies?
 ) -> list:  # A dict for each prompt; a `Failure` where the server refused it
     """Sample responses that differ from each other (§3.1)
 
@@ -160,7 +162,8 @@ def diverse_sample(
             failures = sample_each(sampler, group_prompts, take, n=missing, **settings)
             for index, generations in drawn.items():
                 samples = []
-                for o in generations[:missing]:
+                for reply in generations[:missing]:
+                    o = reply if keep_thoughts else without_thoughts(reply)
                     samples.append(_Sample(o.text, temperature, o.finish_reason, o.ids))
                 group[index].trials = trial
                 group[index].filter_similar(samples, tau)
@@ -230,19 +233,22 @@ def _report_cut(sampled):
 
 def _sample_with_store(sampler, prompts, store, settings):
     "`diverse_sample`, except for prompts whose result is in the store"
-    if hasattr(sampler, "base_url"):
+    if hasattr(sampler, "store_names"):
         identity = [sampler.name, sampler.kind, sampler.extra]
-        address = sampler.base_url
+        names = sampler.store_names
     else:
         identity = identity_of(sampler)
-        address = "here"
+        names = ["here"]
     results = {}
     todo = {}
     keys = []
     for prompt in prompts:
-        key = request_key(dict(settings, prompt=prompt, sampler=identity), address)
+        asked = dict(settings, prompt=prompt_key(prompt), sampler=identity)
+        key, *other_keys = [request_key(asked, name) for name in names]
         keys.append(key)
-        stored = None if store is None else store.get(key)
+        stored = None
+        if store is not None:
+            stored = next(filter(None, map(store.get, [key, *other_keys])), None)
         if stored:
             results[key] = replace_surrogates(stored)[0]
             for name in ("finish_reasons", "response_ids"):  # not in stores of earlier versions

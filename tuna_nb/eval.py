@@ -17,6 +17,7 @@ from .benchmarks.length_control import length_controlled
 from .benchmarks.predictions import lock_name, predict
 from .benchmarks.reviewers import REVIEWERS, review_prompt, reviewer_of
 from .judge.rouge import rouge_l
+from .models.addresses import split_server_spec
 from .models.endpoint import Endpoint
 from .models.generation import sample_each
 from .models.vllm import VLLMModel
@@ -49,20 +50,23 @@ class Benchmark(Protocol):
 
 # %% ../nbs/05_eval.ipynb #28f359a2
 def load_generator(
-    spec,  # folder-or-hub-id, vllm:folder-or-hub-id, http://host:8000/v1#name, or a generator
+    # folder-or-hub-id, vllm:folder-or-hub-id, http://host:8000/v1#name (also several addresses with
+    # commas between, and one name after the last), or a generator
+    spec,
+    served_as: str = "",  # For a server: name of its stored replies, in place of the address
     **args,  # For the backend: batch_size, device, dtype; api_key, kind, store, concurrency; ...
 ):  # A `Generator`
     "The model that a string names"
     if isinstance(spec, Generator):
         return spec
     spec = str(spec)
+    if spec.startswith(("http://", "https://")):
+        base_url, name = split_server_spec(spec)
+        return Endpoint(name, base_url, served_as=served_as, **args)
+    if served_as:
+        raise TunaError(f"served_as is for a model on a server, and {spec} runs here")
     if spec.startswith("vllm:"):
         return VLLMModel(spec.removeprefix("vllm:"), **args)
-    if spec.startswith(("http://", "https://")):
-        url, _, name = spec.partition("#")
-        if not name:
-            raise TunaError(f"{spec} does not say which model: add #name after the address")
-        return Endpoint(name, base_url=url, **args)
     # torch is imported for models that run here, and only for them
     from tuna_nb.models.local import LocalModel
 

@@ -45,6 +45,7 @@ def pair_records(
                     "id": row.get("id"),
                     "instruction": row["instruction"],
                     "input": row["input"],
+                    "messages": row.get("messages"),
                     "responses": [responses[first], responses[second]],
                     "pair": (index, first, second),
                 }

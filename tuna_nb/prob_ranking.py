@@ -13,7 +13,7 @@ from collections import Counter
 from datasets import Dataset
 
 from .data import format_prompts, load_instructions, save_ranked
-from .models.generation import Generation, sample_each
+from .models.generation import Generation, sample_each, without_thoughts
 from .models.open import prompt_template, sampling_columns, with_store
 from .utils.core import TunaError, check_output_path, log, report_refusals
 from .utils.outputs import output_lock
@@ -135,6 +135,7 @@ def prob_rank(
     out=None,  # Where to save the result, if anywhere; refused instructions are listed beside it
     distinct: bool = False,  # Keep one of several responses with equal text?
     keep_tokens: bool = False,  # Keep the log-probability of each token, for `view_rankings`?
+    keep_thoughts: bool = False,  # Score the thoughts of a reasoning model with its reply?
 ) -> Dataset:  # The records with the columns of `rank_generations`, source "prob" and model
     "Sample from the teacher and rank by its own probabilities (§2.2)"
     check_output_path(out, ds)
@@ -149,6 +150,8 @@ def prob_rank(
     kinds = Counter()
 
     def take(index, gens):
+        if not keep_thoughts:
+            gens = [without_thoughts(reply) for reply in gens]
         try:
             ranking = rank_generations(gens, beta, distinct=distinct, keep_tokens=keep_tokens)
         except TunaError as e:

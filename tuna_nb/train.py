@@ -174,7 +174,11 @@ class TunaTrainer(PackedTrainer):
             self.is_sft = not _any_ranked(items)
         scored = self.eval_dataset if items is None else items
         if self.args.mle_over == "tokens" and isinstance(scored, EncodedDataset):
-            self.mean_length = sum(map(_original_length, scored)) / len(scored)
+            n_tokens = 0
+            for item in scored:
+                if not item["ranks"][0]:  # it has an original response, the first one
+                    n_tokens += len(item["token_ids"][0]) - item["prompt_len"]
+            self.mean_length = n_tokens / len(scored)
         return super().evaluate(items, *args, **kwargs)
 
     def get_batch_samples(self, *args, **kwargs):
@@ -192,11 +196,6 @@ class TunaTrainer(PackedTrainer):
 def _any_ranked(items):
     "Has any record a response beside the original?"
     return any(ranks[-1] for ranks in items.column("ranks"))
-
-
-def _original_length(item):
-    "Learnt tokens of the original response of an item; 0 if it has none"
-    return 0 if item["ranks"][0] else len(item["token_ids"][0]) - item["prompt_len"]
 
 # %% ../nbs/04_train.ipynb #9cae93b7
 @patch
@@ -327,7 +326,7 @@ def sft(
     "Instruction tuning on the original responses (Eq. 2, by default averaged over tokens)"
     if isinstance(ds, (str, Path)):
         ds = load_instructions(ds)
-    fields = ("id", "instruction", "input", "output", *_SAMPLED)
+    fields = ("id", "instruction", "input", "output", "messages", *_SAMPLED)
     if isinstance(ds, Dataset):
         records = ds.select_columns([name for name in fields if name in ds.column_names])
     else:
@@ -364,6 +363,7 @@ def expand_responses(
     "One instruction record for each response (Alpaca-Mul, §3.4)"
     records = []
     for record in ds:
+        names = [name for name in ("instruction", "input", "messages") if name in record]
         texts = record["responses"][:top]
         expanded = []
         for rank, text in enumerate(texts):
@@ -372,7 +372,7 @@ def expand_responses(
             unknown = dict.fromkeys(_sampled_columns(record, 0))
             expanded.insert(0, {**unknown, "output": record["output"]})
         for number, columns in enumerate(expanded):
-            prompt = {name: record[name] for name in ("instruction", "input")}
+            prompt = {name: record[name] for name in names}
             records.append({"id": f"{record['id']}/{number}", **prompt, **columns})
     return Dataset.from_list(records)
 

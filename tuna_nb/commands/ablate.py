@@ -52,6 +52,7 @@ def list_experiments() -> dict:  # alias, paper and question, by name
 _ABLATE_GROUPS = {
     "experiments": ("list", "plan", "scale", "seeds", "first_seed", "resume", "workers"),
     "models": ("base", "base_small", "teacher", "judge", "second_judge", "external"),
+    "servers": ("teacher_served_as", "judge_served_as", "second_judge_served_as"),
     "data": ("data", "bench_data", "experts"),
     "settings and output": ("out", "settings", "launch"),
 }
@@ -74,9 +75,16 @@ def tuna_ablate(
     settings: str = "",  # JSON file with fields of the scale's settings
     base: str = "",  # small, paper: folder or Hub id of the base model
     base_small: str = "",  # small, paper: the smaller base of a proxy ranking model
-    teacher: str = "",  # small, paper: folder, Hub id, vllm:NAME or http://HOST/v1#NAME
+    # small, paper: folder, Hub id, vllm:NAME or http://HOST/v1#NAME, or several addresses with
+    # commas between, and #NAME after the last
+    teacher: str = "",
     judge: str = "",  # small, paper: the judge, named likewise
     second_judge: str = "",  # small, paper: a judge that only examines, named likewise
+    # small, paper: name of a teacher on a server, so that its stages and replies stay valid at
+    # another address
+    teacher_served_as: str = "",
+    judge_served_as: str = "",  # The same for the judge
+    second_judge_served_as: str = "",  # The same for the second judge
     data: str = "",  # small, paper: instruction records
     # small, paper: folder of the benchmarks; by default what TUNA_REAL_DATA names
     bench_data: str = "",
@@ -105,6 +113,9 @@ def tuna_ablate(
         teacher_model=teacher,
         judge_model=judge,
         second_judge_model=second_judge,
+        teacher_served_as=teacher_served_as,
+        judge_served_as=judge_served_as,
+        second_judge_served_as=second_judge_served_as,
         data_file=data,
         bench_data=bench_data,
         expert_file=experts,

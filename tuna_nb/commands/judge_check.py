@@ -43,15 +43,16 @@ def billed_tokens(
     judge,  # Any backend
 ):  # Tokens sent and received so far; None where they are not known
     "The tokens that the stored replies of an endpoint were billed for"
-    if not getattr(judge, "base_url", None) or judge.store is None:
+    if not hasattr(judge, "store_names") or judge.store is None:
         return None
     sent = 0
     received = 0
-    for usage, _ in judge.store.paid(judge.base_url, judge.name):
-        if not usage:
-            return None
-        sent += usage.get("prompt_tokens") or 0
-        received += usage.get("completion_tokens") or 0
+    for owner in judge.store_names:
+        for usage, _ in judge.store.paid(owner, judge.name):
+            if not usage:
+                return None
+            sent += usage.get("prompt_tokens") or 0
+            received += usage.get("completion_tokens") or 0
     return {"sent": sent, "received": received}
 
 
@@ -110,7 +111,9 @@ tuna_judge_check gpt-4.1 --base-url https://api.openai.com/v1 --max-usd 1""",
 )
 @delegates(open_backend, but=["model", "store"])
 def tuna_judge_check(
-    judge: str,  # http://HOST/v1#NAME, folder or Hub name of a local model, or name at --base-url
+    # http://HOST/v1#NAME (also several addresses with commas between, and #NAME after the last),
+    # folder or Hub name of a local model, or name at --base-url
+    judge: str,
     out: str = "judge_check.json",  # Report; the judge's replies are kept beside it
     tries: int = 3,  # Times a verdict is asked for until it can be read
     structured: bool = False,  # Ask for JSON after a schema

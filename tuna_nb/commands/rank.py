@@ -20,6 +20,7 @@ from tuna_nb.models.open import (
     print_plans,
     reply_store_path,
 )
+from ..models.templates import choose_template
 from ..utils.cli import command
 from ..utils.core import TunaError, check_output_path, write_text
 from ..utils.outputs import output_lock
@@ -28,7 +29,7 @@ from ..utils.ranges import check_ranges
 # %% ../../nbs/commands/rank.ipynb #d289fc3c
 # Options by subject, as `--help` lists them
 RANK_GROUPS = {
-    "data": ("limit", "template"),
+    "data": ("limit", "template", "system", "chat_template_kwargs"),
     "sampling": (
         "n",
         "temperature",
@@ -37,6 +38,7 @@ RANK_GROUPS = {
         "tau",
         "max_trials",
         "max_new_tokens",
+        "keep_thoughts",
         "seed",
     ),
     "ranking": (
@@ -51,10 +53,26 @@ RANK_GROUPS = {
         "tokenizer",
         "undo_length",
     ),
-    "server": ("base_url", "kind", "concurrency", "timeout", "rpm", "tpm", "batch", "extra"),
+    "server": (
+        "base_url",
+        "served_as",
+        "kind",
+        "concurrency",
+        "timeout",
+        "rpm",
+        "tpm",
+        "batch",
+        "extra",
+    ),
     "money": ("max_usd", "prices", "dry_run", "expect"),
     "model that runs here": ("vllm", "chat", "batch_size"),
 }
+
+
+def _sampling_template(model, template, kind, base_url):
+    "The template of a command that samples; training checks it against the trained model's"
+    is_remote = bool(base_url) or model.startswith(("http://", "https://"))
+    return choose_template(model, template, kind if is_remote else None, any_template=True)
 
 
 @command(
@@ -67,7 +85,7 @@ tuna_prob_rank alpaca_data.json teacher ranked.jsonl \
 @delegates(open_backend, but=["store"])
 def tuna_prob_rank(
     data: str,  # Instructions: JSON, JSON lines, Parquet or Hub name
-    model: str,  # Teacher: folder or Hub name, or with --base_url the endpoint's name for it
+    model: str,  # Teacher: folder or Hub name, http://HOST/v1#NAME, or with --base_url NAME
     out: str,  # Ranked data to write: .jsonl or .parquet
     kind: str = "completions",  # API of the endpoint: completions, or chat
     n: int = 4,  # Responses per instruction
@@ -75,10 +93,13 @@ def tuna_prob_rank(
     beta: float = 1.3,  # Length penalty of Eq. 3
     max_new_tokens: int = 512,  # Length limit of a response
     seed: int = 0,  # Of sampling
-    # Prompt: alpaca, none for the bare instruction, or chat for a user turn in the chat template
-    template: str = "alpaca",
+    # Prompt: alpaca, none for the bare instruction, or chat for a user turn in the chat template;
+    # by default chat for a model with a chat template or a chat API, else alpaca
+    template: str = "",
+    system: str = "",  # System prompt of every record without one
     distinct: bool = False,  # Keep one of several responses with equal text
     keep_tokens: bool = False,  # Keep the log-probability of each token too, for view_rankings
+    keep_thoughts: bool = False,  # Score the thoughts of a reasoning model with its reply
     limit: int | None = None,  # Only the first so many instructions
     dry_run: bool = False,  # Only say what would be asked and what it would cost
     expect: int = 60,  # Tokens that a response usually has, for that estimate
@@ -87,12 +108,15 @@ def tuna_prob_rank(
     "Sample responses from a teacher and rank them by its own probabilities (§2.2)"
     from tuna_nb.data import limit_records, load_instructions
     from tuna_nb.prob_ranking import prepare_prompts, prob_rank
+    from tuna_nb.utils.conversations import with_system
     from tuna_nb.utils.records import check_replaceable
 
     check_output_path(out, data)
     check_replaceable(out, source="prob")
     check_ranges(expect=expect)
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
+    ds = with_system(ds, system)
+    template = _sampling_template(model, template, kind, kwargs.get("base_url"))
     kwargs |= {"kind": kind, "template": template}
     with output_lock(None if dry_run else out):
         teacher = open_backend(model, store=reply_store_path(out, dry_run), **kwargs)
@@ -107,6 +131,7 @@ def tuna_prob_rank(
             _, prompts, sampling = prepare_prompts(ds, **settings)
             return print_plans(cost_plan(teacher, prompts, expect=expect, **sampling))
         scoring = {"beta": beta, "distinct": distinct, "keep_tokens": keep_tokens}
+        scoring["keep_thoughts"] = keep_thoughts
         ranked = prob_rank(ds, teacher, out=out, **settings, **scoring)
         print(f"{len(ranked)} of {len(ds)} instructions ranked: {out}")
         return command_result(out, ds, ranked, teacher)
@@ -119,7 +144,8 @@ def tuna_prob_rank(
 @delegates(open_backend, but=["store"])
 def tuna_sample(
     data: str,  # Instruction records: JSON, JSON lines, Parquet or Hub id
-    model: str,  # Folder or Hub id of the instruction-tuned model, or its name at base_url
+    # Instruction-tuned model: folder or Hub id, http://HOST/v1#NAME, or with --base_url NAME
+    model: str,
     out: str,  # File for the records with their responses, JSON lines
     kind: str = "completions",  # API of the endpoint: completions, or chat
     n: int = 4,  # Responses per instruction
@@ -128,8 +154,11 @@ def tuna_sample(
     temp_step: float = 0.1,  # Added before each trial
     max_trials: int = 3,  # Trials to replace similar responses
     max_new_tokens: int = 256,  # Longest response in tokens
-    # Prompt: alpaca, none for the bare instruction, or chat for a user turn in the chat template
-    template: str = "alpaca",
+    # Prompt: alpaca, none for the bare instruction, or chat for a user turn in the chat template;
+    # by default chat for a model with a chat template or a chat API, else alpaca
+    template: str = "",
+    system: str = "",  # System prompt of every record without one
+    keep_thoughts: bool = False,  # Keep the thoughts of a reasoning model before its replies
     limit: int | None = None,  # Only the first so many records
     seed: int = 0,  # Same seed, same responses
     dry_run: bool = False,  # Only say what would be asked, without resampling, and what it costs
@@ -139,13 +168,16 @@ def tuna_sample(
     "Sample diverse responses from an instruction-tuned model (§3.1)"
     from tuna_nb.data import format_prompts, limit_records, load_instructions
     from tuna_nb.diverse_sampling import sample_responses
+    from tuna_nb.utils.conversations import with_system
     from tuna_nb.utils.records import check_replaceable
 
     check_output_path(out, data, suffixes=(".jsonl",))
     check_replaceable(out, without="scores")
     check_ranges(expect=expect)
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
+    ds = with_system(ds, system)
     settings = {"n": n, "max_new_tokens": max_new_tokens}
+    template = _sampling_template(model, template, kind, kwargs.get("base_url"))
     kwargs |= {"kind": kind, "template": template}
     with output_lock(None if dry_run else out):
         store = reply_store_path(out, dry_run)
@@ -156,6 +188,8 @@ def tuna_sample(
             return print_plans(plan)
         settings |= {"tau": tau, "temp": temp, "temp_step": temp_step}
         settings |= {"max_trials": max_trials, "seed": seed}
+        if keep_thoughts:  # a part of the cache key only where it is set
+            settings["keep_thoughts"] = True
         sampled = sample_responses(ds, sampler, sampler.store, template, out=out, **settings)
     n_resampled = sum(trials > 0 for trials in sampled["trials"])
     print(f"{len(sampled)} records, {n_resampled} of them with similar responses resampled: {out}")
@@ -211,7 +245,7 @@ tuna_ctx_rank samples.jsonl gpt-4.1 ranked.jsonl \
 @delegates(open_backend, but=["store"])
 def tuna_ctx_rank(
     data: str,  # Records with responses, as tuna_sample writes them
-    model: str,  # Name of the judge at base_url, or folder or Hub id of a local one
+    model: str,  # Judge: http://HOST/v1#NAME, with --base_url NAME, or folder or Hub id
     out: str,  # File for the ranked records
     votes: int = 1,  # Verdicts on each record, in different orders
     tries: int = 3,  # Times a verdict is asked for until it can be read

@@ -37,6 +37,9 @@ class FullConfig(ScaleConfig):
     teacher_model: str = ""  # Folder, Hub id, vllm:NAME or http://HOST/v1#NAME
     judge_model: str = ""  # Ranks answers and compares them, named likewise
     second_judge_model: str = ""  # Only compares answers, named likewise; better of another family
+    teacher_served_as: str = ""  # Name that a served teacher's replies and stages belong to
+    judge_served_as: str = ""  # The same for the judge
+    second_judge_served_as: str = ""  # The same for the second judge
     data_file: str = "tatsu-lab/alpaca"  # Instruction records
     bench_data: str = ""  # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl
     bench_limit: int | None = None  # Only so many instances, examples or questions
@@ -54,9 +57,9 @@ class FullConfig(ScaleConfig):
     annotations: tuple = ()  # Files that annotators of Table 2 have saved
     config_keys = ConfigKeys(
         data=("n_train", "n_val", "data_file"),
-        teacher=("teacher_model",),
-        judge=("judge_model",),
-        second_judge=("second_judge_model",),
+        teacher=("teacher_model", "teacher_served_as"),
+        judge=("judge_model", "judge_served_as"),
+        second_judge=("second_judge_model", "second_judge_served_as"),
         fit=(
             "batch_size",
             "bf16",
@@ -71,8 +74,16 @@ class FullConfig(ScaleConfig):
         human=("human_file",),
         annotated=("annotations",),
     )
-    # how something is done, not what: a change of these leaves finished stages valid
-    neutral = ("micro_batch", "max_tokens", "activation_checkpointing", "launch")
+
+    @property
+    def neutral(self):
+        """Settings that say how something is done, not what: a change of these leaves finished
+        stages valid. So does another address of a model that has a name"""
+        names = ["micro_batch", "max_tokens", "activation_checkpointing", "launch"]
+        for role in ("teacher", "judge", "second_judge"):
+            if getattr(self, f"{role}_served_as"):
+                names.append(f"{role}_model")
+        return names
 
     @classmethod
     def small(cls, **given):
@@ -155,7 +166,9 @@ def given_model(
 @contextmanager
 def teacher(self: FullConfig, job):
     "Context manager: the teacher's backend, with its replies stored"
-    with backend_with_replies(job, "teacher", self.teacher_model) as backend:
+    with backend_with_replies(
+        job, "teacher", self.teacher_model, served_as=self.teacher_served_as
+    ) as backend:
         yield backend
 
 
@@ -167,7 +180,9 @@ def judge(self: FullConfig, job, **change):
         raise TunaError(
             f"a judge with another {' and '.join(change)} exists in the miniature alone"
         )
-    with backend_with_replies(job, "judge", self.judge_model) as backend:
+    with backend_with_replies(
+        job, "judge", self.judge_model, served_as=self.judge_served_as
+    ) as backend:
         yield backend
 
 
@@ -175,7 +190,9 @@ def judge(self: FullConfig, job, **change):
 @contextmanager
 def second_judge(self: FullConfig, job):
     "Context manager: the backend of the judge that only examines, with its replies stored"
-    with backend_with_replies(job, "second_judge", self.second_judge_model) as backend:
+    with backend_with_replies(
+        job, "second_judge", self.second_judge_model, served_as=self.second_judge_served_as
+    ) as backend:
         yield backend
 
 
@@ -196,6 +213,7 @@ def backend_with_replies(
     job,  # Of the stage that asks
     role: str,  # teacher or judge
     model: str,  # As for `load_generator`
+    served_as: str,  # Likewise
 ):
     """Context manager: a model whose replies are stored in the stage's folder, or under `replies/`
     for an endpoint"""
@@ -203,7 +221,7 @@ def backend_with_replies(
     if model.startswith("http"):
         kept = job.root / "replies" / f"{job.part.stem}.{role}.db"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    backend = with_store(load_generator(model), kept)
+    backend = with_store(load_generator(model, served_as), kept)
     try:
         yield backend
     finally:

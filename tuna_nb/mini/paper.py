@@ -248,11 +248,15 @@ def over_http(
     store = Store(job.part / f"{name}.db")
     try:
         with serve({name: model}) as server:
-            endpoint = Endpoint(
-                name, server.url, api_key="none", concurrency=64, store=store, **kwargs
+            yield Endpoint(
+                name,
+                server.url,
+                api_key="none",
+                concurrency=64,
+                store=store,
+                served_as=f"http://{name}{variant}/v1",
+                **kwargs,
             )
-            endpoint.base_url = f"http://{name}{variant}/v1"
-            yield endpoint
     finally:
         store.close()
 

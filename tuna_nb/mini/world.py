@@ -114,10 +114,6 @@ def make_world(
     return World(seed, config)
 
 # %% ../../nbs/mini/world.ipynb #f5af430c
-def _sigmoid(x):
-    return 1 / (1 + math.exp(-x))
-
-
 @patch
 def draw_values(
     self: World,
@@ -129,7 +125,8 @@ def draw_values(
     values = []
     careful = True
     for subject, fact in about:
-        careful = rng.random() < _sigmoid(care + self.care[fact, subject])
+        p_careful = 1 / (1 + math.exp(-care - self.care[fact, subject]))
+        careful = rng.random() < p_careful
         known = self.facts.values(subject, fact)
         values.append(known.draw(rng, careful, self.config.p_right, self.config.p_lure))
     return values, careful

@@ -43,7 +43,7 @@ class BatchEndpoint(Endpoint):
     def __init__(
         self,
         model: str,  # As in `Endpoint`
-        base_url: str | None = None,  # As in `Endpoint`
+        base_url=None,  # As in `Endpoint`; a single address
         api_key: str | None = None,  # As in `Endpoint`
         store=None,  # `Store` or path that keeps replies and batches
         poll: float = 30.0,  # Longest time between two looks at what is under way, in seconds
@@ -57,6 +57,8 @@ class BatchEndpoint(Endpoint):
                 "rpm and tpm do not apply to batches; per_batch limits what is handed in at a time"
             )
         super().__init__(model, base_url, api_key, store=store, **kwargs)
+        if len(self.addresses) > 1:
+            raise TunaError(f"{model}: batches are handed in at one address, not at {self.where}")
         self.poll = poll
         self.per_batch = per_batch
         self.budget = Budget(self.budget.max_usd, self.price, batched=True, model=model)
@@ -384,10 +386,9 @@ def advance(self: _BatchRun, job):
     "Give a prompt its stored choices; returns what it still wants as (key, body), or None"
     while len(job.gens) < self.n:
         body = request_for(self.ep, job, self.n, seed=self.seed, settings=self.settings)
-        key = self.ep.cache_key(body, job.repeat)
-        gens = stored_generations(self.ep, key)
+        gens = stored_generations(self.ep, body, job.repeat)
         if not gens:
-            return key, body
+            return self.ep.cache_key(body, job.repeat), body
         job.extend(gens)
     self.on_reply(job.index, job.gens)
     return None

@@ -194,16 +194,16 @@ class Call:
 
     def __init__(self, ep, tokens, stopped):
         self.ep = ep
+        self.address = None  # which of the endpoint's was chosen
         self.tokens = tokens
         self.stopped = stopped
         self.unaccounted = 0  # attempts of which it is unknown whether they were billed
 
     async def attempt(self, send):
         "Send once, when the limits allow, unless the circuit has opened meanwhile"
-        breaker = self.ep.breaker
         async with self.ep.semaphore:
             await self.ep.rate_limiter.wait(self.tokens, self.stopped)
-            if self.stopped() or (breaker.open and breaker.probe is not self):
+            if self.stopped() or self.address.is_closed_to(self):
                 raise DeferredError
             self.ep.in_flight += 1
             try:
@@ -220,9 +220,10 @@ class Call:
         except Exception as e:
             never_arrived = type(e).__name__ in UNREACHABLE | {"ConnectTimeout", "FatalError"}
             self.unaccounted -= never_arrived
-            self.ep.breaker.failed(self)
+            self.address.breaker.failed(self)
             if isinstance(e, TimeoutError):
-                self.ep.announce("timeout", f"no reply within {self.ep.timeout:g} s, asking again")
+                text = f"no reply within {self.ep.timeout:g} s, asking again"
+                self.ep.announce("timeout", text, self.address)
                 raise _http_library().ReadTimeout("no reply in time") from None
             raise
         self.ep.heard_at = time.monotonic()
@@ -237,13 +238,14 @@ class Call:
             return
         pause = retry_after(response.headers)
         too_long = pause > self.ep.max_wait  # `post_json` ends the run
-        starts = not too_long and self.ep.rate_limiter.pause(pause)
+        starts = not too_long and self.address.rate_limiter.pause(pause)
         if starts and pause >= LONG_PAUSE:
-            where = f"{self.ep.name} at {self.ep.base_url}"
+            where = f"{self.ep.name} at {self.address.url}"
             log.warning("%s: the server asks us to wait %s", where, duration_text(pause))
-        self.ep.breaker.failed(self)
+        breaker = self.address.breaker
+        breaker.failed(self)
         spent = any(code.encode() in response.content for code in SPENT_CODES)
-        if self.ep.breaker.open or pause > 2 or spent:
+        if breaker.open or pause > 2 or spent:
             response.headers["x-should-retry"] = "false"
 
 # %% ../../nbs/models/connection.ipynb #923d9c4a
@@ -270,6 +272,10 @@ def check_address(
             raise TunaError(
                 f"{where} goes on with ? or #, which would be kept with the replies; set "
                 f"OPENAI_API_KEY for a key, and use extra for further fields"
+            )
+        if "," in address:
+            raise TunaError(
+                f"{where} holds a comma; --base-url takes several addresses, OPENAI_BASE_URL one"
             )
         if not has_scheme:
             raise TunaError(f"{where} must start with http:// or https://")

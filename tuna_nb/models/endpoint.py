@@ -16,11 +16,15 @@ from dataclasses import asdict
 
 from fastcore.basics import patch
 
+from tuna_nb.models.addresses import (
+    free_address,
+    open_addresses,
+    wait_for_address,
+)
 from .budget import Budget
 from .cache import as_store, request_key
 from tuna_nb.models.connection import (
     Call,
-    openai_client,
     post_json,
     run_async,
     shared_connections,
@@ -40,7 +44,8 @@ from tuna_nb.models.failures import (
 )
 from .generation import Generation, check_extra, check_sampling
 from .queue import PromptQueue, answered_text, make_jobs, request_for
-from .ratelimit import CircuitBreaker, RateLimiter
+from .ratelimit import RateLimiter
+from .rendering import chat_messages
 from .replies import parse_reply, remarks, usage_of
 from ..utils.core import TunaError, log
 from ..utils.ranges import check_ranges
@@ -66,7 +71,8 @@ class Endpoint:
     def __init__(
         self,
         model: str,  # Model name as the server knows it
-        base_url: str | None = None,  # Server's address, up to /v1; the client's default if None
+        # Server's address, up to /v1, or several as a list or with commas; default: the client's
+        base_url=None,
         api_key: str | None = None,  # Default: OPENAI_API_KEY, or none for a server of your own
         kind: str = "chat",  # "chat": a prompt is one user message; "completions": it is sent raw
         concurrency: int = 16,  # Requests under way at a time
@@ -81,6 +87,7 @@ class Endpoint:
         max_n: int | None = None,  # Most choices of one request; learnt if the server refuses more
         extra: dict | None = None,  # Further fields of the body; `dict(seed=None)` leaves one out
         max_wait: float = 300.0,  # Stop after a longer silence or asked-for pause
+        served_as: str = "",  # Name that stored replies belong to, in place of the address
     ):
         if kind not in ("chat", "completions"):
             raise TunaError(f'kind must be "chat" or "completions", got {kind!r}')
@@ -92,7 +99,6 @@ class Endpoint:
         self.concurrency = concurrency
         self.timeout = timeout
         self.turns = turns
-        self.tries = 1 + max_retries
         self.max_n = max_n
         self.extra = extra or {}
         self.limit_field = "max_tokens"
@@ -100,17 +106,23 @@ class Endpoint:
         self.heard_at = time.monotonic()  # when the server answered last
         self.announced = set()  # kinds of lines that this run has logged
         self.remarks = Counter()  # see `remarks`
-        self.last_failure = ""
         self.pid = os.getpid()
-        self.client = openai_client(
-            model, base_url, api_key, timeout=timeout, max_retries=max_retries
+        self.rate_limiter = RateLimiter(rpm, tpm)
+        self.addresses = open_addresses(
+            model,
+            base_url,
+            api_key,
+            timeout=timeout,
+            max_retries=max_retries,
+            rate_limiter=self.rate_limiter,
         )
-        self.base_url = str(self.client.base_url).rstrip("/")
+        self.tries = 1 + self.client.max_retries
+        # no more than can be sent, so that a request chooses its address when it leaves
+        self.workers = concurrency if len(self.addresses) > 1 else 2 * concurrency
+        self.store_names = self.name_replies(served_as)
         is_openai = self.client.base_url.host == "api.openai.com"
         self.neutral = {} if is_openai else dict(NEUTRAL_SAMPLING)
         self.price = find_price(model, prices)
-        self.rate_limiter = RateLimiter(rpm, tpm)
-        self.breaker = CircuitBreaker()
         self.budget = Budget(max_usd, self.price, model=model)
         self.semaphore = asyncio.Semaphore(concurrency)
         self.in_flight = 0
@@ -119,17 +131,45 @@ class Endpoint:
     def __repr__(self):
         return f"Endpoint({self.name!r}, kind={self.kind!r})"
 
+    @property
+    def client(self):
+        "The openai client of the first address; all have the same key"
+        return self.addresses[0].client
+
+    @property
+    def base_url(self):
+        "The address, or several with commas between"
+        return ",".join(address.url for address in self.addresses)
+
+    @property
+    def where(self):
+        "The address for a message, which lists several ones itself"
+        n_addresses = len(self.addresses)
+        return self.base_url if n_addresses == 1 else f"{n_addresses} addresses"
+
+    @property
+    def worked(self):
+        "Has any request ever succeeded?"
+        return any(address.breaker.worked for address in self.addresses)
+
 # %% ../../nbs/models/endpoint.ipynb #6b847852
-@patch(as_prop=True)
-def id(self: Endpoint):
-    "Address, API and model"
-    return f"{self.base_url} {self.kind} {self.name}"
+@patch
+def name_replies(self: Endpoint, served_as):
+    "Names that stored replies may belong to; new ones belong to the first"
+    if served_as:
+        name = served_as.strip().rstrip("/")
+        if not name:
+            raise TunaError(f"{self.name}: served_as must be a name, got {served_as!r:.60}")
+        return [name]
+    urls = [address.url for address in self.addresses]
+    return [self.name, *urls] if len(urls) > 1 else [*urls, self.name]
 
 
 @patch
 def identity(self: Endpoint) -> dict:  # For JSON
-    "What shapes the replies besides the request: the server, its API and fields of every request"
-    return {"server": self.base_url, "kind": self.kind, "name": self.name, "extra": self.extra}
+    "What shapes the replies besides the request: who gives them, API and fields of every request"
+    server = self.store_names[0]
+    return {"server": server, "kind": self.kind, "name": self.name, "extra": self.extra}
 
 
 @patch
@@ -140,8 +180,9 @@ def count_stored(self: Endpoint):
     if self.store.path.resolve() in self.budget.counted:
         return
     self.budget.counted.add(self.store.path.resolve())
-    for usage, body in self.store.paid(self.base_url, self.name):
-        self.budget.book_earlier(usage, body)
+    for name in self.store_names:
+        for usage, body in self.store.paid(name, self.name):
+            self.budget.book_earlier(usage, body)
 
 
 def _get_store(self):
@@ -154,7 +195,8 @@ def _set_store(self, store):
     if store is None:
         return
     self.count_stored()
-    facts = self.store.server(self.id)
+    known = [self.store.server(f"{name} {self.kind} {self.name}") for name in self.store_names]
+    facts = next(filter(None, known), {})
     self.limit_field = facts.get("limit_field", self.limit_field)
     self.neutral = facts.get("neutral", self.neutral)
     if facts.get("max_n"):
@@ -187,7 +229,12 @@ def body(
         **self.extra,
     }
     if chat:
-        body["messages"] = [{"role": "user", "content": prompt}]
+        body["messages"] = chat_messages(prompt)
+    elif getattr(prompt, "template", "") == "chat" and prompt.messages:
+        raise TunaError(
+            f"{self.name}: a completions API takes no messages; open the endpoint with kind='chat' "
+            f"(in commands --kind chat), or write prompts in template alpaca or none"
+        )
     else:
         body["prompt"] = prompt
     if logprobs:
@@ -199,13 +246,20 @@ def body(
 
 
 @patch
-def cache_key(self: Endpoint, body, repeat=0):
-    "Cache key of a request; the neutral sampling fields are no part of it"
+def cache_keys(self: Endpoint, body, repeat=0):
+    """Cache keys of a request, one for each name that its reply may belong to; the neutral sampling
+    fields are no part of them"""
     asked = {}
     for name, value in body.items():
         if name not in NEUTRAL_SAMPLING or name in self.extra:
             asked[name] = value
-    return request_key(asked, self.base_url, repeat)
+    return [request_key(asked, name, repeat) for name in self.store_names]
+
+
+@patch
+def cache_key(self: Endpoint, body, repeat=0):
+    "Cache key that the reply to a request is stored under"
+    return self.cache_keys(body, repeat)[0]
 
 # %% ../../nbs/models/endpoint.ipynb #1312c32c
 @patch
@@ -223,7 +277,7 @@ def adapt(self: Endpoint, error, body):
         return False
     if self.store is not None:
         facts = {"max_n": self.max_n, "limit_field": self.limit_field, "neutral": self.neutral}
-        self.store.put_server(self.id, facts)
+        self.store.put_server(f"{self.store_names[0]} {self.kind} {self.name}", facts)
     return True
 
 # %% ../../nbs/models/endpoint.ipynb #ddbe67ca
@@ -251,7 +305,7 @@ def drop_neutral(self: Endpoint, error, body):
     self.neutral = {name: self.neutral[name] for name in self.neutral if name not in refused}
     if dropped:
         names = ", ".join(dropped)
-        log.warning("%s at %s takes no %s; its default applies", self.name, self.base_url, names)
+        log.warning("%s at %s takes no %s; its default applies", self.name, self.where, names)
     return True
 
 
@@ -266,10 +320,14 @@ def way_out(self: Endpoint, error, body):
     return ""
 
 # %% ../../nbs/models/endpoint.ipynb #bb448a10
-def stored_generations(ep, key):
-    "Generations that the store holds under a key, or None"
-    reply = ep.store.get(key) if ep.store is not None else None
-    return reply and [Generation(**choice) for choice in reply["choices"]]
+def stored_generations(ep, body, repeat=0):
+    "Generations that the store holds for a request, or None"
+    if ep.store is None:
+        return None
+    for key in ep.cache_keys(body, repeat):
+        if reply := ep.store.get(key):
+            return [Generation(**choice) for choice in reply["choices"]]
+    return None
 
 
 @patch
@@ -281,42 +339,51 @@ def keep(self: Endpoint, key, body, repeat, reply, gens):
     kept = {field: reply.get(field) for field in ("model", "created", "system_fingerprint")}
     kept["usage"] = usage_of(reply)
     kept["choices"] = [asdict(g) for g in gens]
-    self.store.put(key, kept, {"body": body, "base_url": self.base_url, "repeat": repeat})
+    request = {"body": body, "base_url": self.store_names[0], "repeat": repeat}
+    self.store.put(key, kept, request)
 
 
 @patch
 def keep_bill(self: Endpoint, body, usage):
     "Put what a useless reply has cost into the store, so that a cap holds over several runs"
     if self.store is not None:
-        self.store.put_unusable(usage, {"body": body, "base_url": self.base_url})
+        self.store.put_unusable(usage, {"body": body, "base_url": self.store_names[0]})
 
 # %% ../../nbs/models/endpoint.ipynb #e182b3be
 @patch
 async def ask(self: Endpoint, body, repeat=0, stopped=lambda: False):
-    "The usable choices of one request, from the store or from the server"
-    key = self.cache_key(body, repeat)
-    if gens := stored_generations(self, key):
+    "The usable choices of one request, from the store or a server; if one fails, from the next"
+    if gens := stored_generations(self, body, repeat):
         return gens
+    failed = []  # addresses that were asked in vain
+    while True:
+        call = Call(self, sum(request_estimate(body)), stopped)
+        try:
+            return await self.ask_one(call, body, repeat, failed)
+        except Exception as e:
+            if not self.can_pass_on(e, call):
+                raise
+            failed.append(call.address)
+
+
+@patch
+async def ask_one(self: Endpoint, call, body, repeat, failed):
+    "The usable choices of one request to one server, at none of the `failed` addresses"
     usage = None
     path = "/chat/completions" if self.kind == "chat" else "/completions"
-    call = Call(self, sum(request_estimate(body)), stopped)
     reservation = await self.budget.reserve(body, self.tries)
-    client = self.client
-    if reservation.tries < self.tries:  # there is not the money for the client's own retries
-        client = client.with_options(max_retries=reservation.tries - 1)
     try:
-        if self.breaker.open:
-            self.announce("outage", f"{self.failures_text()}; waiting, and trying now and then")
-        await self.breaker.enter(call, stopped)
-        if stopped():
-            raise DeferredError
-        if self.breaker.given_up:
-            raise FatalError(self.failures_text())
+        call.address = await self.choose_address(call, failed)
+        client = call.address.client
+        if reservation.tries < self.tries:  # there is not the money for the client's own retries
+            client = client.with_options(max_retries=reservation.tries - 1)
+        call.address.in_flight += 1
+        call.address.chosen += 1
         reply = await post_json(client, path, body, call)
         if usage := usage_of(reply):
             call.unaccounted -= 1
         gens = parse_reply(reply, self.kind, body["n"], "logprobs" in body)
-        self.breaker.ok()
+        call.address.breaker.ok()
     except Exception as e:
         self.note(e, call)
         if usage or isinstance(e, DefectiveReplyError):
@@ -324,38 +391,89 @@ async def ask(self: Endpoint, body, repeat=0, stopped=lambda: False):
         raise
     finally:
         self.settle(reservation, usage, call)
+    key = self.cache_key(body, repeat)
     self.keep(key, body, repeat=repeat, reply=reply, gens=gens)
     return gens
 
 # %% ../../nbs/models/endpoint.ipynb #8e0df520
 @patch
+async def choose_address(self: Endpoint, call, failed):
+    "The `Address` that a request is sent to; only its first attempt waits for one"
+    if all(address.breaker.open for address in self.addresses):
+        self.announce("outage", f"{self.failures_text()}; waiting, and trying now and then")
+    if failed:
+        others = [address for address in self.addresses if address not in failed]
+        address = free_address(others, call)
+    else:
+        address = await wait_for_address(self.addresses, call)
+    if address:
+        return address
+    if call.stopped():
+        raise DeferredError
+    is_over = all(o.breaker.given_up or o.is_hopeless for o in self.addresses)
+    raise (FatalError if is_over else RetryableError)(self.failures_text())
+
+
+@patch
+def can_pass_on(self: Endpoint, error, call):
+    "Can another address take over a request that failed with this error?"
+    if len(self.addresses) == 1 or call.address is None or call.stopped():
+        return False
+    if isinstance(error, (TunaError, DeferredError, DefectiveReplyError)):
+        return False
+    return failure_kind(error, True) is not RejectedError
+
+
+@patch
 def note(self: Endpoint, error, call):
     "Tell the circuit breaker what an exception shows about the server"
-    if isinstance(error, DeferredError) or self.breaker.given_up:
+    if isinstance(error, DeferredError) or call.address is None:
+        return
+    breaker = call.address.breaker
+    if breaker.given_up and breaker.probe is not call:
         return
     kind = failure_kind(error, True)
     is_defective = isinstance(error, DefectiveReplyError)  # the server works
-    if kind is RetryableError and not is_defective:
-        self.last_failure = failure_text(self, error)
-        if not getattr(error, "request", None):  # `Call` has counted those of an attempt
-            self.breaker.failed(call)
-    elif is_defective or kind is RejectedError and getattr(error, "status_code", None):
-        self.breaker.ok()
+    if is_defective or kind is RejectedError:
+        if is_defective or getattr(error, "status_code", None):
+            breaker.ok()
+        return
+    call.address.last_failure = failure_text(self, error)[:300]
+    if kind is RetryableError and not getattr(error, "request", None):
+        breaker.failed(call)  # `Call` has counted those of an attempt
+    if len(self.addresses) > 1:
+        self.leave_out(error, call)
+
+
+@patch
+def leave_out(self: Endpoint, error, call):
+    "Give one of several addresses up for a while, if it failed often or will not answer soon"
+    address = call.address
+    breaker = address.breaker
+    address.is_hopeless = failure_kind(error, breaker.worked) is FatalError
+    answers_nothing = failure_kind(error, False) is FatalError
+    if answers_nothing and (not breaker.open or breaker.probe is call):
+        breaker.trip()
+    if breaker.open:
+        text = f"left out for a while, others take over ({address.failures_text()})"
+        self.announce("left out", text, address)
 
 
 @patch
 def failures_text(self: Endpoint):
-    "How many failures there were in a row, and the last one"
-    count = f"{self.breaker.failures} failures in a row"
-    return f"{self.last_failure}, {count}" if self.last_failure else count
+    "The last failure and how many there were in a row, for each of several addresses"
+    if len(self.addresses) == 1:
+        return self.addresses[0].failures_text()
+    return "; ".join(f"{address.url}: {address.failures_text()}" for address in self.addresses)
 
 
 @patch
-def announce(self: Endpoint, kind, text):
-    "Log a line, unless this run has logged one of its kind"
-    if kind not in self.announced:
-        self.announced.add(kind)
-        log.warning("%s at %s: %s", self.name, self.base_url, text)
+def announce(self: Endpoint, kind, text, address=None):
+    "Log a line, unless this run has logged one of its kind about the same address"
+    where = address.url if address else self.where
+    if (kind, where) not in self.announced:
+        self.announced.add((kind, where))
+        log.warning("%s at %s: %s", self.name, where, text)
 
 
 @patch
@@ -370,8 +488,10 @@ def report_remarks(self: Endpoint):
 def settle(self: Endpoint, reservation, usage, call):
     "Book what a request cost, and give back what it did not use of the limits"
     self.budget.settle(reservation, usage, call.unaccounted)
-    if self.breaker.probe is call:
-        self.breaker.failed(call)
+    if address := call.address:
+        address.in_flight -= 1
+        if address.breaker.probe is call:
+            address.breaker.failed(call)
     if usage:
         unused = call.tokens - usage["prompt_tokens"] - usage["completion_tokens"]
         self.rate_limiter.give_back(max(0, unused))
@@ -383,10 +503,12 @@ def enter_process(self: Endpoint):
     if self.pid == os.getpid():
         return
     self.pid = os.getpid()
-    self.client = self.client.with_options(http_client=shared_connections())
+    for address in self.addresses:
+        address.client = address.client.with_options(http_client=shared_connections())
+        address.breaker = type(address.breaker)()
+        address.in_flight = 0
     self.semaphore = asyncio.Semaphore(self.concurrency)
     self.in_flight = 0
-    self.breaker = type(self.breaker)()
     self.budget.forget_requests()
 
 # %% ../../nbs/models/endpoint.ipynb #06ea929b
@@ -451,7 +573,7 @@ def plan(
     n_stored = 0
     for job in make_jobs(prompts, n):
         body = request_for(self, job, n, seed=seed, settings=settings)
-        if stored_generations(self, self.cache_key(body, job.repeat)):
+        if stored_generations(self, body, job.repeat):
             n_stored += 1
         else:
             bodies.append(body)

@@ -178,7 +178,7 @@ def allowed_choices(
 def failure_text(
     ep,  # The endpoint that was asked
     error: Exception,  # What the request raised
-) -> str:  # At most 300 characters
+) -> str:  # At most 300 characters for each address
     "Whatever went wrong, without the key and without names and passwords in addresses"
     import openai
 
@@ -204,7 +204,7 @@ def failure_text(
     key = ep.client.api_key
     if len(key) > 7:
         reason = reason.replace(key, "***")
-    return reason[:300]
+    return reason[: 300 * len(ep.addresses)]
 
 
 def one_line(
@@ -214,4 +214,4 @@ def one_line(
     "Whatever went wrong, as one line with model and server"
     if isinstance(error, TunaError):
         return str(error)
-    return f"{ep.name} at {ep.base_url}: {failure_text(ep, error)}"
+    return f"{ep.name} at {ep.where}: {failure_text(ep, error)}"

@@ -13,12 +13,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .addresses import split_server_spec
 from .batch import BatchEndpoint
 from .cache import Store, as_store, request_key
 from .cost import load_prices
 from .endpoint import Endpoint
 from .generation import Generation, prompt_seeds, sample_pieces
-from .rendering import template_name
+from .rendering import prompt_key, template_name
+from .templates import choose_template
 from ..utils.core import TunaError
 
 # %% ../../nbs/models/open.ipynb #909291fe
@@ -58,7 +60,8 @@ class CachedBackend:
         requests = []
         waiting = []  # numbers of the prompts that are not stored
         for i, (prompt, prompt_seed) in enumerate(zip(prompts, seeds, strict=True)):
-            body = dict(settings, model=model, prompt=prompt, n=n, seed=prompt_seed)
+            asked = {"prompt": prompt_key(prompt), "n": n, "seed": prompt_seed}
+            body = {**settings, "model": model, **asked}
             key = request_key(body, "here")
             requests.append((key, body))
             if reply := self.store.get(key):
@@ -90,7 +93,8 @@ def prompt_template(
 ):  # Never None
     "The template in which a backend's prompts are written"
     in_chat = getattr(backend, "chat", False)
-    if getattr(backend, "kind", "") == "chat" and hasattr(template, "apply_chat_template"):
+    is_chat_api = getattr(backend, "kind", "") == "chat"
+    if is_chat_api and hasattr(template, "apply_chat_template"):
         raise TunaError(
             f"{backend.name} is asked through a chat API, which puts prompts into its own chat "
             f"template, so the template cannot be a tokenizer; give template='chat', or open the "
@@ -103,7 +107,7 @@ def prompt_template(
             f"{backend.name} puts prompts into its chat template, so the template must be 'chat' "
             f"or 'none', got 'alpaca'"
         )
-    if template == "chat" and not in_chat and getattr(backend, "kind", "") != "chat":
+    if template == "chat" and not in_chat and not is_chat_api:
         raise TunaError(
             f"{backend.name} was not opened for chat: use chat=True for a model that runs here, "
             f"kind='chat' for an endpoint (in commands --kind chat)"
@@ -148,10 +152,15 @@ def with_store(
 
 # %% ../../nbs/models/open.ipynb #f47b742e
 def open_backend(
-    # Folder or Hub name of a model that runs here, http://HOST/v1#NAME, or with --base_url NAME
+    # Folder or Hub name of a model that runs here, http://HOST/v1#NAME (also several addresses with
+    # commas between, and #NAME after the last), or with --base_url NAME
     model: str,
-    # Address of an OpenAI-compatible endpoint, up to /v1; its key is read from OPENAI_API_KEY
+    # Address of an OpenAI-compatible endpoint, up to /v1, or several with commas between; their key
+    # is read from OPENAI_API_KEY
     base_url: str = "",
+    # Name that replies are kept under, so that another address asks nothing twice; default the
+    # address, or with several the model's name
+    served_as: str = "",
     kind: str = "chat",  # API of the endpoint: chat or completions
     concurrency: int = 16,  # Requests under way at a time
     timeout: float = 60.0,  # Seconds to wait for one reply
@@ -168,35 +177,42 @@ def open_backend(
     batch: bool = False,  # Hand requests in as batches: cheaper, and done within a day
     vllm: bool = False,  # Run the model here, with vLLM
     # Prompts: chat makes each a user turn in the model's chat template, alpaca and none send it as
-    # it is
-    template: str = "none",
+    # it is; by default chat for a model with a chat template
+    template: str = "",
+    # Settings of the chat template as a JSON object, such as {"enable_thinking":false}; servers
+    # such as vLLM's and llama.cpp's take them, too
+    chat_template_kwargs: str = "",
     batch_size: int = 32,  # For a model that runs here: answers at a time
     store=None,  # Where replies are kept
 ):  # An `Endpoint`, `BatchEndpoint`, `LocalModel` or `VLLMModel`, with the store if there is one
     "The backend that a command's options describe"
-    if template not in ("alpaca", "none", "chat"):
+    if template not in ("", "alpaca", "none", "chat"):
         raise TunaError(f"--template must be alpaca, none or chat, got {template!r}")
     if model.startswith(("http://", "https://")):
         if base_url:
             raise TunaError(f"{model} has an address already; leave out --base_url")
-        address, _, name = model.partition("#")
-        if not name:
-            raise TunaError(f"{model} does not say which model: add #name after the address")
-        base_url, model = address, name
+        base_url, model = split_server_spec(model)
+    settings = parse_fields("--chat-template-kwargs", chat_template_kwargs)
     if not base_url:
         remote_only = {"max_usd": max_usd, "rpm": rpm, "tpm": tpm, "batch": batch}
+        remote_only["served-as"] = served_as
         for name, value in remote_only.items():
             if value:
-                raise TunaError(f"--{name} is for endpoints; give the address with --base_url")
-        return with_store(_open_local(model, vllm, template == "chat", batch_size), store)
+                raise TunaError(f"--{name} is for endpoints; give the address with --base-url")
+        chat = (template or choose_template(model, plain="none")) == "chat"
+        return with_store(_open_local(model, vllm, chat, batch_size, settings), store)
     if vllm:
         raise TunaError("--vllm is for models that run here; leave out --base_url")
-    if template == "chat" and kind != "chat":
-        raise TunaError("--template chat sends user turns, which this API has not; use --kind chat")
+    if (template == "chat" or settings) and kind != "chat":
+        raise TunaError("this API has no user turns for a chat template; use --kind chat")
     endpoint = BatchEndpoint if batch else Endpoint
+    fields = parse_fields("--extra", extra)
+    if settings:
+        fields["chat_template_kwargs"] = settings
     return endpoint(
         model,
         base_url,
+        served_as=served_as,
         kind=kind,
         concurrency=concurrency,
         timeout=timeout,
@@ -206,7 +222,7 @@ def open_backend(
         max_usd=max_usd,
         prices=load_prices(prices),
         store=store,
-        extra=parse_fields("--extra", extra),
+        extra=fields,
     )
 
 # %% ../../nbs/models/open.ipynb #0b375e49
@@ -225,15 +241,15 @@ def parse_fields(
     return fields
 
 
-def _open_local(model, vllm, chat, batch_size):
+def _open_local(model, vllm, chat, batch_size, settings):
     "A model that runs here; imports torch or vLLM"
     if vllm:
         from tuna_nb.models.vllm import VLLMModel
 
-        return VLLMModel(model, chat=chat)
+        return VLLMModel(model, chat=chat, chat_template_kwargs=settings)
     from tuna_nb.models.local import LocalModel
 
-    return LocalModel(model, batch_size=batch_size, chat=chat)
+    return LocalModel(model, batch_size=batch_size, chat=chat, chat_template_kwargs=settings)
 
 # %% ../../nbs/models/open.ipynb #11d7f4a3
 def reply_store_path(

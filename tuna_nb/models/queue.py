@@ -136,7 +136,7 @@ def failed(self: PromptQueue, job, error):
     "Queue a failed prompt again, report it, or stop the run"
     ep = self.ep
     own = isinstance(error, TunaError)
-    kind = FatalError if own else failure_kind(error, ep.breaker.worked)
+    kind = FatalError if own else failure_kind(error, ep.worked)
     if kind is RejectedError and ep.adapt(error, job.body):
         heapq.heappush(self.waiting, job)
         return
@@ -199,13 +199,14 @@ def interrupt(self: PromptQueue):
 @patch
 async def run(self: PromptQueue):
     "Answer all prompts; returns those that the server refused"
-    if self.ep.breaker.given_up:
-        self.ep.breaker.reset()
+    for address in self.ep.addresses:
+        if address.breaker.given_up:
+            address.breaker.reset()
     self.ep.heard_at = time.monotonic()
     self.ep.announced.clear()
     self.wake = asyncio.Event()
     self.bar = progress(total=self.total, desc=self.ep.name)
-    workers = min(2 * self.ep.concurrency, self.total)
+    workers = min(self.ep.workers, self.total)
     with self.bar:
         await asyncio.gather(*[self.work() for _ in range(workers)])
     self.ep.report_remarks()

@@ -154,18 +154,14 @@ class CircuitBreaker:
 
 # %% ../../nbs/models/ratelimit.ipynb #c426db6e
 @patch
-async def enter(
+def admit(
     self: CircuitBreaker,
     request,  # Anything that identifies the request
-    stopped=lambda: False,  # Tells that nobody waits for it any more
-):
-    "Return when this request may leave: at once, or as the probe of an open circuit"
-    while self.open and not self.given_up and not stopped():
-        if self.probe is not None:
-            await asyncio.sleep(0.25)
-            continue
-        left = self.open_until - time.monotonic()
-        if left <= 0:
-            self.probe = request
-            return
-        await asyncio.sleep(max(0.01, min(left, 0.25)))
+) -> bool:
+    "May this request leave now? While the circuit is open, one may, as its probe"
+    if not self.open:
+        return True
+    if self.probe is not None or time.monotonic() < self.open_until:
+        return False
+    self.probe = request
+    return True

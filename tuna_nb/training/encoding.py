@@ -168,7 +168,7 @@ def encoding_key(
     for record in chain.from_iterable(in_pieces(records, PIECE)):
         content = [record]
         if is_function:
-            content.append(template(record["instruction"], record.get("input") or ""))
+            content += collator.renderer.prompts([record])
         text = json.dumps(content, sort_keys=True, default=str)
         digest.update(f"{text}\n".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -124,12 +124,26 @@ def readable_number(
     return f"{value:.3g}".replace("-", "−")
 
 
+def _conversation_html(messages, at):
+    "All turns of a conversation under their roles, checked; empty if there is none"
+    if not messages:
+        return ""
+    from tuna_nb.utils.conversations import check_messages  # it imports `datasets`
+
+    parts = []
+    for turn in check_messages(messages, at):
+        parts.append(f'<div class="facts"><span class="place">{turn["role"]}</span></div>')
+        parts.append(f'<div class="text">{escape_html(turn["content"])}</div>')
+    return "".join(parts)
+
+
 class _RankedRecord:
     "One ranked record, checked, for its HTML"
 
     def __init__(self, record, where):
         _check_view_record(record, where)
         self.record = record
+        self.conversation = _conversation_html(record.get("messages"), f"{where}, field 'messages'")
         self.responses = record["responses"]
         lengths = record.get("n_tokens") or [len(text.split()) for text in self.responses]
         self.widest = max([*lengths, 1])
@@ -284,7 +298,7 @@ def _folded_text(summary, text):
 def to_html(self: _RankedRecord, opened):
     "The whole record, folded or not"
     record = self.record
-    parts = [self.origin_html()]
+    parts = [self.conversation, self.origin_html()]
     for index in range(len(self.responses)):
         parts.append(self.facts_html(index))
         parts.append(self.text_html(index))
@@ -358,7 +372,8 @@ def _answers_by_id(src):
             fields = ", ".join(_ANSWER_FIELDS)
             raise TunaError(f"{at}: no answer; one of the fields {fields} or responses is needed")
         asked = record.get("instruction") or record.get("prompt") or ""
-        answers[record.get("id", number)] = {"text": text, "asked": asked}
+        turns = _conversation_html(record.get("messages"), f"{at}, field 'messages'")
+        answers[record.get("id", number)] = {"text": text, "asked": asked, "turns": turns}
     return answers
 
 
@@ -417,8 +432,9 @@ def view_changes(
     for key in chosen[:n]:
         text, same = word_diff(old[key]["text"], new[key]["text"])
         title = asked.get(key) or old[key].get("asked") or new[key].get("asked") or key
+        turns = old[key].get("turns") or new[key].get("turns") or ""
         parts.append(
-            f'<details open><summary>{escape_html(title)}</summary><div class="facts">'
+            f'<details open><summary>{escape_html(title)}</summary>{turns}<div class="facts">'
             f"<span>words: {old_words[key]}, then {new_words[key]}</span>"
             f"<span>{same:.0%} of the words of both are unchanged</span></div>"
             f'<div class="text">{text}</div></details>'
