@@ -197,7 +197,7 @@ def train_dpo(
     "Direct preference optimisation on all pairs of each ranking"
     trl = _import_trl()
     ds, model, tokenizer = _load_start(start, ds, out, max_tokens)
-    pairs = to_preference(ds, "all", template)
+    pairs = to_preference(ds, "all", template, conversational=template == "chat")
     if not len(pairs):
         raise TunaError("no record has two responses that the judge told apart")
     args = {

@@ -89,8 +89,6 @@ def markdown(
                     _escape_text(alt[0] if alt else caption).replace("[", "\\[").replace("]", "\\]")
                 )
                 part = f"![{seen}](figures/{name}.svg)\n\n{_escape_text(caption)}"
-            case ("link", address, text):
-                part = f"[{_escape_text(text)}]({address})"
             case ("fold", title):
                 part = f"<details><summary>{_escape_text(title)}</summary>"
             case ("end",):
@@ -139,8 +137,6 @@ def html_body(
                 part = f'<div class="{kind}">{table.html()}</div>'
             case ("figure", name, caption, *alt):
                 part = _html_figure(svgs[name], caption, alt[0] if alt else caption)
-            case ("link", address, text):
-                part = f'<p><a href="{html.escape(address)}">{_escape_text(text)}</a></p>'
             case ("fold", title):
                 part = f"<details><summary>{_escape_text(title)}</summary>"
             case ("end",):

@@ -215,7 +215,6 @@ def opening_blocks(
     res: dict,  # As for `report_blocks`
     sentences: list,  # Below the figure
     questions: list | None = None,  # As for `report_blocks`
-    links: tuple = (),  # As there
 ) -> tuple:  # List of blocks, and matplotlib figures by name
     "The result: one figure, three sentences, two answers side by side"
     seeds = res["seeds"]
@@ -233,7 +232,6 @@ def opening_blocks(
         blocks += [("p", sentence) for sentence in sentences]
     if shown := pair_blocks(seeds, ("Alpaca", "Tuna")):
         blocks += [("h3", "Two answers side by side"), *shown]
-    blocks += [("link", address, text) for address, text in links]
     blocks.append(("toc",))
     return blocks, figures
 
@@ -335,7 +333,6 @@ def _closing_blocks(results):
 def report_blocks(
     res: dict,  # What a run wrote: config, versions, machine, seeds; may have a title and `about`
     sections: list,  # `Section`s, in the order of the report
-    links: tuple = (),  # (address, text) of further pages
     claims: list = CLAIMS,  # What to check; none for a run of toys
     rows: list | None = None,  # From `check_claims`; default: over seeds alone
     sentences: list | None = None,  # From `result_sentences`; default: made here, none for toys
@@ -354,7 +351,7 @@ def report_blocks(
     if sentences is None:
         sentences = result_sentences(seeds, questions) if claims else []
     shown = [*sentences, protocol_sentence(res)] if claims else []
-    blocks, figures = opening_blocks(res, shown, questions, links)
+    blocks, figures = opening_blocks(res, shown, questions)
     for section in sections:
         more_blocks, more_figures = _section_blocks(section, rows, verdicts, decided)
         blocks += more_blocks
@@ -372,7 +369,6 @@ def write_report(
     res: dict,  # What a run wrote: config, versions, machine, seeds; may have a title and `about`
     sections: list,  # `Section`s, in the order of the report
     out,  # Folder
-    links: tuple = (),  # (address, text) of further pages
     claims: list = CLAIMS,  # What to check; none for a run of toys
     questions: list | None = None,  # Scores of single questions, as for `check_claims`
 ) -> dict:  # What results.json holds: `res`, claims, verdicts and the result in sentences
@@ -382,7 +378,7 @@ def write_report(
     rows = check_claims(seeds, claims, questions)
     sentences = result_sentences(seeds, questions) if claims else []
     known = {"claims": claims, "rows": rows, "sentences": sentences, "questions": questions}
-    blocks, figures = report_blocks(res, sections, links, **known)
+    blocks, figures = report_blocks(res, sections, **known)
     for kind, *content in blocks:
         if kind == "figure" and content[0] not in figures:
             raise TunaError(f"no section has the figure {content[0]!r}")

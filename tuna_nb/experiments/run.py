@@ -185,7 +185,6 @@ def run_report(
     out,  # Folder of stages, results and report
     seeds: int = 1,  # Number of independent runs
     workers: int | None = None,  # Stages at a time; default 2 in miniature, else 1
-    links: tuple = (),  # (address, text) of further pages
     first_seed: int = 0,  # The first seed of the run; the others follow it
     **given,  # Fields of the scale's settings
 ) -> dict:  # What results.json holds
@@ -212,9 +211,9 @@ def run_report(
             )
         except TunaError:  # a stage failed: report on the experiments that are complete, then raise
             if any(complete_experiments(names, scale, cfg, out).values()):
-                write_results(names, scale, cfg, out, links=links)
+                write_results(names, scale, cfg, out)
             raise
-        return write_results(names, scale, cfg, out, links=links)
+        return write_results(names, scale, cfg, out)
 
 # %% ../../nbs/experiments/run.ipynb #2659b6ae
 QUICK_ABOUT = (
@@ -271,7 +270,6 @@ def write_results(
     scale: str,  # Where
     cfg,  # Its settings
     out,  # Folder of stages, results and report
-    links: tuple = (),  # (address, text) of further pages
 ) -> dict:  # What results.json holds
     "Write results, figures, tables and the report, of all experiments that are complete"
     seeds_of = complete_experiments(names, scale, cfg, out)
@@ -310,7 +308,7 @@ def write_results(
     if results["seeds"]:
         # the report has a place of its own for answers, at its end
         sections = [section for section in sections if section.key != "examples"]
-        return write_report(results, sections, out, links, claims=claims, questions=questions)
+        return write_report(results, sections, out, claims=claims, questions=questions)
     return results
 
 # %% ../../nbs/experiments/run.ipynb #e4f1e855
