@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['RATES', 'RATE_OF', 'FULL_ROWS', 'BETAS', 'DATA_KEYS', 'MEASURE_KEYS', 'RealConfig', 'short_enough', 'split_data',
            'sample_teacher', 'rerank', 'in_random_order', 'mean_logps', 'repetition', 'write_answers',
-           'pair_accuracies', 'measure_likelihoods', 'measure', 'measure_student', 'stage_name', 'training_data', 'fit',
-           'lmentry_scores', 'super_ni_scores', 'run_benchmarks', 'open_judge', 'examine_judge', 'judged_wins',
-           'judge_row', 'add_trainings', 'add_examinations']
+           'pair_accuracies', 'measure_likelihoods', 'measure', 'measure_student', 'stage_name', 'training_data',
+           'train_row', 'fit', 'lmentry_scores', 'super_ni_scores', 'run_benchmarks', 'open_judge', 'examine_judge',
+           'judged_wins', 'judge_row', 'add_trainings', 'add_examinations']
 
 # %% ../../nbs/experiments/real_stages.ipynb #fbc068f5
 import math
@@ -315,11 +315,9 @@ def training_data(job, row, beta=None):
     return in_random_order(ranked, job.seed) if row == "random" else ranked
 
 
-def fit(job, row, rate, lora=False, beta=None):
-    "Train a model and measure it; weights that no other stage needs are removed"
+def train_row(job, row, rate, lora, start, ds):
+    "Train a model in the folder `model` of its stage, which is returned"
     cfg = job.cfg
-    start = job.at(stage_name("tuna_p", rate) if row == "tuna" else "student")
-    ds = training_data(job, row, beta)
     out = job.part / "model"
     shutil.rmtree(out, ignore_errors=True)  # of a stage that was stopped
     settings = {
@@ -334,22 +332,21 @@ def fit(job, row, rate, lora=False, beta=None):
     if row == "dpo":
         tokenizer = load_pretrained(start)[1]
         budget = int(cfg.epochs * token_count(ds, tokenizer, "chat"))
-        train_dpo(
-            start,
-            ds,
-            out,
-            learning_rate=rate,
-            max_tokens=budget,
-            batch_size=cfg.batch_size,
-            seed=job.seed,
-            template="chat",
-        )
+        settings = {name: settings[name] for name in ("template", "seed", "learning_rate")}
+        train_dpo(start, ds, out, max_tokens=budget, batch_size=cfg.batch_size, **settings)
     elif row == "steps":
         sft(start, None, ds, out, **settings)
     elif row == "top":
         sft(start, None, expand_responses(ds, top=1, original=False), out, **settings)
     else:
         tune(start, None, ds, out, **settings)
+    return out
+
+
+def fit(job, row, rate, lora=False, beta=None):
+    "Train a model and measure it; weights that no other stage needs are removed"
+    start = job.at(stage_name("tuna_p", rate) if row == "tuna" else "student")
+    out = train_row(job, row, rate, lora, start, training_data(job, row, beta))
     trained = load_pretrained(out)
     if row == "beta":
         found = measure_likelihoods(job, *trained)
