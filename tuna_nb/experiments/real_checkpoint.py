@@ -19,8 +19,8 @@ import pandas as pd
 
 from .figures import LEGEND_BELOW, LINES, draw_panels
 from tuna_nb.experiments.real_stages import (
+    BENCHMARK_ROWS,
     BETAS,
-    FULL_ROWS,
     RATE_OF,
     RATES,
     RealConfig,
@@ -129,7 +129,7 @@ def run_real(
     rows = row_stages(rates)
     run_stages(cfg, out, range(n_seeds), list(rows.values()), **how)
     save()
-    examined = [rows[row] for row in FULL_ROWS]
+    examined = [rows[row] for row in BENCHMARK_ROWS]
     last = [f"benchmarks of {name}" for name in ("student", *examined)]
     last += [f"wins of {name}" for name in examined]
     last += [stage_name(f"beta{beta}", rates["tuna_c"]) for beta in BETAS]
@@ -325,7 +325,7 @@ def benchmark_table(
     headings = {"lmentry": "LMentry accuracy, %", "super_ni": "Super NI ROUGE-L"}
     student = question_scores(run, "student")
     table = {}
-    for row in ("student", *FULL_ROWS):
+    for row in ("student", *BENCHMARK_ROWS):
         scores = question_scores(run, row)
         cells = {}
         for bench, heading in headings.items():
@@ -402,7 +402,7 @@ def wins_table(
 ) -> pd.DataFrame:  # Empty if the judge is not trusted
     "Judged wins of each row over the student, less losses"
     table = {}
-    for row, name in row_stages(run["rates"], FULL_ROWS).items():
+    for row, name in row_stages(run["rates"], BENCHMARK_ROWS).items():
         found = run["results"]["0"].get(f"wins of {name}", {})
         if found.get("wins"):
             known = [100 * win for win in found["wins"] if not math.isnan(win)]
