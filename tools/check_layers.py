@@ -16,7 +16,7 @@ LAYERS = [
     ["models", "judge", "training"],
     ["data", "loss"],
     ["benchmarks", "scoring", "prob_ranking", "diverse_sampling", "contextual_ranking"],
-    ["pairwise_ranking", "train"],
+    ["pairwise_ranking", "sliding_windows", "weighted_pairs", "train"],
     ["reward_model"],
     ["eval"],
     ["paper"],

@@ -76,6 +76,7 @@ RANGES = {
     # judging
     "votes": _COUNT,
     "tries": _COUNT,
+    "window": Range(low=2, whole=True),
     # training
     "margin": _WEIGHT,
     "mle_weight": _WEIGHT,
