@@ -89,8 +89,11 @@ def tuna_mini(
     # Folder of the public data, see tuna_fetch: run with a real model instead of the miniature
     real: str = "",
     student: str = "",  # Folder, Hub name or GGUF file of an instruction model, for --real
-    teacher: str = "",  # A stronger model whose samples are ranked; default the student itself
-    judge: str = "",  # Model that compares answers if it passes a check; default the teacher
+    # A stronger model whose samples are ranked: the same, vllm:NAME or http://HOST/v1#NAME;
+    # default the student itself
+    teacher: str = "",
+    # A model that compares answers if it passes a check, named likewise; default the teacher
+    judge: str = "",
     workers: int = 2,  # Trainings at a time; give 1 on a GPU
 ):  # Address of the report, number of seeds, verdict by claim
     "Run the paper in miniature or with a real model; a stopped run resumes"

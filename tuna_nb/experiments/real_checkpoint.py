@@ -440,14 +440,17 @@ def run_description(
     first = run["results"]["0"]
     sizes = first["data"]
     teacher = first.get("teacher", {})
-    name = Path(settings["teacher"] or settings["student"]).name
+    names = [
+        Path(name.rpartition("#")[2]).name for name in (settings["student"], settings["teacher"])
+    ]
     return (
-        f"Student: {Path(settings['student']).name}. GPT-4-turbo's rankings: {sizes['train']} to "
+        f"Student: {names[0]}. GPT-4-turbo's rankings: {sizes['train']} to "
         f"train on, {sizes['val']} to choose the learning rate by, {sizes['held']} held out, all "
         f"with responses of at most {settings['max_response']} tokens. The teacher of Tuna_p is "
-        f"{name}; of {sizes['asked']} Alpaca instructions it gave two or more complete answers to "
-        f"{teacher.get('compared', 0)}. Losses are means over tokens and then over "
-        f"{sizes['originals']} Alpaca records and {sizes['experts']} records of LIMA."
+        f"{names[1] or 'the student itself'}; of {sizes['asked']} Alpaca instructions it "
+        f"gave two or more complete answers to {teacher.get('compared', 0)}. Losses are means "
+        f"over tokens and then over {sizes['originals']} Alpaca records and {sizes['experts']} "
+        "records of LIMA."
     )
 
 

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['RATES', 'RATE_OF', 'BENCHMARK_ROWS', 'BETAS', 'DATA_KEYS', 'MEASURE_KEYS', 'RealConfig', 'short_enough', 'split_data',
-           'sample_teacher', 'rerank', 'in_random_order', 'mean_logps', 'repetition', 'write_answers',
+           'open_model', 'sample_teacher', 'rerank', 'in_random_order', 'mean_logps', 'repetition', 'write_answers',
            'pair_accuracies', 'measure_likelihoods', 'measure', 'measure_student', 'stage_name', 'training_data',
-           'train_row', 'fit', 'lmentry_scores', 'super_ni_scores', 'run_benchmarks', 'open_judge', 'examine_judge',
-           'judged_wins', 'judge_row', 'add_trainings', 'add_examinations']
+           'train_row', 'fit', 'lmentry_scores', 'super_ni_scores', 'run_benchmarks', 'examine_judge', 'judged_wins',
+           'judge_row', 'add_trainings', 'add_examinations']
 
 # %% ../../nbs/experiments/real_stages.ipynb #fbc068f5
 import math
@@ -37,6 +37,7 @@ from tuna_nb.judge.check import (
 )
 from ..loss import ordered_pairs
 from ..models.local import LocalModel
+from ..models.open import open_backend
 from ..prob_ranking import prob_rank, rank_by_score, teacher_score
 from ..reward_model import split_by_hash
 from ..scoring import RankedCollator, score_records
@@ -55,8 +56,8 @@ class RealConfig:
 
     data: str  # Folder of the public data, see `tuna_fetch`
     student: str  # Folder, Hub name or GGUF file of an instruction model
-    teacher: str = ""  # The same; empty: the student's own samples are ranked
-    judge: str = ""  # A judge to be examined, see `tuna_judge_check`; empty: the teacher
+    teacher: str = ""  # The same, vllm:NAME or http://HOST/v1#NAME; empty: the student itself
+    judge: str = ""  # The same; it is examined first, as by `tuna_judge_check`; empty: the teacher
     n_train: int = 36  # Rankings to train on
     n_val: int = 20  # Rankings for the choice of learning rates
     n_held: int = 48  # Rankings for pair accuracy
@@ -153,10 +154,20 @@ DATA_KEYS = ["data", "student", "max_prompt", "max_response", "max_original"]
 DATA_KEYS += ["n_train", "n_val", "n_held", "n_teacher", "n_originals", "n_experts"]
 
 # %% ../../nbs/experiments/real_stages.ipynb #712863af
+def open_model(
+    name: str,  # Folder, Hub name, GGUF file, vllm:NAME or http://HOST/v1#NAME
+    folder: Path,  # Where a server's replies are kept
+):  # Backend
+    "A teacher or a judge, asked in its chat template"
+    vllm = name.startswith("vllm:")
+    name = name.removeprefix("vllm:")
+    return open_backend(name, vllm=vllm, batch_size=64, store=folder / "replies.db")
+
+
 def sample_teacher(job):
     "The teacher's own answers, ranked by its probabilities (§2.2)"
     cfg = job.cfg
-    teacher = LocalModel(find_model(cfg.teacher or cfg.student), chat=True, batch_size=64)
+    teacher = open_model(cfg.teacher or cfg.student, job.part)
     asked = load_instructions(job.at("data", "asked.jsonl"))
     ranked = prob_rank(
         asked,
@@ -166,6 +177,7 @@ def sample_teacher(job):
         beta=cfg.beta,
         max_new_tokens=cfg.max_new_tokens,
         seed=job.seed,
+        template="chat",
         distinct=True,
     )
     compared = [record for record in ranked if len(record["responses"]) > 1]
@@ -406,15 +418,10 @@ def run_benchmarks(job, of):
     }
 
 # %% ../../nbs/experiments/real_stages.ipynb #cd7d7b9d
-def open_judge(cfg):
-    "The judge, or the strongest model at hand"
-    path = find_model(cfg.judge or cfg.teacher or cfg.student)
-    return LocalModel(path, chat=True, batch_size=16)
-
-
 def examine_judge(job):
     "What the gold pairs say of the judge"
-    judge = open_judge(job.cfg)
+    cfg = job.cfg
+    judge = open_model(cfg.judge or cfg.teacher or cfg.student, job.part)
     pairs = load_gold_pairs()
     ranked, _ = judge_records(gold_records(pairs), judge, votes=2, tries=1)
     return asdict(summarize_verdicts(read_pair_verdicts(pairs, ranked), judge.name))
@@ -446,7 +453,8 @@ def judge_row(job, of):
         return {"wins": None}
     held = head(load_ranked(job.at("data", "held.jsonl")), cfg.n_answers)
     ours, theirs = (job.result(name)["held_answers"]["answer"] for name in (of, "student"))
-    return {"wins": judged_wins(open_judge(cfg), held["instruction"], ours, theirs)}
+    judge = open_model(cfg.judge or cfg.teacher or cfg.student, job.part)
+    return {"wins": judged_wins(judge, held["instruction"], ours, theirs)}
 
 # %% ../../nbs/experiments/real_stages.ipynb #f1f81426
 def add_trainings(
