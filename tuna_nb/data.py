@@ -20,21 +20,18 @@ from datasets import Dataset, Features, Value
 from .models.rendering import alpaca_prompt, chat_messages, record_prompt, render_prompt
 from .utils.conversations import check_messages, read_form
 from .utils.core import TunaError, atomic_write, log, write_jsonl
-from .utils.ranges import Range, check_ranges
-from tuna_nb.utils.records import (
+from tuna_nb.utils.fields import (
     check_finite,
     check_ranking,
-    check_saveable,
     check_text,
-    convert_records,
     is_missing,
     list_field,
-    read_records,
     required_field,
     response_columns,
-    stream_json,
     text_field,
 )
+from .utils.ranges import Range, check_ranges
+from .utils.records import check_saveable, convert_records, read_records, stream_json
 from .utils.thoughts import drop_thoughts
 
 # %% ../nbs/00_data.ipynb #4ab9157a

@@ -77,10 +77,13 @@ class WindowedList:
         self.windows = []  # what was judged: numbers of the responses, best first
         self.failures = []
 
+    @property
+    def is_open(self):
+        "Is there a window to be judged?"
+        return bool(self.starts) and not self.failures
+
     def next_window(self):
-        "The next window as a record, or None"
-        if self.failures or not self.starts:
-            return None
+        "The next window as a record"
         return window_record(self.row, self.order, self.starts[0], self.size)
 
     def take(self, window, ranked):
@@ -118,7 +121,7 @@ def windowed_records(
     check_judgeable(rows)
     lists = [WindowedList(row, window) for row in rows]
     while True:
-        open_lists = [(index, a_list) for index, a_list in enumerate(lists) if a_list.next_window()]
+        open_lists = [(index, a_list) for index, a_list in enumerate(lists) if a_list.is_open]
         if not open_lists:
             break
         windows = []

@@ -30,7 +30,7 @@ from tuna_nb.benchmarks.lmentry_tasks import (
 from .lmentry_writing import SCORERS
 from ..data import format_prompt
 from ..utils.core import TunaError, read_document, read_json
-from ..utils.records import list_some
+from ..utils.fields import list_some
 
 # %% ../../nbs/benchmarks/lmentry.ipynb #48dd401a
 def score_task(

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from ..utils.core import TunaError, read_document
-from ..utils.records import list_some
+from ..utils.fields import list_some
 
 # %% ../../nbs/benchmarks/lmentry_tasks.ipynb #033aa932
 CORE = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .vicuna import CATEGORIES, check_questions, score_pairs
 from ..utils.core import TunaError, json_digest, read_json
-from ..utils.records import check_records
+from ..utils.fields import check_records
 
 # %% ../../nbs/benchmarks/reviewers.ipynb #00f22e66
 _TEMPLATE = """[Question]

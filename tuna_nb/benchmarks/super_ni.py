@@ -16,7 +16,7 @@ from pathlib import Path
 from ..data import format_prompt
 from ..judge.rouge import lcs_f, rouge_tokens
 from ..utils.core import TunaError, read_document, read_json, read_text
-from ..utils.records import list_some
+from ..utils.fields import list_some
 
 # %% ../../nbs/benchmarks/super_ni.ipynb #97f56fdc
 METRICS = "exact_match", "rouge1", "rougeL"

@@ -21,8 +21,8 @@ import numpy as np
 
 from ..data import format_prompt
 from ..utils.core import TunaError, read_document, read_json
+from ..utils.fields import check_records
 from ..utils.intervals import wilson_interval
-from ..utils.records import check_records
 from ..utils.tables import markdown_table
 from ..utils.thoughts import strip_thoughts
 

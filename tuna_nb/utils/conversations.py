@@ -8,7 +8,7 @@ __all__ = ['ROLES', 'check_turn', 'check_messages', 'read_messages', 'read_share
 
 # %% ../../nbs/utils/conversations.ipynb #d43a7b02
 from .core import TunaError
-from .records import check_text, is_missing, list_some, make_dataset, text_field
+from .fields import check_text, is_missing, list_some, text_field
 
 # %% ../../nbs/utils/conversations.ipynb #bd94fe75
 ROLES = ("system", "user", "assistant")
@@ -241,6 +241,8 @@ def with_system(
     system: str,  # The system prompt; empty for none
 ):  # The records as conversations that open with it
     "Records with a system prompt; one that a record has already is kept"
+    from tuna_nb.utils.records import make_dataset  # it imports `datasets`
+
     if not system:
         return ds
 

@@ -296,7 +296,7 @@ def push_ranked(
     "Push ranked records with a generated card"
     from datasets import Dataset
 
-    from tuna_nb.utils.records import check_ranking  # it imports `datasets`
+    from tuna_nb.utils.fields import check_ranking
 
     ds = src
     if isinstance(src, (str, Path)):

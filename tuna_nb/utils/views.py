@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
+from .conversations import check_messages
 from .core import TunaError, read_json, write_text
 
 # %% ../../nbs/utils/views.ipynb #649921c3
@@ -128,8 +129,6 @@ def _conversation_html(messages, at):
     "All turns of a conversation under their roles, checked; empty if there is none"
     if not messages:
         return ""
-    from tuna_nb.utils.conversations import check_messages  # it imports `datasets`
-
     parts = []
     for turn in check_messages(messages, at):
         parts.append(f'<div class="facts"><span class="place">{turn["role"]}</span></div>')
