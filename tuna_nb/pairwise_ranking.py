@@ -19,7 +19,8 @@ from tuna_nb.contextual_ranking import (
 )
 from .data import load_instructions
 from .judge.agreement import copeland, n_intransitive
-from .judge.votes import reorder
+from .judge.rubric import TABLE_9
+from .judge.votes import named_rubric, reorder
 from .models.open import with_store
 from .utils.core import check_output_path
 from .utils.outputs import output_lock
@@ -115,7 +116,8 @@ def pairwise_records(
         if not _not_blank(row):
             failures.append(failure_record(rows, index, reason="all responses are empty"))
         elif complete:
-            ranked.append(rank_by_wins(row, wins[index], source, judge.name))
+            by_wins = rank_by_wins(row, wins[index], source, judge.name)
+            ranked.append({**by_wins, **named_rubric(settings.get("rubric", TABLE_9))})
     return ranked, failures
 
 # %% ../nbs/pairwise_ranking.ipynb #99d8c092

@@ -53,6 +53,7 @@ RANK_GROUPS = {
         "pairwise",
         "structured",
         "in_order",
+        "rubric",
         "tokenizer",
         "undo_length",
     ),
@@ -205,6 +206,7 @@ def check_method(
     window: int | None,  # Responses shown at a time
     structured: bool,  # JSON after a schema
     votes: int,  # Verdicts on each record
+    rubric: str,  # File with criteria, if any
 ):
     "Refuse ways to ask a judge that do not go together"
     if window is not None:
@@ -213,6 +215,8 @@ def check_method(
         raise TunaError("--window shows lists, --pairwise and --weigh show pairs; choose one")
     if weigh and structured:
         raise TunaError("--weigh asks for one letter, --structured for JSON; choose one")
+    if weigh and rubric:
+        raise TunaError("--weigh has a question of its own; leave out --rubric")
     if weigh and votes > 1:
         raise TunaError("--weigh asks each pair once in each order; leave out --votes")
 
@@ -270,10 +274,11 @@ def plan_requests(
     "What judging would cost"
     groups = defaultdict(list)
     for request in requests:
-        groups[len(request.shown) if request.structured else 0].append(request.prompt)
+        groups[len(request.shown) if request.structured else 0].append(request)
     plans = []
-    for count, prompts in groups.items():
-        schema = {"schema": verdict_schema(count)} if count else {}
+    for count, group in groups.items():
+        schema = {"schema": verdict_schema(count, group[0].rubric)} if count else {}
+        prompts = [request.prompt for request in group]
         plans.append(cost_plan(judge, prompts, **settings, **schema))
     return plans
 
@@ -321,6 +326,7 @@ def tuna_ctx_rank(
     window: int | None = None,  # Responses shown at a time; long lists are ranked in windows
     structured: bool = False,  # Ask for JSON after a schema
     in_order: bool = False,  # Show the responses in the order of the file
+    rubric: str = "",  # JSON file with kinds of instructions, criteria and the highest mark
     temperature: float = 0.0,  # Of the judge
     max_new_tokens: int = 1024,  # Longest verdict in tokens
     limit: int | None = None,  # Only the first so many records
@@ -334,6 +340,7 @@ def tuna_ctx_rank(
     "Let a judge rank sampled responses (§2.3)"
     from tuna_nb.data import limit_records, load_instructions, save_ranked
     from tuna_nb.judge.reports import without_length
+    from tuna_nb.judge.rubric import TABLE_9, load_rubric
     from tuna_nb.utils.records import check_replaceable
 
     check_output_path(out, data)
@@ -341,7 +348,8 @@ def tuna_ctx_rank(
     if undo_length and not tokenizer:
         raise TunaError("--undo_length needs --tokenizer")
     check_ranges(expect=expect)
-    check_method(pairwise, weigh, window, structured=structured, votes=votes)
+    check_method(pairwise, weigh, window, structured=structured, votes=votes, rubric=rubric)
+    criteria = load_rubric(rubric) if rubric else TABLE_9
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     with output_lock(None if dry_run else out):
         judge = open_backend(model, store=reply_store_path(out, dry_run), **kwargs)
@@ -350,6 +358,7 @@ def tuna_ctx_rank(
             "shuffle": not in_order,
             "votes": votes,
             "structured": structured,
+            "rubric": criteria,
         }
         settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}
         counter = None

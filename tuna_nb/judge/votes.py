@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PER_RESPONSE', 'presented_orders', 'JudgeRequest', 'is_json_object', 'reorder', 'aggregate_votes', 'vote_record',
-           'ranked_record']
+           'named_rubric', 'ranked_record']
 
 # %% ../../nbs/judge/votes.ipynb #1fa37be6
 import json
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .agreement import agreement, borda
+from .rubric import TABLE_9, Rubric
 from .verdict import parse_verdict, retry_prompt, unreadable
 from ..utils.thoughts import strip_thoughts
 
@@ -48,6 +49,7 @@ class JudgeRequest:
     shown: list[int]  # Numbers of the responses in the order shown
     prompt: str  # As first asked
     structured: bool = False  # Must the reply be JSON?
+    rubric: Rubric = TABLE_9  # What the prompt asks for
     text: str = ""  # The reply that counts
     tries: int = 0  # Replies so far
     verdict: Any = None  # The reply as it was read, a `Verdict`; None before
@@ -62,7 +64,7 @@ class JudgeRequest:
 
     def read(self, reply):
         "The verdict of a reply; with `structured` only a whole JSON object is read"
-        verdict = parse_verdict(reply.text, len(self.shown), reply.finish_reason)
+        verdict = parse_verdict(reply.text, len(self.shown), reply.finish_reason, self.rubric)
         if self.structured and not is_json_object(strip_thoughts(reply.text) or ""):
             verdict = unreadable("the reply is not a JSON object")
         if not verdict.readable and reply.finish_reason != "stop":
@@ -152,6 +154,13 @@ def vote_record(
     }
 
 
+def named_rubric(
+    rubric: Rubric,  # That a record was ranked by
+) -> dict:  # `rubric`, its name; nothing for that of the paper
+    "The column that names another rubric"
+    return {} if rubric == TABLE_9 else {"rubric": rubric.name}
+
+
 def ranked_record(
     record: dict,  # With its responses as sampled
     requests: list[JudgeRequest],  # Readable votes on it
@@ -169,6 +178,7 @@ def ranked_record(
         "model": model,
         "sampled": record["responses"],
         "votes": [vote_record(request) for request in requests],
+        **named_rubric(requests[0].rubric),
     }
     if votes > 1:
         measures = agreement([r.groups() for r in requests], len(record["responses"]))
