@@ -341,6 +341,7 @@ def tuna_ctx_rank(
     from tuna_nb.data import limit_records, load_instructions, save_ranked
     from tuna_nb.judge.reports import without_length
     from tuna_nb.judge.rubric import TABLE_9, load_rubric
+    from tuna_nb.utils.pretrained import load_tokenizer
     from tuna_nb.utils.records import check_replaceable
 
     check_output_path(out, data)
@@ -361,11 +362,7 @@ def tuna_ctx_rank(
             "rubric": criteria,
         }
         settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}
-        counter = None
-        if tokenizer:
-            from tuna_nb.utils.pretrained import load_tokenizer
-
-            counter = load_tokenizer(tokenizer)
+        counter = load_tokenizer(tokenizer) if tokenizer else None
         if dry_run:
             settings["seed"] = seed if temperature else None
             if weigh:
