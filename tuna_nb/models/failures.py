@@ -87,6 +87,8 @@ class ServerError(Exception):
                 value = str(fields.get(name))
                 if value.isascii() and value.isdigit() and 400 <= int(value[:4]) < 600:
                     status = int(value)
+        if status is None and message.startswith("Unexpected endpoint"):
+            status = 404  # LM Studio answers with status 200 at a path that it does not have
         super().__init__(f"status {status}, {message}" if status else message)
         self.status_code = status
         for name in ("param", "code", "type"):
@@ -193,10 +195,11 @@ def failure_text(
         response = error.response
         message = error_message(error.body) or response.text or response.reason_phrase
         reason = f"status {error.status_code}, {message}"
-        if error.status_code == 404 and not re.search(r"/v\d", str(ep.base_url)):
-            reason += "; the address of most servers ends in /v1"
     elif isinstance(error, json.JSONDecodeError):
         reason = "the reply is not JSON"
+    is_missing = getattr(error, "status_code", None) == 404
+    if is_missing and not re.search(r"/v\d", str(ep.base_url)):
+        reason += "; the address of most servers ends in /v1"
     reason = replace_surrogates(reason)[0]
     reason = "".join(c if c.isprintable() else " " for c in reason)
     reason = " ".join(reason.split())

@@ -181,8 +181,9 @@ def _read_logprobs(logprobs):
     if logprobs.get("tokens") is not None:
         return logprobs["tokens"], logprobs.get("token_logprobs") or [], None
     raise MissingLogprobsError(
-        "log-probabilities were asked for and are missing; "
-        "choose a model and server that return them"
+        "log-probabilities were asked for and are missing; choose a model and server that return "
+        "them (vLLM, llama.cpp, Ollama's chat API from 0.12.11 on), or rank with a judge "
+        "(tuna_ctx_rank)"
     )
 
 # %% ../../nbs/models/replies.ipynb #94218a49
@@ -286,6 +287,7 @@ def remarks(
     if type(billed) is int and gens[0].n_tok + 1 < billed - (thought or 0):
         found.append(
             "have fewer log-probabilities than tokens on the bill (a character of several tokens "
-            "may be printed as one); their length is the number of log-probabilities"
+            "may be printed as one, with the log-probability of its last token); their length and "
+            "log-probability are those of the reported tokens"
         )
     return found
