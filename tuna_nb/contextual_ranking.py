@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['judge_task', 'judge_prompt', 'read_judge_prompt', 'check_judgeable', 'judge_requests', 'failure_record',
-           'judge_records', 'contextual_rank', 'finish_ranking', 'diverse_sample', 'sample_responses', 'rank_agreement',
-           'rouge_l', 'pairwise_rouge_l', 'parse_verdict']
+           'judge_records', 'contextual_rank', 'judges_with_store', 'finish_ranking', 'diverse_sample',
+           'sample_responses', 'rank_agreement', 'rouge_l', 'pairwise_rouge_l', 'parse_verdict']
 
 # %% ../nbs/02_contextual_ranking.ipynb #c0a1f5dc
 import re
@@ -16,11 +16,13 @@ from datasets import Dataset
 from .data import format_prompt, load_instructions, save_ranked
 from .diverse_sampling import diverse_sample, sample_responses
 from .judge.agreement import rank_agreement
+from .judge.panel import as_judges, panel_name
 from .judge.quoting import quote, quote_conversation, unquote
 from .judge.rouge import pairwise_rouge_l, rouge_l
 from .judge.rubric import TABLE_9, Rubric, kinds_question, marks_request
 from .judge.verdict import Verdict, parse_verdict, rank_format, verdict_schema
 from .judge.votes import JudgeRequest, presented_orders, ranked_record
+from .models.cache import as_store
 from .models.generation import sample_each
 from .models.open import with_store
 from .utils.core import TunaError, check_output_path, log, write_failures
@@ -207,6 +209,7 @@ def failure_record(
         "vote": request and request.vote,
         "tries": request and request.tries,
         "reason": reason,
+        **({"judge": request.judge} if request and request.judge else {}),
         "verdict": request.text if request else "",
         "ranked": ranked,
     }
@@ -214,10 +217,10 @@ def failure_record(
 # %% ../nbs/02_contextual_ranking.ipynb #1d629ced
 def judge_records(
     rows: list[dict],  # Records with instruction, input and responses
-    judge,  # Backend with `sample`
+    judge,  # Backend with `sample`, or a list of them, whose votes are added up
     seed: int = 0,  # Of the order in which responses are shown
     shuffle: bool = True,  # Show responses in random order; as sampled if False
-    votes: int = 1,  # Verdicts on each record, in different orders
+    votes: int = 1,  # Verdicts of each judge on each record, in different orders
     tries: int = 3,  # Times a verdict is asked for until it can be read
     temperature: float = 0.0,  # The paper judges at 0
     max_new_tokens: int = 1024,  # Longest verdict in tokens
@@ -228,20 +231,26 @@ def judge_records(
     """Let the judge rank each record's responses (§2.3)
 
     A failure has `record` (from 1), `vote`, `reason`, `verdict`, and whether the record is
-    `ranked` all the same, by its other votes.
+    `ranked` all the same, by its other votes; in a panel also `judge`.
     """
     check_ranges(temperature=temperature, max_new_tokens=max_new_tokens)
     check_judgeable(rows, votes, tries, shuffle)
-    if structured and not getattr(judge, "takes_schema", False):
-        raise TunaError(f"{judge.name}: only endpoints give structured replies")
-    requests = judge_requests(
-        rows, seed, shuffle, votes=votes, structured=structured, rubric=rubric
-    )
+    judges = as_judges(judge)
+    for one in judges:
+        if structured and not getattr(one, "takes_schema", False):
+            raise TunaError(f"{one.name}: only endpoints give structured replies")
     settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}
-    for retry in range(tries):
-        open_requests = [request for request in requests if not request.final]
-        if open_requests:
-            _send_requests(judge, open_requests, retry, seed=seed + retry, **settings)
+    asked = {"shuffle": shuffle, "votes": votes, "structured": structured, "rubric": rubric}
+    requests = []
+    for one in judges:
+        own = judge_requests(rows, seed, **asked)
+        for request in own:
+            request.judge = one.name if len(judges) > 1 else ""
+        requests += own
+        for retry in range(tries):
+            open_requests = [request for request in own if not request.final]
+            if open_requests:
+                _send_requests(one, open_requests, retry, seed=seed + retry, **settings)
     by_record = defaultdict(list)
     for request in requests:
         by_record[request.index].append(request)
@@ -253,7 +262,8 @@ def judge_records(
             continue
         readable = [request for request in by_record[index] if request.verdict.readable]
         if readable:
-            ranked.append(ranked_record(row, readable, votes, source=source, model=judge.name))
+            model = panel_name(judges)
+            ranked.append(ranked_record(row, readable, votes, source=source, model=model))
         for request in by_record[index]:
             if not request.verdict.readable:
                 failures.append(failure_record(rows, index, request, ranked=bool(readable)))
@@ -262,7 +272,7 @@ def judge_records(
 # %% ../nbs/02_contextual_ranking.ipynb #c353403e
 def contextual_rank(
     ds,  # Instruction records with responses: anything `load_instructions` reads
-    judge,  # Backend with `sample`
+    judge,  # Backend with `sample`, or a list of them, whose votes are added up
     store=None,  # Store or path for an endpoint's replies, if it has none of its own
     out=None,  # Where to save the result, `.jsonl` or `.parquet`; failures go beside it
     **settings,  # As in `judge_records`
@@ -270,39 +280,50 @@ def contextual_rank(
     """Contextual ranking: the judge orders the model's own responses (§2.3)
 
     The columns are responses (best first), scores, source, scored_by, model, sampled and votes;
-    with several votes also agreement, and rubric unless it is that of Table 9. With a store no
-    reply is paid for twice.
+    with several votes or judges also agreement, and rubric unless it is that of Table 9. With a
+    store no reply is paid for twice.
     """
     check_output_path(out, ds)
     rows = load_instructions(ds, blank_output="keep").to_list()
     check_saveable(rows, out)
     with output_lock(out):
-        ranked, failures = judge_records(rows, with_store(judge, store), **settings)
+        ranked, failures = judge_records(rows, judges_with_store(judge, store), **settings)
         return finish_ranking(rows, ranked, failures, judge, out)
+
+
+def judges_with_store(
+    judge,  # Backend, or a list of them
+    store,  # Store or path; None for none
+) -> list:  # The judges, which keep their replies there
+    "Give all judges the same store"
+    store = None if store is None else as_store(store)
+    return [with_store(one, store) for one in as_judges(judge)]
 
 
 def finish_ranking(
     rows: list[dict],  # All records
     ranked: list[dict],  # Those that are ranked
     failures: list[dict],  # Verdicts that cannot be used
-    judge,  # Backend that was asked
+    judge,  # Backend that was asked, or a list of them
     out=None,  # Where to save the result, if anywhere; failures go beside it
 ) -> Dataset:  # The ranked records
     "Save a ranking and report failures; raise if no record is ranked"
+    name = panel_name(judge)
     if out:
         write_failures(out, failures)
     if not ranked:
         reason = failures[0]["reason"]
-        raise TunaError(
-            f"{judge.name}: none of {len(rows)} records can be ranked; the first: {reason}"
-        )
+        raise TunaError(f"{name}: none of {len(rows)} records can be ranked; the first: {reason}")
     if failures:
+        by = f"{failures[0]['judge']}: " if "judge" in failures[0] else ""
         log.warning(
-            "%d verdicts cannot be used, %d of %d records are not ranked; the first: record %s, %s",
+            "%d verdicts cannot be used, %d of %d records are not ranked; "
+            "the first: record %s, %s%s",
             len(failures),
             len(rows) - len(ranked),
             len(rows),
             failures[0]["record"],
+            by,
             failures[0]["reason"],
         )
     duplicates = 0
@@ -311,7 +332,7 @@ def finish_ranking(
         duplicates += len(written) - len(row["responses"])
     if duplicates:
         log.info("%d responses were left out as duplicates", duplicates)
-    ds = make_dataset(ranked, judge.name)
+    ds = make_dataset(ranked, name)
     if out:
         save_ranked(ds, out)
     return ds

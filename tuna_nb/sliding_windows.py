@@ -14,10 +14,12 @@ from tuna_nb.contextual_ranking import (
     failure_record,
     finish_ranking,
     judge_records,
+    judges_with_store,
 )
 from .data import load_instructions
-from .judge.votes import reorder
-from .models.open import with_store
+from .judge.panel import panel_name
+from .judge.rubric import TABLE_9
+from .judge.votes import named_rubric, reorder
 from .utils.core import TunaError, check_output_path
 from .utils.outputs import output_lock
 from .utils.records import check_saveable
@@ -110,7 +112,7 @@ class WindowedList:
 # %% ../nbs/sliding_windows.ipynb #71a98ae3
 def windowed_records(
     rows: list[dict],  # Records with instruction, input and responses
-    judge,  # Backend with `sample`
+    judge,  # Backend with `sample`, or a list of them, whose votes are added up
     window: int = 8,  # Responses that the judge sees at a time
     source: str = "ctx",  # Value of the column `source`
     **settings,  # As in `judge_records`
@@ -142,13 +144,14 @@ def windowed_records(
         elif a_list.failures:
             failures += a_list.failures
         else:
-            ranked.append(a_list.ranked(source, judge.name))
+            row = a_list.ranked(source, panel_name(judge))
+            ranked.append({**row, **named_rubric(settings.get("rubric", TABLE_9))})
     return ranked, failures
 
 
 def windowed_rank(
     ds,  # Instruction records with responses: anything `load_instructions` reads
-    judge,  # Backend with `sample`
+    judge,  # Backend with `sample`, or a list of them, whose votes are added up
     store=None,  # Store or path for an endpoint's replies, if it has none of its own
     out=None,  # Where to save the result, `.jsonl` or `.parquet`; failures go beside it
     **settings,  # As in `windowed_records`
@@ -158,7 +161,7 @@ def windowed_rank(
     rows = load_instructions(ds, blank_output="keep").to_list()
     check_saveable(rows, out)
     with output_lock(out):
-        ranked, failures = windowed_records(rows, with_store(judge, store), **settings)
+        ranked, failures = windowed_records(rows, judges_with_store(judge, store), **settings)
         return finish_ranking(rows, ranked, failures, judge, out)
 
 

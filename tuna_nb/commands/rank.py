@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RANK_GROUPS', 'tuna_prob_rank', 'tuna_sample', 'check_method', 'requests_of_method', 'rank_by_method',
-           'plan_requests', 'ranking_reports', 'tuna_ctx_rank']
+           'plan_requests', 'token_counter', 'ranking_reports', 'write_reports', 'open_judges', 'tuna_ctx_rank']
 
 # %% ../../nbs/commands/rank.ipynb #e0bb5ae4
 import itertools
@@ -207,6 +207,7 @@ def check_method(
     structured: bool,  # JSON after a schema
     votes: int,  # Verdicts on each record
     rubric: str,  # File with criteria, if any
+    judge: list | None,  # Further judges
 ):
     "Refuse ways to ask a judge that do not go together"
     if window is not None:
@@ -217,6 +218,8 @@ def check_method(
         raise TunaError("--weigh asks for one letter, --structured for JSON; choose one")
     if weigh and rubric:
         raise TunaError("--weigh has a question of its own; leave out --rubric")
+    if weigh and judge:
+        raise TunaError("--weigh takes one judge; leave out --judge")
     if weigh and votes > 1:
         raise TunaError("--weigh asks each pair once in each order; leave out --votes")
 
@@ -245,7 +248,7 @@ def requests_of_method(
 
 def rank_by_method(
     ds,  # Records with responses
-    judge,  # Backend
+    judges: list,  # Backends
     out,  # File for the ranked records
     pairwise: bool,  # Pairs in place of lists
     weigh: bool,  # Pairs by the probability of one letter
@@ -259,11 +262,11 @@ def rank_by_method(
     from tuna_nb.weighted_pairs import weighted_rank
 
     if weigh:
-        return weighted_rank(ds, judge, out=out)
+        return weighted_rank(ds, judges[0], out=out)
     if window:
-        return windowed_rank(ds, judge, out=out, window=window, **settings)
+        return windowed_rank(ds, judges, out=out, window=window, **settings)
     rank = pairwise_rank if pairwise else contextual_rank
-    return rank(ds, judge, out=out, **settings)
+    return rank(ds, judges, out=out, **settings)
 
 # %% ../../nbs/commands/rank.ipynb #dafa20d5
 def plan_requests(
@@ -283,12 +286,24 @@ def plan_requests(
     return plans
 
 
+def token_counter(
+    tokenizer: str,  # Folder or Hub id; "" for none
+):
+    "A tokenizer that counts tokens, or None"
+    if not tokenizer:
+        return None
+    from tuna_nb.utils.pretrained import load_tokenizer  # it imports transformers
+
+    return load_tokenizer(tokenizer)
+
+
 def ranking_reports(
     ranked,  # Ranked records
     tokenizer=None,  # Counts tokens, for the report on length
-) -> dict:  # `consistency` where there are several votes, `length` where lengths differ
+) -> dict:  # `consistency` of several votes, `judges` of a panel, `length` where lengths differ
     "Reports on a ranking, printed and returned"
     from tuna_nb.judge.agreement import consistency_report, consistency_table
+    from tuna_nb.judge.panel import panel_report, panel_table
     from tuna_nb.judge.reports import length_report, token_lengths
 
     reports = {}
@@ -296,6 +311,10 @@ def ranking_reports(
     if any(len(vote["shown"]) > 1 for vote in itertools.chain.from_iterable(several_votes)):
         reports["consistency"] = consistency_report(ranked)
         for label, value in consistency_table(reports["consistency"]):
+            print(f"{label}: {value}")
+    if by_pair := panel_report(ranked):
+        reports["judges"] = by_pair
+        for label, value in panel_table(by_pair):
             print(f"{label}: {value}")
     if tokenizer and any(len(set(row)) > 1 for row in token_lengths(ranked, tokenizer)):
         report = length_report(ranked, tokenizer)
@@ -305,20 +324,59 @@ def ranking_reports(
         reports["length"] = report
     return reports
 
+
+def write_reports(
+    reports: dict,  # From `ranking_reports`
+    out,  # File of the ranked records, beside which they go
+):
+    "Keep reports, if there are any"
+    if reports:
+        text = json.dumps(reports, indent=1).replace("NaN", "null")
+        write_text(f"{out}.report.json", text)
+
+
+def open_judges(
+    specs: list[str],  # As `model` of `open_backend`
+    **options,  # Those of `open_backend`, for all of them
+) -> list:  # The judges of a panel, or the one judge
+    "Open judges; in a panel an address or a folder needs no `base_url`"
+    from tuna_nb.judge.panel import as_judges
+    from tuna_nb.models.cache import as_store
+
+    if options.get("store") is not None:
+        options["store"] = as_store(options["store"])
+    base_url = options.get("base_url")
+    with_address = [spec.startswith(("http://", "https://")) for spec in specs]
+    judges = []
+    for spec, has_address in zip(specs, with_address, strict=True):
+        own = dict(options)
+        if has_address and not all(with_address):
+            own["base_url"] = ""
+        if not has_address and not base_url and any(with_address):  # it runs here
+            own |= {"max_usd": None, "rpm": None, "tpm": None, "batch": False, "served_as": ""}
+        elif len(specs) > 1 and (has_address or base_url):
+            own["vllm"] = False
+        judges.append(open_backend(spec, **own))
+    return as_judges(judges)
+
 # %% ../../nbs/commands/rank.ipynb #96f0470c
 @command(
     example="""tuna_ctx_rank samples.jsonl gpt-4.1 ranked.jsonl \
 --base-url https://api.openai.com/v1 --dry-run
 tuna_ctx_rank samples.jsonl gpt-4.1 ranked.jsonl \
---base-url https://api.openai.com/v1 --max-usd 50""",
-    groups=RANK_GROUPS,
+--base-url https://api.openai.com/v1 --max-usd 50
+tuna_ctx_rank samples.jsonl http://gpu1:8000/v1#a ranked.jsonl --judge http://gpu2:8000/v1#b""",
+    groups={"panel": ("judge",), **RANK_GROUPS},
 )
 @delegates(open_backend, but=["store"])
 def tuna_ctx_rank(
     data: str,  # Records with responses, as tuna_sample writes them
     model: str,  # Judge: http://HOST/v1#NAME, with --base_url NAME, or folder or Hub id
     out: str,  # File for the ranked records
-    votes: int = 1,  # Verdicts on each record, in different orders
+    # Further judge, named as MODEL is, whose votes are added; may be repeated. --max-usd and limits
+    # are those of each judge
+    judge: list[str] | None = None,
+    votes: int = 1,  # Verdicts of each judge on each record, in different orders
     tries: int = 3,  # Times a verdict is asked for until it can be read
     pairwise: bool = False,  # Compare pairs in place of lists
     # Compare pairs by the probability of one letter, of a judge with log-probabilities
@@ -341,7 +399,6 @@ def tuna_ctx_rank(
     from tuna_nb.data import limit_records, load_instructions, save_ranked
     from tuna_nb.judge.reports import without_length
     from tuna_nb.judge.rubric import TABLE_9, load_rubric
-    from tuna_nb.utils.pretrained import load_tokenizer
     from tuna_nb.utils.records import check_replaceable
 
     check_output_path(out, data)
@@ -349,34 +406,30 @@ def tuna_ctx_rank(
     if undo_length and not tokenizer:
         raise TunaError("--undo_length needs --tokenizer")
     check_ranges(expect=expect)
-    check_method(pairwise, weigh, window, structured=structured, votes=votes, rubric=rubric)
+    of_lists = {"structured": structured, "votes": votes, "rubric": rubric, "judge": judge}
+    check_method(pairwise, weigh, window, **of_lists)
     criteria = load_rubric(rubric) if rubric else TABLE_9
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
+    store = reply_store_path(out, dry_run)
     with output_lock(None if dry_run else out):
-        judge = open_backend(model, store=reply_store_path(out, dry_run), **kwargs)
-        requested = {
-            "seed": seed,
-            "shuffle": not in_order,
-            "votes": votes,
-            "structured": structured,
-            "rubric": criteria,
-        }
+        judges = open_judges([model, *(judge or [])], store=store, **kwargs)
+        requested = {"seed": seed, "shuffle": not in_order, "votes": votes}
+        requested |= {"structured": structured, "rubric": criteria}
         settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}
-        counter = load_tokenizer(tokenizer) if tokenizer else None
+        counter = token_counter(tokenizer)
         if dry_run:
             settings["seed"] = seed if temperature else None
+            requests = requests_of_method(ds.to_list(), pairwise, weigh, window, **requested)
             if weigh:
                 settings |= {"max_new_tokens": 1, "logprobs": True}
                 expect = 1
-            requests = requests_of_method(ds.to_list(), pairwise, weigh, window, **requested)
-            return print_plans(*plan_requests(judge, requests, expect=expect, **settings))
+            plans = [plan_requests(one, requests, expect=expect, **settings) for one in judges]
+            return print_plans(*itertools.chain.from_iterable(plans))
         asked = {"tries": tries, **settings, **requested}
-        ranked = rank_by_method(ds, judge, out, pairwise, weigh, window, **asked)
+        ranked = rank_by_method(ds, judges, out, pairwise, weigh, window, **asked)
         reports = ranking_reports(ranked, counter)
         if undo_length and "length" in reports:
             save_ranked(without_length(ranked, counter), out)
-        if reports:
-            text = json.dumps(reports, indent=1).replace("NaN", "null")
-            write_text(f"{out}.report.json", text)
+        write_reports(reports, out)
         print(f"{len(ranked)} of {len(ds)} records ranked: {out}")
-        return dict(command_result(out, ds, ranked, judge), **reports)
+        return dict(command_result(out, ds, ranked, *judges), **reports)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .agreement import agreement, borda
+from .panel import between_judges, rankings_by_judge
 from .rubric import TABLE_9, Rubric
 from .verdict import parse_verdict, retry_prompt, unreadable
 from ..utils.thoughts import strip_thoughts
@@ -50,6 +51,7 @@ class JudgeRequest:
     prompt: str  # As first asked
     structured: bool = False  # Must the reply be JSON?
     rubric: Rubric = TABLE_9  # What the prompt asks for
+    judge: str = ""  # Name of the judge in a panel, "" if there is only one
     text: str = ""  # The reply that counts
     tries: int = 0  # Replies so far
     verdict: Any = None  # The reply as it was read, a `Verdict`; None before
@@ -135,7 +137,7 @@ def aggregate_votes(
 # %% ../../nbs/judge/votes.ipynb #c17c72c3
 def vote_record(
     request: JudgeRequest,  # A vote that was read
-) -> dict:  # `shown`, `ranking`, `kind`, `ratings`, `verdict`, `tries`
+) -> dict:  # `shown`, `ranking`, `kind`, `ratings`, `verdict`, `tries`; in a panel `judge`
     "What a ranked record keeps of a vote"
     verdict = request.verdict
     ratings = []
@@ -151,6 +153,7 @@ def vote_record(
         "ratings": ratings,
         "verdict": request.text,
         "tries": request.tries,
+        **({"judge": request.judge} if request.judge else {}),
     }
 
 
@@ -164,9 +167,9 @@ def named_rubric(
 def ranked_record(
     record: dict,  # With its responses as sampled
     requests: list[JudgeRequest],  # Readable votes on it
-    votes: int,  # How many were asked for
+    votes: int,  # How many were asked for, of each judge
     source: str,  # Value of the column `source`
-    model: str,  # Name of the judge
+    model: str,  # Name of the judge or the panel
 ) -> dict:
     "A record with its responses in the order of the votes"
     order, scores, scored_by = aggregate_votes(requests)
@@ -180,10 +183,14 @@ def ranked_record(
         "votes": [vote_record(request) for request in requests],
         **named_rubric(requests[0].rubric),
     }
-    if votes > 1:
-        measures = agreement([r.groups() for r in requests], len(record["responses"]))
+    is_panel = bool(requests[0].judge)
+    if votes > 1 or is_panel:
+        n = len(record["responses"])
+        measures = agreement([r.groups() for r in requests], n)
         for name, value in measures.items():
             if isinstance(value, float) and math.isnan(value):
                 measures[name] = None  # undefined
+        if is_panel:
+            measures["between_judges"] = between_judges(rankings_by_judge(ranked), n)
         ranked["agreement"] = measures
     return ranked

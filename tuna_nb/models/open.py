@@ -285,15 +285,16 @@ def command_result(
     out,  # File that was written
     ds,  # Records that were given
     res,  # Records that were written
-    backend,  # Who was asked
+    *backends,  # Who was asked
 ) -> dict:  # out, records, written, failures (their file, or None), usd (spent in this run)
     "Summary of a finished command: output file, record counts, failures file and dollars spent"
     failures = Path(f"{out}.failures")
-    budget = getattr(backend, "budget", None)
+    budgets = [getattr(backend, "budget", None) for backend in backends]
+    spent = [budget.spent_now for budget in budgets if budget and budget.price]
     return {
         "out": out,
         "records": len(ds),
         "written": len(res),
         "failures": failures if failures.exists() else None,
-        "usd": budget.spent_now if budget and budget.price else None,
+        "usd": sum(spent) if spent else None,
     }

@@ -18,7 +18,7 @@ import sys
 import textwrap
 from contextlib import contextmanager, redirect_stderr
 from functools import partial, wraps
-from typing import get_args
+from typing import get_args, get_origin
 
 from fastcore.docments import docments
 
@@ -67,6 +67,10 @@ def _add_option(parser, name, param):
         parser.add_argument(name, type=kind, nargs="*", help=text)
     elif param.default is inspect.Parameter.empty:
         parser.add_argument(name, type=kind, help=text)
+    elif get_origin(kind) is list:
+        (kind,) = get_args(kind)
+        value = {"action": "append", "metavar": _PLACEHOLDERS.get(kind, "TEXT")}
+        parser.add_argument(option, dest=name, type=kind, default=param.default, help=text, **value)
     elif kind is bool:
         parser.add_argument(option, dest=name, action="store_true", help=text)
     else:
