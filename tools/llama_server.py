@@ -19,7 +19,7 @@ The server runs in a process of its own (`llama_child.py`), so that it can be ki
   the server counted?
 - restart: the server is killed while `prob_rank` runs and starts again at another port. Is
   anything asked twice, and is the result that of a run without the kill, byte by byte?
-- judge: the figures of `tuna_judge_check` with a JSON schema.
+- judge: the figures of `tuna_judge_check`, in free text.
 
 Each check prints a line and goes into the report, which `--only` completes. The packages are
 `xllamacpp` and `gguf`, in this interpreter or, for the server alone, in that of `--python`.
@@ -227,11 +227,11 @@ EMOJI_RECORDS = [{"instruction": text, "input": ""} for text in EMOJI]
 
 
 def check_schema(args):
-    "Verdicts on twenty records with four responses"
+    "Verdicts on records with four responses"
     rows = []
     with serving(args, args.gguf, slots=4) as (_, url):
         teacher = RecordingEndpoint(url, slots=4)
-        for number, pair in enumerate(load_gold_pairs()[:20]):
+        for number, pair in enumerate(load_gold_pairs()[: args.records]):
             record = {"id": str(number), "instruction": pair.instruction, "input": pair.input}
             rows.append({**record, "output": pair.better})
         prompts = format_prompts(rows, "chat")
@@ -343,13 +343,13 @@ def compare_restart(args, extra):
 
 
 def check_gold_pairs(args):
-    "The figures of `tuna_judge_check`"
+    "The figures of `tuna_judge_check`, of all gold pairs or of a part of each kind"
     start = time.monotonic()
+    pairs = load_gold_pairs()
+    pairs = pairs[:: len(pairs) // args.judge_pairs]
     with serving(args, args.gguf, slots=4) as (_, url):
         judge = RecordingEndpoint(url, slots=4)
-        check, _, failures = check_judge(
-            judge, tries=1, structured=True, max_new_tokens=args.judge_tokens
-        )
+        check, _, failures = check_judge(judge, pairs, tries=1, max_new_tokens=args.judge_tokens)
     print(trust_line(check), flush=True)
     return {
         **to_jsonable(check),
@@ -383,6 +383,8 @@ def main():
     add("--n", type=int, default=200, help="answers whose log-probabilities are compared (200)")
     add("--max-new-tokens", type=int, default=32, help="longest answer (32)")
     add("--judge-tokens", type=int, default=200, help="longest verdict (200)")
+    add("--records", type=int, default=20, help="records with four responses to judge (20)")
+    add("--judge-pairs", type=int, default=60, help="gold pairs for the judge (60)")
     add("--threads", type=int, default=1, help="threads of the server (1)")
     add("--seed", type=int, default=0, help="of sampling (0)")
     add("--only", nargs="+", choices=CHECKS, default=list(CHECKS), help="checks to make (all)")
