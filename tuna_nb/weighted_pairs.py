@@ -100,11 +100,20 @@ def rank_by_probability(
     }
 
 
+def _letter_odds(judge, prompts):
+    "Probability of A among the two letters, of a model that scores both"
+    scored = judge.score(prompts, [list(LETTERS)] * len(prompts))
+    return [1 / (1 + math.exp(other.logp - one.logp)) for one, other in scored]
+
+
 def ask_letters(
     requests: list[JudgeRequest],  # From `letter_requests`
     judge,  # Backend that returns log-probabilities
 ) -> tuple[dict, dict]:  # Probability that the first is better, by request; reasons of failures
     "The judge's probabilities"
+    prompts = [request.prompt for request in requests]
+    if hasattr(judge, "score"):
+        return dict(enumerate(_letter_odds(judge, prompts))), {}
     found = {}
     reasons = {}
 
@@ -115,7 +124,6 @@ def ask_letters(
         else:
             found[place] = probability
 
-    prompts = [request.prompt for request in requests]
     settings = {"temperature": 0.0, "max_new_tokens": 1, "logprobs": True}
     failures = sample_each(judge, prompts, take, seed=None, **settings)
     reasons |= {place: failure.reason for place, failure in failures.items()}

@@ -365,7 +365,7 @@ def open_judges(
 --base-url https://api.openai.com/v1 --dry-run
 tuna_ctx_rank samples.jsonl gpt-4.1 ranked.jsonl \
 --base-url https://api.openai.com/v1 --max-usd 50
-tuna_ctx_rank samples.jsonl http://gpu1:8000/v1#a ranked.jsonl --judge http://gpu2:8000/v1#b""",
+tuna_ctx_rank samples.jsonl 'http://gpu1:8000/v1#a' ranked.jsonl --judge 'http://gpu2:8000/v1#b'""",
     groups={"panel": ("judge",), **RANK_GROUPS},
 )
 @delegates(open_backend, but=["store"])
