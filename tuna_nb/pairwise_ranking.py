@@ -14,18 +14,13 @@ import numpy as np
 from tuna_nb.contextual_ranking import (
     check_judgeable,
     failure_record,
-    finish_ranking,
     judge_records,
-    judges_with_store,
+    rank_with,
 )
-from .data import load_instructions
 from .judge.agreement import copeland, n_intransitive
 from .judge.panel import as_judges, between_judges, panel_name, rankings_by_judge
 from .judge.rubric import TABLE_9
 from .judge.votes import named_rubric, reorder
-from .utils.core import check_output_path
-from .utils.outputs import output_lock
-from .utils.records import check_saveable
 
 # %% ../nbs/pairwise_ranking.ipynb #0276c027
 def _not_blank(record):
@@ -60,10 +55,12 @@ def rank_by_wins(
     wins: np.ndarray,  # Row i, column j: 1 if response i beat j, 0.5 for a tie, else 0
     source: str,  # Value of the column `source`
     model: str,  # Name of the judge
+    scored_by: str = "pairs",  # Value of the column `scored_by`
+    points_of=copeland,  # Function from such a matrix to the score of each response
 ) -> dict:  # Record with the responses best first, their scores, `wins` and `cycles`
     "Rank a record by the comparisons that each response won; blank responses are left out"
     numbers = _not_blank(row)
-    points = copeland(wins[np.ix_(numbers, numbers)])
+    points = points_of(wins[np.ix_(numbers, numbers)])
     places = sorted(range(len(numbers)), key=lambda place: -points[place])
     order = [numbers[place] for place in places]
     wins = wins[np.ix_(order, order)]
@@ -71,7 +68,7 @@ def rank_by_wins(
         **reorder(row, order),
         "scores": [points[place] for place in places],
         "source": source,
-        "scored_by": "pairs",
+        "scored_by": scored_by,
         "model": model,
         "sampled": row["responses"],
         "wins": wins.tolist(),
@@ -161,9 +158,4 @@ def pairwise_rank(
     **settings,  # As in `judge_records`
 ):  # Ranked Dataset: responses best first, scores (pairs won, half for a tie), wins, cycles
     "Contextual ranking by pairs (App. H)"
-    check_output_path(out, ds)
-    rows = load_instructions(ds, blank_output="keep").to_list()
-    check_saveable(rows, out)
-    with output_lock(out):
-        ranked, failures = pairwise_records(rows, judges_with_store(judge, store), **settings)
-        return finish_ranking(rows, ranked, failures, judge, out)
+    return rank_with(pairwise_records, ds, judge, store, out, **settings)

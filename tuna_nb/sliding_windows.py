@@ -12,17 +12,13 @@ from collections import defaultdict
 from tuna_nb.contextual_ranking import (
     check_judgeable,
     failure_record,
-    finish_ranking,
     judge_records,
-    judges_with_store,
+    rank_with,
 )
-from .data import load_instructions
 from .judge.panel import panel_name
 from .judge.rubric import TABLE_9
 from .judge.votes import named_rubric, reorder
-from .utils.core import TunaError, check_output_path
-from .utils.outputs import output_lock
-from .utils.records import check_saveable
+from .utils.core import TunaError
 
 # %% ../nbs/sliding_windows.ipynb #3a1b9d72
 def window_starts(
@@ -157,12 +153,7 @@ def windowed_rank(
     **settings,  # As in `windowed_records`
 ):  # Ranked Dataset: responses best first, scores (minus the place), windows
     "Contextual ranking of long lists (§2.3)"
-    check_output_path(out, ds)
-    rows = load_instructions(ds, blank_output="keep").to_list()
-    check_saveable(rows, out)
-    with output_lock(out):
-        ranked, failures = windowed_records(rows, judges_with_store(judge, store), **settings)
-        return finish_ranking(rows, ranked, failures, judge, out)
+    return rank_with(windowed_records, ds, judge, store, out, **settings)
 
 
 def window_rows(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_LOSS_RISE', 'MAX_ENDED_FALL', 'MAX_REPETITION_RISE', 'LABELS', 'MEASURES', 'COMPARISONS', 'WHAT_IT_CANNOT_SHOW',
-           'mean', 'faults', 'choose_rate', 'read_run', 'row_stages', 'run_real', 'reports_of', 'paired_difference',
+           'faults', 'choose_rate', 'read_run', 'row_stages', 'run_real', 'reports_of', 'paired_difference',
            'interval_cell', 'difference_table', 'longer_accuracy', 'main_table', 'rate_table', 'beta_table',
            'question_scores', 'benchmark_table', 'draw_rates', 'judge_sentence', 'wins_table', 'side_by_side',
            'frame_block', 'run_description', 'real_blocks']
@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from .figures import LEGEND_BELOW, LINES, draw_panels
 from tuna_nb.experiments.real_stages import (
@@ -27,23 +28,17 @@ from tuna_nb.experiments.real_stages import (
     stage_name,
 )
 from .runner import Schedule, run_stages
+from ..loss import ordered_pairs
 from ..paper.tables import plain_table
 from ..utils.core import TunaError, provenance, write_text
 from ..utils.intervals import hierarchical_interval, paired_interval
+from ..utils.intervals import mean_of_defined as mean
 from ..utils.pretrained import find_model
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #34e2f7ea
 MAX_LOSS_RISE = 0.05  # of the loss on original responses, as a share
 MAX_ENDED_FALL = 0.2  # of the share of answers that end by themselves
 MAX_REPETITION_RISE = 0.1  # of the share of repeated runs of four words
-
-
-def mean(
-    values: list,  # Numbers; NaN where there is none
-) -> float:  # NaN if there is no number
-    "Mean of the numbers that there are"
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
 
 
 def faults(
@@ -225,14 +220,9 @@ def longer_accuracy(
     "Pair accuracy of the rule that the longer response is better"
     shares = []
     for record in ranked:
-        texts = record["responses"]
-        scores = record["scores"]
-        right = []
-        for better in range(len(texts)):
-            for worse in range(better + 1, len(texts)):
-                if scores[better] > scores[worse]:
-                    right.append(len(texts[better]) > len(texts[worse]))
-        shares.append(mean(right))
+        lengths = torch.tensor([[float(len(text)) for text in record["responses"]]])
+        right, n_pairs = ordered_pairs(lengths)
+        shares.append((right / n_pairs).item())
     return 100 * mean(shares)
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #89f4560d

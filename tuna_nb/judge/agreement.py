@@ -14,7 +14,7 @@ from statistics import median_high
 import numpy as np
 
 from ..utils.core import TunaError
-from ..utils.intervals import mean_interval
+from ..utils.intervals import mean_interval, mean_of_defined
 
 # %% ../../nbs/judge/agreement.ipynb #0a5bbdb6
 def _paired_arrays(a, b):
@@ -120,16 +120,10 @@ def agreement(
         rhos.append(rank_agreement(one, other))
         same_winner.append(np.array_equal(one == one.min(), other == other.min()))
     return {
-        "kendall": _mean_of_defined(taus),
-        "spearman": _mean_of_defined(rhos),
+        "kendall": mean_of_defined(taus),
+        "spearman": mean_of_defined(rhos),
         "same_winner": all(same_winner) if same_winner else None,
     }
-
-
-def _mean_of_defined(values):
-    "Mean of what is not NaN; NaN of nothing"
-    values = [value for value in values if not math.isnan(value)]
-    return sum(values) / len(values) if values else math.nan
 
 # %% ../../nbs/judge/agreement.ipynb #0753d276
 def mean_by_place(

@@ -12,7 +12,7 @@ from itertools import combinations, product
 
 from .agreement import agreement
 from ..utils.core import TunaError
-from ..utils.intervals import mean_interval
+from ..utils.intervals import mean_interval, mean_of_defined
 
 # %% ../../nbs/judge/panel.ipynb #ccb6f3bf
 def as_judges(
@@ -64,8 +64,8 @@ def between_judges(
     taus = []
     for one, other in combinations(rankings.values(), 2):
         taus.extend(pair["kendall"] for pair in compare_judges(one, other, n))
-    defined = [tau for tau in taus if not math.isnan(tau)]
-    return sum(defined) / len(defined) if defined else None
+    tau = mean_of_defined(taus)
+    return None if math.isnan(tau) else tau
 
 # %% ../../nbs/judge/panel.ipynb #67de1c15
 def panel_report(
