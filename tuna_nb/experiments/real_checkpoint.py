@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from .figures import LEGEND_BELOW, LINES, draw_panels
+from .figures import LINES, draw_panels
 from tuna_nb.experiments.real_stages import (
     BENCHMARK_ROWS,
     BETAS,
@@ -351,7 +351,8 @@ def draw_rates(
                 values = [value(first[stage_name(kind, rate)]) for rate in tried]
                 ax.plot(tried, values, label=LABELS[kind], ms=3, lw=1.2, **line)
             ax.set(xscale="log", title=title, xlabel="learning rate")
-        axs[1].legend(**{**LEGEND_BELOW, "ncols": 4})
+        handles, labels = axs[0].get_legend_handles_labels()
+        axs[0].figure.legend(handles, labels, loc="outside lower center", ncols=4)
 
     return draw_panels(draw, 3, (6.6, 2.6))
 
