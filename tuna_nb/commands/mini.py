@@ -48,7 +48,7 @@ def run_with_real_model(
     out,  # Folder of the run
     n_seeds: int,  # Trainings of every row
     workers: int,  # Trainings at a time
-    **settings,  # Of `RealConfig`: data, student, teacher, judge
+    **settings,  # Of `RealConfig`: data, student, teacher, judge, bf16
 ) -> dict:  # Address of the report, number of seeds
     "Run the comparison with a real model, and write its page"
     from tuna_nb.data import load_ranked
@@ -76,7 +76,7 @@ def run_with_real_model(
 tuna_mini --only orders,kl
 tuna_mini --full --seeds 3 --out runs/mine
 tuna_mini --real DATA --student SmolLM2-135M-Instruct.gguf""",
-    groups={"a real model": ("real", "student", "teacher", "judge", "workers")},
+    groups={"a real model": ("real", "student", "teacher", "judge", "bf16", "workers")},
 )
 def tuna_mini(
     out: str = "",  # Folder of the run; default runs/mini, with --quick runs/quick, else runs/real
@@ -94,6 +94,7 @@ def tuna_mini(
     teacher: str = "",
     # A model that compares answers if it passes a check, named likewise; default the teacher
     judge: str = "",
+    bf16: bool = False,  # Train and answer in bfloat16, for --real
     workers: int = 2,  # Trainings at a time; give 1 on a GPU
 ):  # Address of the report, number of seeds, verdict by claim
     "Run the paper in miniature or with a real model; a stopped run resumes"
@@ -115,7 +116,9 @@ def tuna_mini(
         if not student:
             raise TunaError("--real needs --student: a folder, Hub name or GGUF file")
         models = {"student": student, "teacher": teacher, "judge": judge}
-        return run_with_real_model(out or "runs/real", seeds, workers, data=real, **models)
+        return run_with_real_model(
+            out or "runs/real", seeds, workers, data=real, bf16=bf16, **models
+        )
     chosen = only.split(",") if only else MAIN
     names = available(None if full else chosen, scale)
     folder = Path(out or f"runs/{scale}")

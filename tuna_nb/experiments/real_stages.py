@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['RATES', 'RATE_OF', 'BENCHMARK_ROWS', 'BETAS', 'DATA_KEYS', 'MEASURE_KEYS', 'RealConfig', 'short_enough', 'split_data',
-           'open_model', 'sample_teacher', 'rerank', 'in_random_order', 'mean_logps', 'repetition', 'write_answers',
-           'pair_accuracies', 'measure_likelihoods', 'measure', 'measure_student', 'stage_name', 'training_data',
-           'train_row', 'fit', 'lmentry_scores', 'super_ni_scores', 'run_benchmarks', 'examine_judge', 'judged_wins',
-           'judge_row', 'add_trainings', 'add_examinations']
+           'open_model', 'sample_teacher', 'rerank', 'in_random_order', 'mean_logps', 'repetition', 'answering',
+           'write_answers', 'pair_accuracies', 'measure_likelihoods', 'measure', 'measure_student', 'stage_name',
+           'training_data', 'train_row', 'fit', 'lmentry_scores', 'super_ni_scores', 'run_benchmarks', 'examine_judge',
+           'judged_wins', 'judge_row', 'add_trainings', 'add_examinations']
 
 # %% ../../nbs/experiments/real_stages.ipynb #fbc068f5
 import math
@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
 from datasets import Dataset
 from fastcore.basics import patch
 
@@ -75,6 +76,7 @@ class RealConfig:
     batch_size: int = 4  # Instructions a step
     epochs: float = 1.0  # Passes over the training data
     lora_rank: int = 16  # Of adapters
+    bf16: bool = False  # Train in bfloat16 over float32 weights, and answer with bfloat16 weights
     per_template: int = 10  # Examples of each template of LMentry's 25 core tasks
     per_task: int = 10  # Instances of each Super-NI task
 
@@ -247,6 +249,16 @@ def repetition(
     return 1 - len(set(runs)) / len(runs) if runs else 0.0
 
 # %% ../../nbs/experiments/real_stages.ipynb #c3dfc3ac
+def answering(
+    model,  # Causal language model, whose weights become bfloat16 if `bf16` is set
+    tokenizer,  # Its tokenizer
+    cfg: RealConfig,  # Settings
+) -> LocalModel:
+    "A model that is asked in its chat template"
+    dtype = torch.bfloat16 if cfg.bf16 else model.dtype
+    return LocalModel(model.to(dtype), tokenizer, chat=True, batch_size=64)
+
+
 def write_answers(
     job,
     model,
@@ -255,7 +267,7 @@ def write_answers(
 ) -> dict:  # By name: answers, and for each whether it ended, its tokens and its repetition
     "Greedy answers, and whether they are sound text"
     every = [question for part in questions.values() for question in part]
-    backend = LocalModel(model, tokenizer, chat=True, batch_size=64)
+    backend = answering(model, tokenizer, job.cfg)
     replies = backend.sample(every, temperature=0.0, max_new_tokens=job.cfg.max_new_tokens)
     answers = []
     for question, (reply,) in zip(every, replies, strict=True):
@@ -301,7 +313,7 @@ def measure(job, model, tokenizer, choose=False):
     return found | write_answers(job, model, tokenizer, questions)
 
 
-MEASURE_KEYS = ["n_answers", "max_new_tokens"]
+MEASURE_KEYS = ["n_answers", "max_new_tokens", "bf16"]
 
 # %% ../../nbs/experiments/real_stages.ipynb #ba98735d
 def measure_student(job):
@@ -339,12 +351,14 @@ def train_row(job, row, rate, lora, start, ds):
         "learning_rate": rate,
         "num_train_epochs": cfg.epochs,
         "per_device_train_batch_size": cfg.batch_size,
+        "bf16": cfg.bf16,
         "lora": {"r": cfg.lora_rank, "lora_alpha": 2 * cfg.lora_rank} if lora else None,
     }
     if row == "dpo":
         tokenizer = load_pretrained(start)[1]
         budget = int(cfg.epochs * token_count(ds, tokenizer, "chat"))
-        settings = {name: settings[name] for name in ("template", "seed", "learning_rate")}
+        kept = ("template", "seed", "learning_rate", "bf16")
+        settings = {name: settings[name] for name in kept}
         train_dpo(start, ds, out, max_tokens=budget, batch_size=cfg.batch_size, **settings)
     elif row == "steps":
         sft(start, None, ds, out, **settings)
@@ -410,8 +424,7 @@ def super_ni_scores(
 def run_benchmarks(job, of):
     "The scores of each question"
     data = Path(job.cfg.data)
-    model, tokenizer = load_pretrained(job.at(of))
-    backend = LocalModel(model, tokenizer, chat=True, batch_size=64)
+    backend = answering(*load_pretrained(job.at(of)), job.cfg)
     return {
         "lmentry": lmentry_scores(backend, data / "lmentry" / "data", job.cfg.per_template),
         "super_ni": super_ni_scores(backend, data / "super_ni", job.cfg.per_task),
@@ -487,7 +500,7 @@ def add_examinations(
     "Benchmarks and judged wins"
     judged = ["judge", "teacher", "student"]
     graph.add("judge", examine_judge, parents=["student"], config_keys=judged, cost_s=600)
-    keys = ["data", "per_template", "per_task"]
+    keys = ["data", "per_template", "per_task", "bf16"]
     for name in [name for name in graph if name.split("@")[0] in ("student", *BENCHMARK_ROWS)]:
         graph.add(
             f"benchmarks of {name}",
