@@ -49,7 +49,7 @@ from tuna_nb.models.endpoint import Endpoint
 from tuna_nb.models.generation import Generation
 from tuna_nb.models.local import LocalModel
 from tuna_nb.prob_ranking import prob_rank
-from tuna_nb.utils.core import TunaError, provenance, read_json, to_jsonable, write_text
+from tuna_nb.utils.core import TunaError, provenance, read_document, to_jsonable, write_text
 
 NAME = "smollm2"  # of the model in requests and in the store
 EMOJI = [
@@ -299,7 +299,7 @@ def compare_restart(args, extra):
     records = []
     for pair in load_gold_pairs()[:12]:
         records.append({"instruction": pair.instruction, "input": pair.input, "output": ""})
-    settings = {"n": 2, "max_new_tokens": 32, "seed": args.seed, "template": "chat"}
+    settings = {"n": 2, "max_new_tokens": 96, "seed": args.seed, "template": "chat"}
     total = settings["n"] * len(records)
     kill_at = total // 3
     patience = {"turns": 0, "max_retries": 0, "served_as": NAME, "extra": extra}
@@ -338,6 +338,7 @@ def compare_restart(args, extra):
         "answered_before_the_kill": len(first.replies),
         "asked_after_the_restart": sum(address.chosen for address in second.addresses),
         "asked_twice": len(first.replies) + len(second.replies) - total,
+        "records_in_the_file": len(whole.splitlines()),
         "same_bytes": whole == killed,
     }
 
@@ -391,7 +392,7 @@ def main():
     add("--out", default="benchmarks/llama_server.json", help="report (%(default)s)")
     args = parser.parse_args()
     out = Path(args.out)
-    report = read_json(out) if out.exists() else {}
+    report = read_document(out) if out.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         args.float32 = str(Path(folder) / "float32.gguf")
         if {"float32", "flash", "completions"} & {*args.only}:
