@@ -61,9 +61,8 @@ def run_with_real_model(
     cfg = RealConfig(**settings)
     # one process at a time may use all threads
     run = run_real(cfg, out, n_seeds, workers, threads=1 if workers > 1 else 0)
-    held = load_ranked(Path(out) / "seed0" / "data" / "held.jsonl")
     rankings = load_ranked(Path(cfg.data) / "rankings" / "ranking4_gpt4turbo.json")
-    blocks = [*real_blocks(run, held), *length_blocks(length_bias_report(rankings))]
+    blocks = [*real_blocks(run), *length_blocks(length_bias_report(rankings))]
     report = Path(out) / "report.html"
     write_text(report, page(blocks, {"rates": save_svg(draw_rates(run))}))
     print(main_table(run).to_string())

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['MAX_LOSS_RISE', 'MAX_ENDED_FALL', 'MAX_REPETITION_RISE', 'LABELS', 'MEASURES', 'COMPARISONS', 'WHAT_IT_CANNOT_SHOW',
-           'faults', 'choose_rate', 'read_run', 'row_stages', 'run_real', 'reports_of', 'paired_difference',
-           'interval_cell', 'difference_table', 'longer_accuracy', 'main_table', 'rate_table', 'beta_table',
-           'question_scores', 'benchmark_table', 'draw_rates', 'judge_sentence', 'wins_table', 'side_by_side',
-           'frame_block', 'run_description', 'real_blocks']
+           'faults', 'choose_rate', 'read_run', 'row_stages', 'run_real', 'reports_of', 'interval_over',
+           'paired_difference', 'interval_cell', 'digits_of', 'difference_table', 'longer_accuracies', 'main_table',
+           'rate_table', 'beta_table', 'question_scores', 'benchmark_table', 'draw_rates', 'judge_sentence',
+           'wins_table', 'side_by_side', 'frame_block', 'run_description', 'real_blocks']
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #a3bc1f6c
 import json
@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from ..data import load_ranked
 from .figures import LINES, draw_panels
 from tuna_nb.experiments.real_stages import (
     BENCHMARK_ROWS,
@@ -87,7 +88,11 @@ def read_run(
         if all(name in first for name in names.values()):
             by_rate = {rate: first[name] for rate, name in names.items()}
             chosen[kind] = choose_rate(by_rate, first["student"])
-    return {"settings": asdict(cfg), "rates": chosen, "results": results, "seconds": seconds}
+    found = {"settings": asdict(cfg), "rates": chosen, "results": results, "seconds": seconds}
+    if "data" in first:
+        held = load_ranked(schedule.folder(0, "data") / "held.jsonl")
+        found["longer"] = longer_accuracies(held)
+    return found
 
 
 def row_stages(
@@ -105,7 +110,7 @@ def run_real(
     workers: int = 2,  # Trainings at a time; 1 on a GPU
     threads: int = 1,  # Of each; 0 leaves it to PyTorch
     say=None,  # Takes a line about each finished stage; default print
-) -> dict:  # As from `read_run`, with `provenance`; also in `results.json`
+) -> dict:  # As from `read_run`, with its `origin`; also in `results.json`
     "Train and measure every row"
     if not Path(cfg.data).is_dir():
         raise TunaError(f"{cfg.data}: no such folder; tuna_fetch makes one with the public data")
@@ -114,7 +119,7 @@ def run_real(
     made_by = provenance()
 
     def save():
-        results = {**read_run(cfg, out, n_seeds), "provenance": made_by}
+        results = {**read_run(cfg, out, n_seeds), "origin": made_by}
         write_text(Path(out) / "results.json", json.dumps(results, indent=1))
         return results
 
@@ -133,6 +138,7 @@ def run_real(
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #e7c16217
 LABELS = {
+    "longer": "rule: the longer response",
     "student": "student as it is",
     "steps": "SFT on originals, as many steps",
     "top": "SFT on top-ranked",
@@ -154,15 +160,24 @@ def reports_of(
     run: dict,  # From `read_run`
     row: str,  # A key of `LABELS`
 ) -> dict:  # By seed
-    "What the stages of a row report"
-    name = "student" if row == "student" else row_stages(run["rates"], [row])[row]
-    found = {}
-    for seed, results in run["results"].items():
-        # the student and the records that examine it are the same for all seeds
-        of_seed = run["results"]["0"] if row == "student" else results
-        if name in of_seed:
-            found[seed] = of_seed[name]
-    return found
+    "What the stages of a row report; the student and the rule are the same for all seeds"
+    if row == "longer":
+        return dict.fromkeys(run["results"], {"held_pairs": run["longer"]})
+    if row == "student":
+        return dict.fromkeys(run["results"], run["results"]["0"]["student"])
+    name = row_stages(run["rates"], [row])[row]
+    return {seed: results[name] for seed, results in run["results"].items() if name in results}
+
+
+def interval_over(
+    by_seed: list[list],  # For each seed one value for each record; NaN is left out
+):  # `Interval` over seeds and records, with one seed over records; None without values
+    "Mean of a measure or of a difference"
+    # a ranking whose scores are all equal has no pairs
+    defined = [[value for value in values if not math.isnan(value)] for values in by_seed]
+    if not defined:
+        return None
+    return hierarchical_interval(defined) if len(defined) > 1 else paired_interval(defined[0])
 
 
 def paired_difference(
@@ -176,27 +191,32 @@ def paired_difference(
     ours = reports_of(run, row)
     theirs = reports_of(run, other)
     by_seed = []
-    for seed in ours.keys() & theirs.keys():
-        pairs = zip(ours[seed][key], theirs[seed][key], strict=True)
-        differences = [factor * (a - b) for a, b in pairs]
-        # a ranking whose scores are all equal has no pairs
-        by_seed.append([value for value in differences if not math.isnan(value)])
-    if not by_seed:
-        return None
-    return hierarchical_interval(by_seed) if len(by_seed) > 1 else paired_interval(by_seed[0])
+    for seed, report in ours.items():
+        if key in report and key in theirs.get(seed, {}):
+            pairs = zip(report[key], theirs[seed][key], strict=True)
+            by_seed.append([factor * (a - b) for a, b in pairs])
+    return interval_over(by_seed)
 
 
 def interval_cell(
     interval,  # `Interval`, or None
     digits: int = 2,  # After the point
+    sign: str = "+",  # Empty if it is no difference
 ) -> str:
-    "A difference with its interval"
+    "A mean or a difference with its interval"
     if interval is None:
         return ""
     mean, low, high = (
-        f"{value:+.{digits}f}" for value in (interval.mean, interval.low, interval.high)
+        f"{value:{sign}.{digits}f}" for value in (interval.mean, interval.low, interval.high)
     )
     return f"{mean} [{low}, {high}]"
+
+
+def digits_of(
+    heading: str,  # A key of `MEASURES`
+) -> int:
+    "Digits after the point"
+    return 1 if heading.endswith("%") else 3
 
 
 def difference_table(
@@ -208,22 +228,22 @@ def difference_table(
     for row, other in pairs:
         cells = {}
         for heading in MEASURES:
-            digits = 1 if heading.endswith("%") else 3
-            cells[heading] = interval_cell(paired_difference(run, row, other, heading), digits)
+            difference = paired_difference(run, row, other, heading)
+            cells[heading] = interval_cell(difference, digits_of(heading))
         table[f"{LABELS[row]} less {LABELS[other]}"] = cells
     return pd.DataFrame(table).T
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #f71300e2
-def longer_accuracy(
+def longer_accuracies(
     ranked,  # Ranked records
-) -> float:  # In percent
-    "Pair accuracy of the rule that the longer response is better"
+) -> list[float]:  # One share for each record
+    "Pair accuracies of the rule that the longer response is better"
     shares = []
     for record in ranked:
         lengths = torch.tensor([[float(len(text)) for text in record["responses"]]])
         right, n_pairs = ordered_pairs(lengths)
         shares.append((right / n_pairs).item())
-    return 100 * mean(shares)
+    return shares
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #89f4560d
 def main_table(
@@ -235,17 +255,17 @@ def main_table(
         reports = list(reports_of(run, row).values())
         if not reports:
             continue
-        cells = {"seeds": 1 if row == "student" else len(reports)}
+        if row in ("longer", "student"):
+            reports = reports[:1]
+        cells = {"seeds": "" if row in ("longer", "student") else str(len(reports))}
         for heading, (key, factor) in MEASURES.items():
-            cells[heading] = mean([factor * mean(report[key]) for report in reports])
-        for key in ("ended", "tokens", "repetition"):
-            cells[key] = mean([mean(report["held_answers"][key]) for report in reports])
+            by_seed = [[factor * value for value in o[key]] for o in reports if key in o]
+            cells[heading] = interval_cell(interval_over(by_seed), digits_of(heading), sign="")
+        for key, digits in {"ended": 2, "tokens": 0, "repetition": 2}.items():
+            means = [mean(o["held_answers"][key]) for o in reports if "held_answers" in o]
+            cells[key] = f"{mean(means):.{digits}f}" if means else ""
         table[label] = cells
-    styles = {"seeds": "{:.0f}", "pair accuracy, %": "{:.1f}", "tokens": "{:.0f}"}
-    frame = pd.DataFrame(table).T
-    for heading in frame:
-        frame[heading] = frame[heading].map(styles.get(heading, "{:.2f}").format)
-    return frame
+    return pd.DataFrame(table).T
 
 
 def rate_table(
@@ -264,7 +284,9 @@ def rate_table(
                 {
                     "training": LABELS[kind],
                     "rate": f"{rate:g}",
-                    "pair accuracy, %": f"{100 * mean(found['val_pairs']):.1f}",
+                    "pair accuracy, %": interval_cell(
+                        interval_over([[100 * share for share in found["val_pairs"]]]), 1, sign=""
+                    ),
                     "loss": f"{100 * loss:+.1f} %",
                     "ended": f"{mean(found['val_answers']['ended']):.1f}",
                     "repetition": f"{mean(found['val_answers']['repetition']):.2f}",
@@ -278,18 +300,24 @@ def rate_table(
 def beta_table(
     run: dict,  # From `read_run`
 ) -> pd.DataFrame:
-    "Table 5 with a real model: losses by the length penalty of the teacher's ranking"
+    "Table 5 with a real model: losses by the length penalty, and differences to that of all rows"
     first = run["results"]["0"]
     rate = run["rates"]["tuna_c"]
+    usual = run["settings"]["beta"]
     names = {beta: stage_name(f"beta{beta}", rate) for beta in BETAS}
-    names[run["settings"]["beta"]] = stage_name("tuna_p", rate)
+    names[usual] = stage_name("tuna_p", rate)
     rows = []
     for beta, name in sorted(names.items()):
-        if name in first:
-            losses = {"beta": beta}
-            for heading, (key, _) in list(MEASURES.items())[1:]:
-                losses[heading] = f"{-mean(first[name][key]):.3f}"
-            rows.append(losses)
+        if name not in first:
+            continue
+        losses = {"beta": beta}
+        for heading, (key, factor) in list(MEASURES.items())[1:]:
+            losses[heading] = f"{factor * mean(first[name][key]):.3f}"
+            pairs = zip(first[name][key], first[names[usual]][key], strict=True)
+            difference = interval_over([[factor * (a - b) for a, b in pairs]])
+            cell = "" if beta == usual else interval_cell(difference, 3)
+            losses[f"{heading}, less that of β = {usual:g}"] = cell
+        rows.append(losses)
     return pd.DataFrame(rows)
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #0d9ea01f
@@ -358,7 +386,8 @@ def draw_rates(
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #bcfe96e8
 COMPARISONS = [
-    *((row, "student") for row in LABELS if row != "student"),
+    *((row, "student") for row in RATE_OF),
+    ("tuna_c", "longer"),
     ("tuna_c", "random"),
     ("tuna_c", "top"),
     ("tuna_c", "dpo"),
@@ -403,11 +432,10 @@ def wins_table(
 
 def side_by_side(
     run: dict,  # From `read_run`
-    questions: list[str],  # Held-out instructions, in the order of the run
     rows=("student", "top", "tuna_c", "tuna_p"),  # Of `LABELS`
 ) -> pd.DataFrame:
     "Greedy answers of the first seed to held-out instructions"
-    table = {"instruction": questions}
+    table = {"instruction": run["results"]["0"]["student"]["held_answers"]["question"]}
     for row in rows:
         if found := reports_of(run, row).get("0"):
             table[LABELS[row]] = found["held_answers"]["answer"]
@@ -447,19 +475,15 @@ def run_description(
 
 def real_blocks(
     run: dict,  # From `read_run`, complete
-    held,  # Held-out rankings of the run
 ) -> list:  # Blocks for `page`
     "The page about a run with a real model"
-    longer = longer_accuracy(held)
-    questions = held["instruction"][: run["settings"]["n_answers"]]
     hours = sum(sum(of_seed.values()) for of_seed in run["seconds"].values()) / 3600
     blocks = [
         ("h1", "A real model, real rankings"),
         ("p", run_description(run)),
         ("p", WHAT_IT_CANNOT_SHOW),
         ("h2", "Every row"),
-        frame_block(main_table(run), "means over seeds"),
-        ("p", f"The rule that the longer response is better orders {longer:.1f} % of the pairs."),
+        frame_block(main_table(run), "mean [95 %]"),
         ("h2", "Differences, with 95 % intervals over seeds and records"),
         frame_block(difference_table(run, COMPARISONS)),
         ("h2", "Learning rates"),
@@ -477,7 +501,7 @@ def real_blocks(
         blocks.append(frame_block(wins))
     blocks += [
         ("h2", "Answers side by side, first seed"),
-        frame_block(side_by_side(run, questions).set_index("instruction"), "instruction"),
+        frame_block(side_by_side(run).set_index("instruction"), "instruction"),
         ("p", f"All stages took {hours:.1f} hours of one process."),
     ]
     return blocks
