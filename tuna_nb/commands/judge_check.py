@@ -22,7 +22,7 @@ from ..utils.ranges import check_ranges
 def check_judge(
     judge,  # Backend with `sample`
     pairs: list | None = None,  # `GoldPair`s; None for those of the package
-    **settings,  # As in `judge_records`: seed, tries, temperature, max_new_tokens, structured
+    **settings,  # Of `judge_records`: seed, tries, temperature, max_new_tokens, structured, rubric
 ) -> tuple:  # `JudgeCheck`, list of `PairVerdicts`, list of failures
     "Ask a judge about gold pairs in both orders"
     from tuna_nb.contextual_ranking import judge_records
@@ -117,20 +117,23 @@ def tuna_judge_check(
     out: str = "judge_check.json",  # Report; the judge's replies are kept beside it
     tries: int = 3,  # Times a verdict is asked for until it can be read
     structured: bool = False,  # Ask for JSON after a schema
+    rubric: str = "",  # JSON file with kinds of instructions, criteria and the highest mark
     temperature: float = 0.0,  # Of the judge
     max_new_tokens: int = 1024,  # Longest verdict in tokens
     seed: int = 0,  # Of the order in which the two answers are shown first
     dry_run: bool = False,  # Only say what would be asked and what it would cost
     expect: int = 160,  # Tokens that a verdict usually has, for that estimate
     **kwargs,
-):  # The fields of `JudgeCheck`, `verdicts`, `tokens`, `usd`, `advice` and `out`
+):  # The fields of `JudgeCheck`, `verdicts`, `rubric`, `tokens`, `usd`, `advice` and `out`
     "Try a judge on 60 gold pairs; the exit status is 0 if it is to be trusted, 1 if not"
     from tuna_nb.contextual_ranking import judge_requests
     from tuna_nb.judge.check import gold_records, load_gold_pairs, trust_advice
+    from tuna_nb.judge.rubric import TABLE_9, load_rubric
 
     check_report_path(out)
     check_ranges(expect=expect)
-    requested = {"seed": seed, "structured": structured}
+    criteria = load_rubric(rubric) if rubric else TABLE_9
+    requested = {"seed": seed, "structured": structured, "rubric": criteria}
     settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}
     with output_lock(None if dry_run else out):
         backend = open_backend(judge, store=reply_store_path(out, dry_run), **kwargs)
@@ -149,6 +152,7 @@ def tuna_judge_check(
             v.pair.id: {"better_first": v.better_first, "better_second": v.better_second}
             for v in verdicts
         }
-        report |= {"tokens": tokens, "usd": usd, "advice": trust_advice(check)}
+        report |= {"rubric": criteria.name, "tokens": tokens, "usd": usd}
+        report["advice"] = trust_advice(check)
         write_text(out, json.dumps(report, indent=1))
         return {**report, "out": out}
