@@ -221,7 +221,7 @@ def load_instances(
     if absent:
         raise TunaError(
             f"{data_dir}: {len(absent)} of {len(tasks or names)} task files are not in tasks/: "
-            f"{list_some(absent, 3)}"
+            f"{list_some(absent, 3)}; tuna_fetch downloads them, and the option tasks names some"
         )
     rows = []
     for task in tasks or names:

@@ -7,7 +7,7 @@ __all__ = ['MAX_LOSS_RISE', 'MAX_ENDED_FALL', 'MAX_REPETITION_RISE', 'LABELS', '
            'faults', 'choose_rate', 'read_run', 'row_stages', 'run_real', 'reports_of', 'interval_over',
            'paired_difference', 'interval_cell', 'digits_of', 'difference_table', 'longer_accuracies', 'main_table',
            'rate_table', 'beta_table', 'question_scores', 'benchmark_table', 'draw_rates', 'judge_sentence',
-           'wins_table', 'side_by_side', 'frame_block', 'run_description', 'real_blocks']
+           'wins_table', 'side_by_side', 'frame_table', 'run_description', 'real_blocks']
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #a3bc1f6c
 import json
@@ -32,7 +32,7 @@ from .runner import Schedule, run_stages
 from ..loss import ordered_pairs
 from ..paper.tables import plain_table
 from ..utils.core import TunaError, provenance, write_text
-from ..utils.intervals import hierarchical_interval, paired_interval
+from ..utils.intervals import crossed_interval, paired_interval
 from ..utils.intervals import mean_of_defined as mean
 from ..utils.pretrained import find_model
 
@@ -173,11 +173,14 @@ def interval_over(
     by_seed: list[list],  # For each seed one value for each record; NaN is left out
 ):  # `Interval` over seeds and records, with one seed over records; None without values
     "Mean of a measure or of a difference"
-    # a ranking whose scores are all equal has no pairs
-    defined = [[value for value in values if not math.isnan(value)] for values in by_seed]
-    if not defined:
+    if not by_seed:
         return None
-    return hierarchical_interval(defined) if len(defined) > 1 else paired_interval(defined[0])
+    # a ranking whose scores are all equal has no pairs
+    by_record = zip(*by_seed, strict=True)
+    defined = [values for values in by_record if not any(map(math.isnan, values))]
+    if len(by_seed) == 1:
+        return paired_interval([value for (value,) in defined])
+    return crossed_interval(list(zip(*defined, strict=True)))
 
 
 def paired_difference(
@@ -442,13 +445,13 @@ def side_by_side(
     return pd.DataFrame(table)
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #ddad93e7
-def frame_block(
+def frame_table(
     frame: pd.DataFrame,  # A table
     corner: str = "",  # Heading of the rows' names
-) -> tuple:  # For `page`
-    "A table of pandas as a block of a page"
+):  # `Table`
+    "A table of pandas as pages and notebooks show it"
     rows = [[name, *cells] for name, cells in zip(frame.index, frame.values.tolist(), strict=True)]
-    return ("table", plain_table(corner, list(frame), rows))
+    return plain_table(corner, list(frame), rows)
 
 
 def run_description(
@@ -483,25 +486,25 @@ def real_blocks(
         ("p", run_description(run)),
         ("p", WHAT_IT_CANNOT_SHOW),
         ("h2", "Every row"),
-        frame_block(main_table(run), "mean [95 %]"),
+        ("table", frame_table(main_table(run), "mean [95 %]")),
         ("h2", "Differences, with 95 % intervals over seeds and records"),
-        frame_block(difference_table(run, COMPARISONS)),
+        ("table", frame_table(difference_table(run, COMPARISONS))),
         ("h2", "Learning rates"),
         ("figure", "rates", "Validation scores over the learning rate; grey: the student"),
-        frame_block(rate_table(run).set_index("training")),
+        ("table", frame_table(rate_table(run).set_index("training"))),
         ("h2", "Benchmarks with official scorers, first seed"),
-        frame_block(benchmark_table(run)),
+        ("table", frame_table(benchmark_table(run))),
         ("h2", "Table 5: length penalty of the teacher's ranking, first seed"),
-        frame_block(beta_table(run).astype(str).set_index("beta"), "β"),
+        ("table", frame_table(beta_table(run).astype(str).set_index("beta"), "β")),
         ("h2", "The judge"),
         ("p", judge_sentence(run)),
     ]
     wins = wins_table(run)
     if len(wins):
-        blocks.append(frame_block(wins))
+        blocks.append(("table", frame_table(wins)))
     blocks += [
         ("h2", "Answers side by side, first seed"),
-        frame_block(side_by_side(run).set_index("instruction"), "instruction"),
+        ("table", frame_table(side_by_side(run).set_index("instruction"), "instruction")),
         ("p", f"All stages took {hours:.1f} hours of one process."),
     ]
     return blocks

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['student_cdf', 'student_quantile', 'Interval', 'run_interval', 'mean_interval', 'mean_of_defined', 'wilson_interval',
-           'paired_interval', 'hierarchical_interval', 'holm']
+           'paired_interval', 'hierarchical_interval', 'crossed_interval', 'holm']
 
 # %% ../../nbs/utils/intervals.ipynb #334bc89a
 import math
@@ -174,6 +174,26 @@ def hierarchical_interval(
     error = math.sqrt(max(between, within) / n_seeds)
     mean = float(seed_means.mean())
     return _student_interval(n_questions, mean, error, nu=nu, level=level, null=null)
+
+# %% ../../nbs/utils/intervals.ipynb #c4055ed2
+def crossed_interval(
+    values_by_seed,  # For each seed the values, one per question, the same questions in each
+    level: float = 0.95,  # Probability that such an interval covers the true mean
+    null: float = 0.0,  # The mean that the p value tests
+) -> Interval:
+    "Mean over seeds and questions that all seeds share"
+    values = np.asarray(values_by_seed, float)
+    if values.ndim != 2 or min(values.shape) < 2:
+        raise TunaError("needs two seeds and two questions or more, the same questions in each")
+    parts = []  # of the variance, with their degrees of freedom
+    for means in (values.mean(axis=1), values.mean(axis=0)):
+        parts.append((means.var(ddof=1) / len(means), len(means) - 1))
+    variance = sum(part for part, _ in parts)
+    uncertainty = sum(part**2 / nu for part, nu in parts)
+    nu = int(variance**2 / uncertainty) if uncertainty else len(values) - 1
+    mean = float(values.mean())
+    error = math.sqrt(variance)
+    return _student_interval(values.size, mean, error, nu=nu, level=level, null=null)
 
 # %% ../../nbs/utils/intervals.ipynb #092bc919
 def holm(
