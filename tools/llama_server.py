@@ -374,6 +374,16 @@ CHECKS = {
 }
 
 
+def package_versions(python):
+    "Versions of what runs here and, in the interpreter of the server, there"
+    script = "from importlib.metadata import version; print(version('xllamacpp'), version('gguf'))"
+    done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{python} lacks xllamacpp or gguf: {done.stderr.splitlines()[-1]}")
+    versions = dict(zip(("xllamacpp", "gguf"), done.stdout.split(), strict=True))
+    return versions | {package: version(package) for package in ("torch", "transformers", "openai")}
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -393,6 +403,7 @@ def main():
     args = parser.parse_args()
     out = Path(args.out)
     report = read_document(out) if out.exists() else {}
+    versions = package_versions(args.python)
     with tempfile.TemporaryDirectory() as folder:
         args.float32 = str(Path(folder) / "float32.gguf")
         if {"float32", "flash", "completions"} & {*args.only}:
@@ -403,8 +414,7 @@ def main():
             report[name] = CHECKS[name](args)
             print(f"{name}: {json.dumps(report[name])}", flush=True)
             report["model"] = Path(args.gguf).name
-            versions = ("xllamacpp", "gguf", "torch", "transformers", "openai")
-            report["versions"] = {package: version(package) for package in versions}
+            report["versions"] = versions
             command = f"python tools/llama_server.py --gguf {report['model']} --n {args.n}"
             report["origin"] = {**provenance(), "command": command, "note": NOTE}
             write_text(args.out, json.dumps(report, indent=1) + "\n")
