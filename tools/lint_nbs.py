@@ -24,6 +24,7 @@ directives = {
     "fig-alt:",
     "output:",
     "code-fold:",
+    "code-summary:",
     "fig-cap:",
     "label:",
     "warning:",
