@@ -383,9 +383,9 @@ def draw_rates(
                 ax.plot(tried, values, label=LABELS[kind], ms=3, lw=1.2, **line)
             ax.set(xscale="log", title=title, xlabel="learning rate")
         handles, labels = axs[0].get_legend_handles_labels()
-        axs[0].figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        axs[0].figure.legend(handles, labels, loc="outside lower center", ncols=2)
 
-    return draw_panels(draw, 3, (6.6, 2.6))
+    return draw_panels(draw, 3, (4.8, 2.8))
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #bcfe96e8
 COMPARISONS = [
