@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .loss import preferences, rank_loss, rank_pairs, upcast
+from .loss import existing, preferences, rank_loss, rank_pairs, upcast
 from .utils.core import TunaError
 from .utils.ranges import Range
 
@@ -40,7 +40,7 @@ def reward_gaps(
     ties: Tensor | None = None,  # Pairs that are no preference, see `preferences`, (batch, n)
 ) -> tuple[Tensor, Tensor]:  # Gap of each pair of `rank_pairs`, and which count; (batch, pairs)
     "Lead r_j - r_k of the better response of each pair, 0 where the pair is no preference"
-    mask = torch.ones_like(reward, dtype=torch.bool) if mask is None else mask
+    mask = existing(reward, mask)
     j, k = rank_pairs(reward.shape[-1], reward.device)
     counted = preferences(mask, ties)
     gaps = reward[..., j] - reward[..., k]
@@ -151,7 +151,7 @@ def listmle_loss(
     beta: float = 0.1,  # Weight β of the log-probabilities
 ) -> Tensor:  # One loss per instruction, (batch,)
     "Negative log-likelihood of the order under Plackett-Luce (DPO's appendix A.3; PRO)"
-    mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
+    mask = existing(v, mask)
     reward = implicit_reward(v, v_ref, beta, mask)
     itself = torch.eye(v.shape[-1], dtype=torch.bool, device=v.device)
     competes = preference_matrix(mask, ties) | itself
@@ -178,7 +178,7 @@ def listnet_loss(
     temperature: float = 1.0,  # Temperature T of the scores, in their unit
 ) -> Tensor:  # One loss per instruction, (batch,)
     "Cross-entropy of the scores' softmax and the rewards' (ListNet, top one)"
-    mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
+    mask = existing(v, mask)
     reward = implicit_reward(v, v_ref, beta, mask)
     target = masked_log_softmax(scores.to(reward.dtype) / temperature, mask).exp()
     predicted = masked_log_softmax(reward, mask)
@@ -210,7 +210,7 @@ def lipo_loss(
     top: float | None = 1.0,  # Label of the best response, see `score_gains`
 ) -> Tensor:  # One loss per instruction, (batch,)
     "Logistic loss on pairs with lambda weights (LiPO)"
-    mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
+    mask = existing(v, mask)
     reward = implicit_reward(v, v_ref, beta, mask)
     order = (
         reward.detach().masked_fill(~mask, -torch.inf).argsort(dim=-1, descending=True, stable=True)
@@ -255,7 +255,7 @@ def ndcg_loss(
     top: float | None = 1.0,  # Label of the best response, see `score_gains`
 ) -> Tensor:  # One loss per instruction, (batch,)
     "1 - NeuralNDCG of the implicit rewards (PPA)"
-    mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
+    mask = existing(v, mask)
     reward = implicit_reward(v, v_ref, beta, mask)
     gains = score_gains(scores.to(reward.dtype), mask, top)
     sorted_gains = (soft_permutation(reward, mask, temperature) @ gains[..., None]).squeeze(-1)
@@ -285,7 +285,7 @@ def rank_advantage_loss(
     clip: float = 0.2,  # Change ε of the ratio beyond which nothing pulls
 ) -> Tensor:  # One loss per instruction, (batch,)
     "Clipped ratio times standardised rank (GOPO, offline)"
-    mask = torch.ones_like(v, dtype=torch.bool) if mask is None else mask.bool()
+    mask = existing(v, mask)
     ratio = implicit_reward(v, v_ref, mask=mask).exp()
     advantage = rank_advantages(mask, ties).to(ratio.dtype)
     clipped = ratio.clamp(1 - clip, 1 + clip)

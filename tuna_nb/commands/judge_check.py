@@ -128,11 +128,11 @@ def tuna_judge_check(
     "Try a judge on 60 gold pairs; the exit status is 0 if it is to be trusted, 1 if not"
     from tuna_nb.contextual_ranking import judge_requests
     from tuna_nb.judge.check import gold_records, load_gold_pairs, trust_advice
-    from tuna_nb.judge.rubric import TABLE_9, load_rubric
+    from tuna_nb.judge.rubric import load_rubric
 
     check_report_path(out)
     check_ranges(expect=expect)
-    criteria = load_rubric(rubric) if rubric else TABLE_9
+    criteria = load_rubric(rubric)
     requested = {"seed": seed, "structured": structured, "rubric": criteria}
     settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}
     with output_lock(None if dry_run else out):

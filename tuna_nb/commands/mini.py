@@ -109,15 +109,15 @@ def tuna_mini(
         raise TunaError("--full is every experiment and --only some; leave out one of the two")
     if not real and (student or teacher or judge):
         raise TunaError("--student, --teacher and --judge go with --real FOLDER")
+    if bf16 and not real:
+        raise TunaError("--bf16 goes with --real FOLDER")
     if real:
         if full or only or quick:
             raise TunaError("--full, --only and --quick are of the miniature; leave out --real")
         if not student:
             raise TunaError("--real needs --student: a folder, Hub name or GGUF file")
-        models = {"student": student, "teacher": teacher, "judge": judge}
-        return run_with_real_model(
-            out or "runs/real", seeds, workers, data=real, bf16=bf16, **models
-        )
+        settings = {"student": student, "teacher": teacher, "judge": judge, "bf16": bf16}
+        return run_with_real_model(out or "runs/real", seeds, workers, data=real, **settings)
     chosen = only.split(",") if only else MAIN
     names = available(None if full else chosen, scale)
     folder = Path(out or f"runs/{scale}")

@@ -398,7 +398,7 @@ def tuna_ctx_rank(
     "Let a judge rank sampled responses (§2.3)"
     from tuna_nb.data import limit_records, load_instructions, save_ranked
     from tuna_nb.judge.reports import without_length
-    from tuna_nb.judge.rubric import TABLE_9, load_rubric
+    from tuna_nb.judge.rubric import load_rubric
     from tuna_nb.utils.records import check_replaceable
 
     check_output_path(out, data)
@@ -408,7 +408,7 @@ def tuna_ctx_rank(
     check_ranges(expect=expect)
     of_lists = {"structured": structured, "votes": votes, "rubric": rubric, "judge": judge}
     check_method(pairwise, weigh, window, **of_lists)
-    criteria = load_rubric(rubric) if rubric else TABLE_9
+    criteria = load_rubric(rubric)
     ds = limit_records(load_instructions(data, blank_output="keep"), limit)
     store = reply_store_path(out, dry_run)
     with output_lock(None if dry_run else out):

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['MAX_LOSS_RISE', 'MAX_ENDED_FALL', 'MAX_REPETITION_RISE', 'LABELS', 'MEASURES', 'COMPARISONS', 'WHAT_IT_CANNOT_SHOW',
            'faults', 'choose_rate', 'read_run', 'row_stages', 'run_real', 'reports_of', 'interval_over',
-           'paired_difference', 'interval_cell', 'digits_of', 'difference_table', 'longer_accuracies', 'main_table',
-           'rate_table', 'beta_table', 'question_scores', 'benchmark_table', 'draw_rates', 'judge_sentence',
-           'wins_table', 'side_by_side', 'frame_table', 'run_description', 'real_blocks']
+           'record_differences', 'paired_difference', 'interval_cell', 'digits_of', 'difference_table',
+           'longer_accuracies', 'main_table', 'rate_table', 'beta_table', 'question_scores', 'benchmark_table',
+           'draw_rates', 'judge_sentence', 'wins_table', 'side_by_side', 'frame_table', 'run_description',
+           'real_blocks']
 
 # %% ../../nbs/experiments/real_checkpoint.ipynb #a3bc1f6c
 import json
@@ -183,6 +184,16 @@ def interval_over(
     return crossed_interval(list(zip(*defined, strict=True)))
 
 
+def record_differences(
+    report: dict,  # What a stage reports
+    other: dict,  # What another reports
+    measure: str,  # A key of `MEASURES`
+) -> list[float]:  # One for each record
+    "The first stage's measure less the other's"
+    key, factor = MEASURES[measure]
+    return [factor * (a - b) for a, b in zip(report[key], other[key], strict=True)]
+
+
 def paired_difference(
     run: dict,  # From `read_run`
     row: str,  # A key of `LABELS`
@@ -190,14 +201,12 @@ def paired_difference(
     measure: str,  # A key of `MEASURES`
 ):  # `Interval`, or None if there is no seed that has both
     "One row less another, record by record"
-    key, factor = MEASURES[measure]
-    ours = reports_of(run, row)
+    key, _ = MEASURES[measure]
     theirs = reports_of(run, other)
     by_seed = []
-    for seed, report in ours.items():
+    for seed, report in reports_of(run, row).items():
         if key in report and key in theirs.get(seed, {}):
-            pairs = zip(report[key], theirs[seed][key], strict=True)
-            by_seed.append([factor * (a - b) for a, b in pairs])
+            by_seed.append(record_differences(report, theirs[seed], measure))
     return interval_over(by_seed)
 
 
@@ -255,17 +264,17 @@ def main_table(
     "Every row's measures and the soundness of its answers"
     table = {}
     for row, label in LABELS.items():
-        reports = list(reports_of(run, row).values())
+        is_trained = row in RATE_OF
+        reports = list(reports_of(run, row).values())[: None if is_trained else 1]
         if not reports:
             continue
-        if row in ("longer", "student"):
-            reports = reports[:1]
-        cells = {"seeds": "" if row in ("longer", "student") else str(len(reports))}
+        cells = {"seeds": str(len(reports)) if is_trained else ""}
         for heading, (key, factor) in MEASURES.items():
-            by_seed = [[factor * value for value in o[key]] for o in reports if key in o]
+            by_seed = [[factor * x for x in report[key]] for report in reports if key in report]
             cells[heading] = interval_cell(interval_over(by_seed), digits_of(heading), sign="")
+        answers = [report["held_answers"] for report in reports if "held_answers" in report]
         for key, digits in {"ended": 2, "tokens": 0, "repetition": 2}.items():
-            means = [mean(o["held_answers"][key]) for o in reports if "held_answers" in o]
+            means = [mean(of_seed[key]) for of_seed in answers]
             cells[key] = f"{mean(means):.{digits}f}" if means else ""
         table[label] = cells
     return pd.DataFrame(table).T
@@ -316,9 +325,8 @@ def beta_table(
         losses = {"beta": beta}
         for heading, (key, factor) in list(MEASURES.items())[1:]:
             losses[heading] = f"{factor * mean(first[name][key]):.3f}"
-            pairs = zip(first[name][key], first[names[usual]][key], strict=True)
-            difference = interval_over([[factor * (a - b) for a, b in pairs]])
-            cell = "" if beta == usual else interval_cell(difference, 3)
+            differences = record_differences(first[name], first[names[usual]], heading)
+            cell = "" if beta == usual else interval_cell(interval_over([differences]), 3)
             losses[f"{heading}, less that of β = {usual:g}"] = cell
         rows.append(losses)
     return pd.DataFrame(rows)
