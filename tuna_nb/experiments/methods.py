@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TABLE1_MODELS', 'CONTROLS', 'MAIN_MODELS', 'MODELS', 'SFT_VIEWS', 'METHODS', 'ORDERS', 'BY_FAMILY', 'LOSS_LABELS',
-           'RATE_FACTORS', 'LOSS_MODELS', 'REDUCTIONS', 'SFT_LOSSES', 'TrainedModel', 'stages_available',
-           'stages_by_value', 'stages_of_sft_losses', 'ablation_stages']
+           'RATE_FACTORS', 'LOSS_MODELS', 'COMPARED_MODELS', 'REDUCTIONS', 'SFT_LOSSES', 'TrainedModel',
+           'stages_available', 'stages_by_value', 'stages_of_sft_losses', 'ablation_stages']
 
 # %% ../../nbs/experiments/methods.ipynb #cef5ea04
 from dataclasses import dataclass
@@ -157,6 +157,11 @@ for loss, model in zip(LOSS_LABELS, LOSS_MODELS, strict=True):
     METHODS[f"loss_{loss}"] = TrainedModel(
         "alpaca", ("ctx",), "ranking", "Tuna_c", loss=loss, rate_factor=RATE_FACTORS[loss]
     )
+# Beside them, Alpaca, two controls that learn no order, and Tuna's own loss
+COMPARED_MODELS = (
+    *("Alpaca", "best-of-4 SFT", "Tuna_c, random order", "Tuna_c"),
+    *LOSS_MODELS,
+)
 
 # %% ../../nbs/experiments/methods.ipynb #c0b8a38b
 def stages_available(
