@@ -17,7 +17,7 @@ LAYERS = [
     ["data", "loss", "losses"],
     ["benchmarks", "scoring", "prob_ranking", "diverse_sampling", "contextual_ranking"],
     ["pairwise_ranking", "sliding_windows", "weighted_pairs", "train"],
-    ["reward_model"],
+    ["reward_model", "reward_backend"],
     ["eval"],
     ["paper"],
     ["experiments"],

@@ -31,7 +31,8 @@ def load_benchmarks(
     "The paper's benchmarks (§3.2)"
     unknown = [name for name in names if name not in BENCHES]
     if unknown:
-        raise TunaError(f"unknown benchmark {unknown[0]!r}; there are {', '.join(BENCHES)}")
+        there = f"there are {', '.join(BENCHES)}, and for tuna_eval reward_bench2"
+        raise TunaError(f"unknown benchmark {unknown[0]!r}; {there}")
     if limit is not None and limit < 1:
         raise TunaError(f"limit must be at least 1, got {limit}")
     folder = Path(data)

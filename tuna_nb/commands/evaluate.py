@@ -53,6 +53,7 @@ class EvalOptions:
     served_as: str
     judge_served_as: str
     new_tokens: int | None
+    max_length: int | None
     chat_template_kwargs: str
     any_template: bool
     system: str
@@ -67,6 +68,15 @@ class EvalOptions:
     def bench_names(self):
         "Names of the benchmarks to run"
         return self.bench.split(",")
+
+    @property
+    def is_reward_model(self):
+        "Is the model a reward model? It is looked for where RewardBench 2 is to be run"
+        if "reward_bench2" not in self.bench_names:
+            return False
+        from tuna_nb.reward_backend import is_reward_model  # imports torch
+
+        return is_reward_model(self.model)
 
     @property
     def template_names(self):
@@ -136,7 +146,7 @@ def check(self: EvalOptions):
         raise TunaError("--template chat sends user turns, which this API has not; use --kind chat")
     if self.system and self.template not in ("", "chat"):
         raise TunaError("--system needs the chat template: give --template chat")
-    for option in ("batch_size", "limit", "new_tokens"):
+    for option in ("batch_size", "limit", "new_tokens", "max_length"):
         RANGES[option].check(f"--{option}", getattr(self, option))
     check_ranges(**self.requests)
     if self.judge and not (self.base and "vicuna" in self.bench_names):
@@ -151,6 +161,9 @@ def open_generator(
     from tuna_nb.eval import load_generator
 
     settings = parse_fields("--chat-template-kwargs", self.chat_template_kwargs)
+    is_reward_model = self.is_reward_model
+    if self.max_length and not is_reward_model:
+        raise TunaError("--max-length is for a reward model with --bench reward_bench2")
     if self.model.startswith(("http://", "https://")):
         if self.name:
             raise TunaError(
@@ -170,12 +183,33 @@ def open_generator(
     name = self.name
     if not name:
         name = folder.resolve().name if folder.is_dir() else str(folder)
+    if is_reward_model:
+        return self.open_reward_model(name, settings)
     # vLLM batches by itself
     batching = {} if self.model.startswith("vllm:") else {"batch_size": self.batch_size}
     named = {"name": name, "served_as": self.served_as}
     return load_generator(
         self.model, chat=self.chat, chat_template_kwargs=settings, **named, **batching
     )
+
+
+@patch
+def open_reward_model(
+    self: EvalOptions,
+    name: str,  # That it has in files and tables
+    settings: dict,  # Of its chat template
+):  # A `RewardModel`
+    "The reward model to evaluate on RewardBench 2"
+    if self.bench_names != ["reward_bench2"] or self.served_as:
+        raise TunaError(
+            f"{self.model} is a reward model, which runs here and writes no answers: give "
+            f"--bench reward_bench2 alone, without --served-as"
+        )
+    from tuna_nb.reward_backend import RewardModel  # imports torch
+
+    template = {"template": self.template_names[0], "chat_template_kwargs": settings}
+    limits = {"batch_size": self.batch_size, "max_length": self.max_length}
+    return RewardModel(self.model, name=name, **template, **limits)
 
 
 @patch
@@ -230,8 +264,18 @@ def open_benchmarks(
     from tuna_nb.benchmarks.suite import load_benchmarks
 
     context = getattr(generator, "context", None)
-    benchmarks = load_benchmarks(
-        self.bench_names,
+    benchmarks = []
+    if "reward_bench2" in self.bench_names:
+        from tuna_nb.benchmarks.reward_bench2 import (
+            JudgedRewardBench2,
+            RewardBench2,
+            load_reward_bench2,
+        )
+
+        kind = RewardBench2 if self.is_reward_model else JudgedRewardBench2
+        benchmarks.append(kind(load_reward_bench2(self.folder, self.limit)))
+    benchmarks += load_benchmarks(
+        [name for name in self.bench_names if name != "reward_bench2"],
         self.folder,
         self.prompt_tokenizer(generator),
         context=context,
@@ -302,7 +346,16 @@ def write_results(
     write_text(path, json.dumps(merged, indent=1) + "\n")
     results = read_results(out)
     notes = [f"- {note}" for note in result_notes(results)]
-    text = "\n".join([paper_table(results).markdown(), "", *notes])
+    tables = []
+    for table in ("table1", "reward_bench2"):
+        own = {}
+        for name, of_model in results.items():
+            benches = {bench.startswith("reward_bench2") for bench in of_model["scores"]}
+            if (table == "reward_bench2") in benches:
+                own[name] = of_model
+        if own:
+            tables += [paper_table(own, table).markdown(), ""]
+    text = "\n".join([*tables, *notes])
     write_text(Path(out) / "table.md", text + "\n")
     print(f"{text}\n\nscores: {path}")
     return merged
@@ -423,6 +476,7 @@ _EVAL_GROUPS = {
         "truncate",
         "tokenizer",
         "new_tokens",
+        "max_length",
     ),
     "model": (
         "name",
@@ -440,17 +494,20 @@ _EVAL_GROUPS = {
 # %% ../../nbs/commands/evaluate.ipynb #04506d18
 @command(
     example="""tuna_eval out/alpaca results --data benchmarks --name Alpaca
-tuna_eval out/tuna results --data benchmarks --name Tuna --base Alpaca --judge https://api.openai.com/v1#gpt-4.1""",
+tuna_eval out/tuna results --data benchmarks --name Tuna --base Alpaca --judge https://api.openai.com/v1#gpt-4.1
+tuna_eval out/reward_model results --bench reward_bench2 --data reward_bench2.parquet""",
     groups=_EVAL_GROUPS,
 )
 def tuna_eval(
     # Folder, GGUF file or Hub id; vllm:NAME; http://HOST/v1#NAME for an OpenAI-like server, or
-    # several addresses with commas between, and #NAME after the last
+    # several addresses with commas between, and #NAME after the last. With reward_bench2 a reward
+    # model, or a judge
     model: str,
     out: str,  # Folder for predictions, scores and the table; other models' results in it stay
-    bench: str = "super_ni,lmentry,vicuna",  # Benchmarks, with commas between
-    # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl; by default what TUNA_REAL_DATA
-    # names
+    # Benchmarks, with commas between; reward_bench2 is for a reward model or a judge
+    bench: str = "super_ni,lmentry,vicuna",
+    # Folder with super_ni/, lmentry/data/ and vicuna/question.jsonl, or the file of reward_bench2;
+    # by default what TUNA_REAL_DATA names
     data: str = "",
     name: str = "",  # Name in files and tables of a model that runs here; by default its own
     # Templates around prompts: alpaca, none or both with a comma between (Super-NI is run with
@@ -460,7 +517,8 @@ def tuna_eval(
     template: str = "",
     shots: str = "0,2",  # Examples in Super-NI's prompts
     tasks: str = "",  # Super-NI tasks, with commas between; all by default
-    # Only so many instances of a Super-NI task, examples of an LMentry template, Vicuna questions
+    # Only so many instances of a Super-NI task, examples of an LMentry template, Vicuna questions,
+    # prompts of a subset of reward_bench2
     limit: int | None = None,
     # LMentry: cut answers at the first line break and full stop, as the official code does for some
     # model names, which are cut here in any case
@@ -496,8 +554,11 @@ def tuna_eval(
     served_as: str = "",
     judge_served_as: str = "",  # The same for a judge on a server, whose replies are kept
     new_tokens: int | None = None,  # Never longer answers than this
+    # For a reward model: longest conversation in tokens, which is cut at its end; default the
+    # model's context, 2048 in RewardBench 2's code
+    max_length: int | None = None,
 ):  # What is in the scores file
-    "Evaluate a model on Super-NI, LMentry and Vicuna QA"
+    "Evaluate a model on Super-NI, LMentry, Vicuna QA, or as a reward model or judge"
     options = EvalOptions(**locals())  # at this point the locals are the options and no more
     options.check()
     options.settle_template()
@@ -510,7 +571,7 @@ def tuna_eval(
 @command(example="tuna_table results --table table3")
 def tuna_table(
     folder: str,  # Where tuna_eval has been at work
-    table: str = "table1",  # table1, table3, table8, table10 or table11
+    table: str = "table1",  # table1, table3, table8, table10, table11 or reward_bench2
     base: str = "Alpaca",  # Model that differences refer to, if it is there
 ):  # The results by model
     "Print one of the paper's tables from result files"

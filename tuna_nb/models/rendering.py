@@ -134,7 +134,8 @@ def chat_prompts(
     contents: list,  # What `chat_messages` takes, one for each conversation
     chat_template_kwargs: dict
     | None = None,  # For the template, such as {"enable_thinking": False}
-) -> list:  # One `PromptText` each, up to where the reply begins
+    with_reply: bool = False,  # Are they whole conversations, which end with a reply?
+) -> list:  # One `PromptText` each, up to where the reply begins, or to the end of its turn
     "Each text as one user turn in the chat template, and each conversation with all its turns"
     # vLLM's own tokenizers for Mistral have no attribute chat_template
     name = getattr(tokenizer, "name_or_path", "")
@@ -146,7 +147,7 @@ def chat_prompts(
     def render(messages):
         try:
             return tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **settings
+                messages, tokenize=False, add_generation_prompt=not with_reply, **settings
             )
         except Exception as e:  # templates raise errors of jinja, or of their own
             raise TunaError(
