@@ -9,7 +9,6 @@ __all__ = ['is_reward_model', 'RewardModel']
 import math
 
 import torch
-from transformers import AutoTokenizer
 
 from .models.generation import Generation
 from .models.rendering import Renderer, chat_messages, chat_prompts, write_conversation
@@ -21,6 +20,7 @@ from tuna_nb.utils.pretrained import (
     check_token_ids,
     embedding_rows,
     load_config,
+    padding_id,
     tokenizer_digest,
     weights_digest,
 )
@@ -44,7 +44,7 @@ class RewardModel:
     def __init__(
         self,
         model,  # Folder, Hub id, or a loaded sequence classifier with one label
-        tokenizer: AutoTokenizer | None = None,  # None takes the one saved with the model
+        tokenizer=None,  # None takes the one saved with the model
         template: str = "alpaca",  # alpaca, none, or chat
         batch_size: int = 32,  # Conversations at once
         max_length: int | None = None,  # Longest conversation in tokens; None: the model's context
@@ -67,6 +67,7 @@ class RewardModel:
         self.model, tokenizer = load_prm(model, tokenizer, dtype=dtype)
         self.tokenizer = build_in_settings(tokenizer, chat_template_kwargs or {})
         self.renderer = Renderer(self.tokenizer, template)
+        self.pad = padding_id(self.tokenizer)
         self.with_end = with_end
         self.batch_size = batch_size
         self.max_length = max_length or context_length(self.model)
@@ -123,7 +124,7 @@ class RewardModel:
         for first in range(0, len(order), self.batch_size):
             chosen = order[first : first + self.batch_size]
             width = len(rows[chosen[0]])
-            input_ids = torch.full((len(chosen), width), self.tokenizer.pad_token_id)
+            input_ids = torch.full((len(chosen), width), self.pad)
             attention_mask = torch.zeros_like(input_ids)
             for place, number in enumerate(chosen):
                 length = len(rows[number])
