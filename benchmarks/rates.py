@@ -5,6 +5,9 @@ answers to the 500 validation instructions. Alpaca is also trained for several n
 No test question and no oracle has a part in it.
 
     python benchmarks/rates.py runs/rates --seeds 100 101 102
+
+The other losses of Tuna_c have a grid and a part of the file of their own, which --losses makes
+anew without the rest.
 """
 
 import argparse
@@ -14,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+from tuna_nb.experiments.methods import LOSS_LABELS, METHODS
 from tuna_nb.experiments.runner import run_stages
 from tuna_nb.experiments.stages_train import question, rating_gain
 from tuna_nb.mini.paper import MiniConfig
@@ -32,6 +36,7 @@ RATES = {  # by stages
     ("ppo", "rloo"): (1.25e-5, 2.5e-5, 5e-5, 1e-4, 2e-4),
     ("mul",): (2e-4, 4e-4, 8e-4, 1.6e-3),
 }
+LOSS_RATES = RATES["tuna_p", "tuna_c", "tuna"]
 PROXY_RATES = (3e-4, 1e-3, 3e-3)
 PROXIES = ("prm_3b", "prm_7b")
 
@@ -61,11 +66,39 @@ def alpaca_curve(cfg, out, seed):
     return curve
 
 
+def loss_curves(out, seeds):
+    "Rating of each loss's model above Alpaca, by loss, seed and rate; and what they come to"
+    tried = {}
+    for loss in LOSS_LABELS:
+        stage = f"loss_{loss}"
+        factor = METHODS[stage].rate_factor
+        rates = tuple(float(f"{rate / factor:.6g}") for rate in LOSS_RATES)
+        run_stages(replace(MiniConfig(), lrs=rates), out, seeds, [stage], workers=2)
+        tried[loss] = {}
+        for seed in seeds:
+            record = read_document(out / f"seed{seed}" / stage / "done.json")
+            tried[loss][seed] = record["result"]["tried"]
+    best = {}
+    for loss, by_seed in tried.items():
+        curves = list(by_seed.values())
+        means = {rate: sum(curve[rate] for curve in curves) / len(curves) for rate in curves[0]}
+        best[loss] = max(means, key=means.get)
+    return {"tried": tried, "best": best}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder of the stages")
     parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102])
+    parser.add_argument("--losses", action="store_true", help="only the other losses of Tuna_c")
     args = parser.parse_args()
+    record = Path(__file__).with_suffix(".json")
+    if args.losses:
+        found = json.loads(record.read_text())
+        origin = provenance() | {"note": "as above; the best rate is that of the highest mean"}
+        found["losses"] = loss_curves(args.out, args.seeds) | {"origin": origin}
+        record.write_text(json.dumps(found, indent=1) + "\n")
+        return
     usual = MiniConfig()
     curves = {"Alpaca": {}, "others": {}, "proxies": {}}
     for stages, rates in (RATES | {PROXIES: PROXY_RATES}).items():
@@ -82,8 +115,11 @@ def main():
         "ratings by the judge, from 1 to 10, less those of Alpaca with its usual rate and epochs; "
         "of proxies the share of validation pairs in the judge's order"
     )
-    text = json.dumps(curves | {"origin": provenance() | {"note": note}}, indent=1)
-    Path(__file__).with_suffix(".json").write_text(text + "\n")
+    curves |= {"origin": provenance() | {"note": note}}
+    if record.exists():
+        curves["losses"] = json.loads(record.read_text()).get("losses", {})
+    text = json.dumps(curves, indent=1)
+    record.write_text(text + "\n")
     print(text)
 
 

@@ -11,6 +11,7 @@ from .data import load_ranked
 from .experiments.appendix import APPENDIX
 from .experiments.controls import CONTROL_EXPERIMENTS
 from .experiments.figures import draw_lines, draw_panels, plot_sweep
+from .experiments.loss_comparison import LOSS_EXPERIMENTS
 from .experiments.methods import CONTROLS, MAIN_MODELS
 from tuna_nb.experiments.registry import (
     EXPERIMENTS,
@@ -230,6 +231,7 @@ EXPERIMENTS["length"] = Experiment(
     alias="table4",
 )
 EXPERIMENTS.update(CONTROL_EXPERIMENTS)
+EXPERIMENTS.update(LOSS_EXPERIMENTS)
 EXPERIMENTS.update(APPENDIX)
 
 # %% ../nbs/06_ablations.ipynb #9e5dbd35

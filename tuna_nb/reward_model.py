@@ -152,6 +152,10 @@ def train_prm(
     else:
         rankings = [ranked_ds[i] for i in several]
     check_preferences(ranked_ds, training_args.get("ties", "skip"))
+    if training_args.get("loss", "tuna") != "tuna":
+        raise TunaError(
+            "a proxy ranking model has one loss, that of Bradley and Terry; leave out loss"
+        )
     if not training_args.get("merge", True):
         raise TunaError(
             "a proxy ranking model is saved with its adapters merged, so merge=False cannot be"

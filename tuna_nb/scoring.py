@@ -21,9 +21,10 @@ from tuna_nb.training.encoding import (
     LengthReport,
     check_items,
     encode_dataset,
+    scores_by_rank,
     tie_bits,
 )
-from .training.logprobs import response_means, target_logps
+from .training.logprobs import response_means, target_logps, to_score_table
 from .training.packing import pack, to_device
 from .training.trainer import stack_scores
 from .utils.core import TunaError, progress
@@ -96,7 +97,8 @@ def encode_records(
 
     An item has the record's `id`, its `prompt_len` in tokens, `token_ids` of the prompt with each
     response, and the `ranks` of these responses: 0 is the original one, 1 the best. Responses of
-    equal score or equal tokens tie: bit k of an entry of `ties` stands for rank k + 1.
+    equal score or equal tokens tie: bit k of an entry of `ties` stands for rank k + 1. `scores`
+    are the judge's, 0 for an original, or None where the record has none.
     """
     records = list(records)
     renderer = tokenizer if isinstance(tokenizer, Renderer) else Renderer(tokenizer, template)
@@ -124,6 +126,7 @@ def encode_records(
         item = {"id": name, "prompt_len": len(row), "ranks": [part["rank"] for part in parts]}
         item["token_ids"] = [part["row"] for part in parts]
         item["ties"] = tie_bits(item, record.get("scores"))
+        item["scores"] = scores_by_rank(item["ranks"], record.get("scores"))
         items.append(item)
     if not max_length:
         return items
@@ -194,13 +197,22 @@ class RankedCollator:
     def __call__(
         self,
         items: list,  # Records, or what `encode` made of them
-    ) -> dict:  # What `pack` returns, and which responses tie, in `ties`
+    ) -> dict:  # What `pack` returns, and by item and rank `ties`, `scores` and `ref_logps`
+        """Scores are there if all items have some, and reference log-probabilities too
+
+        They, and which responses tie, are 0 where there is no response.
+        """
         encoded = [item if "token_ids" in item else self.encode([item])[0] for item in items]
         batch = pack(encoded, self.mode, self.pad)
-        bits = [item.get("ties", [0] * len(item["ranks"])) for item in encoded]
-        ties = torch.zeros(batch["mask"].numel(), dtype=torch.int64)
-        ties[batch["score_index"]] = torch.tensor(list(chain.from_iterable(bits)))
-        return dict(batch, ties=ties.view_as(batch["mask"]))
+        columns = {"ties": [item.get("ties", [0] * len(item["ranks"])) for item in encoded]}
+        for name in ("scores", "ref_logps"):
+            values = [item.get(name) for item in encoded]
+            if None not in values:
+                columns[name] = values
+        for name, values in columns.items():
+            in_a_row = torch.tensor(list(chain.from_iterable(values)))
+            batch[name] = to_score_table(in_a_row, batch)
+        return batch
 
 # %% ../nbs/scoring.ipynb #78f18a00
 def context_length(

@@ -15,7 +15,8 @@ from fastcore.basics import patch
 from transformers import TrainingArguments
 
 from .data import check_preferences, load_instructions, load_ranked
-from .loss import mle_loss, token_mean_loss, tuna_loss
+from .loss import mle_loss, rank_loss, token_mean_loss
+from .losses import find_loss, list_loss
 from .scoring import RankedCollator, context_length, ranking_metrics, sequence_logps
 from .training.adapters import add_lora
 from tuna_nb.training.checkpoints import (
@@ -26,8 +27,8 @@ from tuna_nb.training.checkpoints import (
     remove_optimizers,
 )
 from .training.logprobs import response_lengths
+from .training.reference import ReferenceTrainer
 from .training.sampler import EncodedDataset
-from .training.trainer import PackedTrainer
 from .utils.core import TunaError, seed_all
 from .utils.outputs import check_disk, output_lock
 from .utils.ranges import RANGES, Range, check_ranges, check_seed, count_from_env
@@ -37,8 +38,11 @@ from .utils.ranges import RANGES, Range, check_ranges, check_seed, count_from_en
 class TunaConfig(TrainingArguments):
     "Settings of a training run: those of `transformers.TrainingArguments`, and the loss's"
 
+    loss: str = "tuna"  # Ranking loss, a key of `LIST_LOSSES`
+    loss_parameters: dict = field(default_factory=dict)  # Of another loss than Tuna's, by name
+    reference: bool | None = None  # Compare with the starting model? None: if the loss must
     margin: float = 0.1  # Gap m asked for between neighbours in the ranking (Eq. 5)
-    mle_weight: float = 1.0  # Weight λ of the original response (Eq. 6)
+    mle_weight: float | None = None  # Weight λ of the original response (Eq. 6), see `settle_loss`
     reduction: str = "sum"  # "sum": the paper's ranking loss; "released": the released code's
     ties: str = "skip"  # Responses of equal score: "skip" such pairs, or the list's "order"
     mle_over: str = "original"  # "original": Eqs. 2 and 6; "tokens" or "all", see `loss_sum`
@@ -69,6 +73,7 @@ class TunaConfig(TrainingArguments):
         if not torch.accelerator.is_available():
             self.use_cpu = True
         super().__post_init__()
+        self.settle_loss()
         self.check_settings()
 
     @property
@@ -77,6 +82,34 @@ class TunaConfig(TrainingArguments):
         return self.seed if self.data_seed is None else self.data_seed
 
 # %% ../nbs/04_train.ipynb #89b281ff
+@patch
+def settle_loss(self: TunaConfig):
+    """Give the loss's settings that are None their values, and refuse those that it has no use for
+
+    Eq. 6 has λ = 1. The other losses are used without the original response, as in their papers,
+    unless `mle_weight` is given.
+    """
+    loss = find_loss(self.loss, self.loss_parameters)
+    is_tuna = self.loss == "tuna"
+    if self.mle_weight is None:
+        self.mle_weight = 1.0 if is_tuna else 0.0
+    if self.reference is None:
+        self.reference = loss.needs_reference
+    if self.reference and "v_ref" not in loss.tensors:
+        raise TunaError(f"loss {self.loss!r} does not compare with a starting model: reference")
+    if loss.needs_reference and not self.reference:
+        raise TunaError(f"loss {self.loss!r} needs a starting model, so reference cannot be False")
+    if is_tuna and self.loss_parameters:
+        raise TunaError(
+            "the margin of loss 'tuna' is the setting margin; loss_parameters are for others"
+        )
+    of_tuna = {"margin": 0.1, "reduction": "sum"}
+    for name, default in of_tuna.items():
+        if not is_tuna and getattr(self, name) != default:
+            has = ", ".join(loss.parameters)
+            raise TunaError(f"{name} is a setting of loss 'tuna'; {self.loss!r} has {has}")
+
+
 @patch
 def check_settings(self: TunaConfig):
     "Refuse settings that have no place in these losses, or not with each other"
@@ -117,8 +150,8 @@ def check_settings(self: TunaConfig):
         )
 
 # %% ../nbs/04_train.ipynb #45014256
-class TunaTrainer(PackedTrainer):
-    "`transformers.Trainer` with the loss of Eq. 6"
+class TunaTrainer(ReferenceTrainer):
+    "`transformers.Trainer` with the loss of Eq. 6, or another one on ranked responses"
 
     collator_class = RankedCollator
     mean_length = None  # Tokens of the originals of a step or an evaluation, mean over instructions
@@ -154,15 +187,36 @@ class TunaTrainer(PackedTrainer):
             ds for ds in (self.train_dataset, self.eval_dataset) if isinstance(ds, EncodedDataset)
         ]
         self.is_sft = bool(known) and not _any_ranked(known[0])
+        self.check_scores()
+        if args.reference and not self.is_sft:
+            self.keep_reference()
+
+    def check_scores(self):
+        "Refuse data without scores if the loss goes by them"
+        if not find_loss(self.args.loss).needs_scores:
+            return
+        for items in self.scored_sets().values():
+            for item in items or ():
+                if item["scores"] is None:
+                    raise TunaError(
+                        f"record {item['id']}, field 'scores': loss {self.args.loss!r} needs the "
+                        f"judge's scores of all responses; rank with a judge, or take a loss that "
+                        f"goes by the order alone"
+                    )
 
     def scores(self, model, inputs):
         "Score of every response of a batch, (instructions, 1 + ranks)"
         return sequence_logps(model, inputs)
 
-    def summary(self, v, mask, n_tok=None, ties=None):
-        "Metrics of a table of scores"
+    def summary(self, v, mask, n_tok=None, ties=None, scores=None, v_ref=None):
+        "Metrics of a table of scores; the loss of another name than Tuna's needs all tables"
         args = self.args
         found = ranking_metrics(v, mask, args.margin, args.reduction, n_tok=n_tok, ties=ties)
+        if args.loss != "tuna" and "rank_loss" in found:
+            del found["rank_loss"], found["pairs_in_margin"]
+            if scores is not None:
+                ranking = self.ranking_loss(v, mask, n_tok, ties, scores, v_ref)
+                found["rank_loss"] = ranking.item() / len(v)
         if args.mle_over == "tokens" and n_tok is not None and n_tok[:, 0].any():
             found["mle_loss"] = token_mean_loss(v[:, 0], n_tok[:, 0]).item()
         return found
@@ -205,8 +259,10 @@ def loss_sum(
     mask,  # Which exist, same shape
     n_tok,  # Learnt tokens of each, same shape
     ties=None,  # Which of them tie, same shape
+    scores=None,  # The judge's scores, same shape
+    v_ref=None,  # Scores under the starting model, same shape
 ):  # Scalar
-    """Eq. 6, summed over the instructions of a micro-batch
+    """Eq. 6 with any ranking loss, summed over the instructions of a micro-batch
 
     The likelihood term is, by `mle_over`, a mean over
     - "original": the tokens of each original response, and then over instructions;
@@ -222,20 +278,30 @@ def loss_sum(
         mle = token_mean_loss(v, n_tok).expand(len(v))
     if args.mle_over != "all" and self.is_sft:
         return mle.sum()
-    if args.mle_over != "all" and v.shape[1] == 1:
+    if v.shape[1] == 1:
         return mle.sum() * args.mle_weight
-    as_in_eq_6 = args.mle_over == "original"
-    loss = tuna_loss(
-        v[:, 1:],
-        v[:, 0],
-        args.margin,
-        mle_weight=args.mle_weight if as_in_eq_6 else 0,
-        mask=mask[:, 1:],
-        reduction=args.reduction,
-        ties=None if ties is None else ties[:, 1:],
-    )
-    loss = loss.sum() if args.reduction == "sum" else loss * len(v)
-    return loss if as_in_eq_6 else loss + args.mle_weight * mle.sum()
+    ranking = self.ranking_loss(v, mask, n_tok, ties, scores, v_ref)
+    return ranking + args.mle_weight * mle.sum()
+
+
+@patch
+def ranking_loss(self: TunaTrainer, v, mask, n_tok, ties=None, scores=None, v_ref=None):
+    "The ranking loss alone, summed over instructions; tables as in `loss_sum`"
+    args = self.args
+    tables = {"mask": mask, "ties": ties, "scores": scores, "v_ref": v_ref}
+    tables = {name: o if o is None else o[:, 1:] for name, o in tables.items()}
+    v = v[:, 1:]
+    if args.loss == "tuna":
+        found = rank_loss(v, args.margin, tables["mask"], args.reduction, ties=tables["ties"])
+        return found.sum() if args.reduction == "sum" else found * len(v)
+    if not args.reference:
+        tables["v_ref"] = None
+    if find_loss(args.loss).normalization == "sum":
+        lengths = n_tok[:, 1:]
+        v = v * lengths
+        if args.reference:
+            tables["v_ref"] = tables["v_ref"] * lengths
+    return list_loss(args.loss, v, **tables, **args.loss_parameters).sum()
 
 # %% ../nbs/04_train.ipynb #af31c9d0
 @patch
@@ -247,6 +313,9 @@ def compute_loss(self: TunaTrainer, model, inputs, return_outputs=False, num_ite
     if ties is None or self.args.ties == "order":
         ties = torch.zeros_like(inputs["mask"], dtype=torch.int64)
     tables = [scores, inputs["mask"], response_lengths(inputs), ties]
+    if self.args.loss != "tuna":
+        nothing = torch.zeros_like(scores)
+        tables += [inputs.get("scores", nothing), inputs.get("ref_logps", nothing)]
     if len(real_rows) < len(scores):
         tables = [table[real_rows] for table in tables]
     loss = self.loss_sum(*tables) if real_rows else 0 * scores.sum()
@@ -344,10 +413,10 @@ def tune(
     ranked_ds,  # Ranked records, or a file of them
     output_dir,  # Where model, tokenizer and training log go
     margin: float = 0.1,  # Gap m asked for between neighbours in the ranking
-    mle_weight: float = 1.0,  # Weight λ of the original response
+    mle_weight: float | None = None,  # Weight λ of the original; None: 1, with another loss 0
     **training_args,  # Of `run_training` and `TunaConfig`; default 1 epoch at 1e-5
 ) -> TunaTrainer:  # After training
-    "Learn a ranking (Eq. 6)"
+    "Learn a ranking by Eq. 6, or by another loss of `LIST_LOSSES`"
     if isinstance(ranked_ds, (str, Path)):
         ranked_ds = load_ranked(ranked_ds)
     check_preferences(ranked_ds, training_args.get("ties", "skip"))

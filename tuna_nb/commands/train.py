@@ -272,7 +272,16 @@ _TRAIN_GROUPS = {
         "long_prompts",
     ),
     "training": ("recipe", "lr", "epochs", "batch_size", "lora", "seed"),
-    "loss": ("margin", "mle_weight", "reduction", "mle_over"),
+    "loss": (
+        "loss",
+        "loss_parameters",
+        "reference",
+        "margin",
+        "mle_weight",
+        "reduction",
+        "mle_over",
+        "ties",
+    ),
     "memory and speed": (
         "micro_batch",
         "max_tokens",
@@ -345,8 +354,16 @@ def tuna_train(
     data: str,  # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id
     output_dir: str,  # Folder for the trained model
     recipe: str = "Tuna_p",  # Settings of one of the paper's models; the options below change them
+    # Ranking loss: tuna, rrhf, slic, dpo, ipo, simpo, listmle, listnet, lipo, ndcg or
+    # rank_advantage
+    loss: str = "tuna",
+    # Settings of another loss than Tuna's as a JSON object, such as {"beta":0.3}
+    loss_parameters: str = "",
+    # Compare with the starting model also where the loss need not: slic, listmle, listnet
+    reference: bool = False,
     margin: float = 0.1,  # Gap m asked for between neighbours in the ranking
-    mle_weight: float = 1.0,  # Weight λ of the original response
+    # Weight λ of the original response; by default 1, with another loss than Tuna's 0
+    mle_weight: float | None = None,
     reduction: str = "sum",  # Ranking loss of the paper (sum) or of the released code (released)
     # Likelihood of the original response (original), over the tokens of all original responses of
     # a step (tokens) or, as in the released code, over those of all responses (all)
@@ -369,12 +386,17 @@ def tuna_train(
     **kwargs,
 ):  # Folder, steps and the last metrics; with `plan` the `Plan`
     "Learn rankings (Eq. 6)"
-    check_ranges(margin=margin, mle_weight=mle_weight, memory=memory, devices=devices)
+    check_ranges(margin=margin, memory=memory, devices=devices)
     check_ranges(tokens_per_second=tokens_per_second)
+    if mle_weight is not None:
+        check_ranges(mle_weight=mle_weight)
     from tuna_nb.data import limit_records, load_ranked
+    from tuna_nb.losses import find_loss
     from tuna_nb.train import tune
     from tuna_nb.utils.conversations import with_system
 
+    parameters = parse_fields("--loss-parameters", loss_parameters)
+    find_loss(loss, parameters)
     reading = {"blank_output": blank_output, "keep_thoughts": keep_thoughts}
     ds = limit_records(load_ranked(data, **reading), limit)
     held = load_ranked(eval_data, **reading) if eval_data else None
@@ -391,9 +413,10 @@ def tuna_train(
             card=card,
             tokens_per_second=tokens_per_second,
         )
-    loss = {"margin": margin, "mle_weight": mle_weight}
+    ranking = {"margin": margin, "mle_weight": mle_weight, "loss": loss}
+    ranking |= {"loss_parameters": parameters, "reference": reference or None}
     released = {"reduction": reduction, "mle_over": mle_over, "ties": ties}
-    args = {**run_options(recipe, **kwargs), **loss, **released}
+    args = {**run_options(recipe, **kwargs), **ranking, **released}
     if held is not None:
         held = with_system(held, args["system"])
     args["eval_ds"] = held

@@ -222,6 +222,8 @@ def add_training_stages(
         if method.rate_of:
             parents.append(method.rate_of)
             options["rate_of"] = method.rate_of
+        if method.loss:
+            options |= {"loss": method.loss, "rate_factor": method.rate_factor}
         config_keys = search_keys(cfg)
         if method.objective == "all":
             config_keys.append("mul_epochs")

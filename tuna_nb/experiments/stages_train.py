@@ -35,7 +35,7 @@ class TrainingTask:
     out: Path  # Folder of the trained model
     lr: float  # Learning rate
     epochs: float  # May be a part of one
-    options: dict = field(default_factory=dict)  # margin, mle_weight, reduction, mle_over
+    options: dict = field(default_factory=dict)  # loss, margin, mle_weight, reduction, mle_over
 
     def steps(
         self,
@@ -187,7 +187,9 @@ def fit_model(
     if task.objective in BASELINES:
         return fit_baseline(job, task)
     if task.objective == "ranking":
-        defaults = {"margin": cfg.margin, "mle_weight": cfg.mle_weight}
+        defaults = {"mle_weight": cfg.mle_weight}
+        if "loss" not in task.options:
+            defaults["margin"] = cfg.margin
         return cfg.fit(job, replace(task, options=defaults | task.options))
     return cfg.fit(job, replace(task, dataset=sft_view(task.dataset, task.objective)))
 
@@ -297,13 +299,15 @@ def search(
     judge: dict | None = None,  # What is changed about the judge
     rate_of: str = "",  # Stage of a model whose learning rate is taken, in place of a search
     steps_of: tuple = (),  # As for `passes_over`
-    **options,  # margin, mle_weight, reduction, mle_over
+    rate_factor: float = 1.0,  # Learning rates are so many times those of the recipe
+    **options,  # loss, margin, mle_weight, reduction, mle_over
 ) -> dict:  # lr and steps; after a search also val and tried, ratings above Alpaca's
     "Train with every learning rate and keep the model with the highest rating on validation"
     cfg = job.cfg
     rankings = ranked(job, sources)
     rankings = rankings.select(range(round(share * len(rankings))))
     rates = (job.result(rate_of)["lr"],) if rate_of else cfg.rates(recipe, objective)
+    rates = tuple(rate_factor * rate for rate in rates)
     task = TrainingTask(
         start=job.at(start),
         dataset=rankings,

@@ -177,7 +177,7 @@ METRICS = {  # unit and meaning
     "rank_loss": (
         "nats",
         "sum over pairs of max(0, v worse − v better + m · difference of ranks), mean over "
-        "instructions (Eqs. 4, 5)",
+        "instructions (Eqs. 4, 5); with another loss, that one",
     ),
     "mle_loss": (
         "nats",

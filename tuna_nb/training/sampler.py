@@ -86,6 +86,7 @@ class EncodedDataset:
         rows=(),  # Items: a list, or a Dataset that `encode_dataset` made
     ):
         self.rows = rows
+        self.reference = None  # Scores under a starting model, see `training.reference`
 
     def __len__(self):
         return len(self.rows)
@@ -94,6 +95,8 @@ class EncodedDataset:
         item = dict(self.rows[int(i)])
         for name in SIZES:
             item.pop(name, None)
+        if self.reference is not None:
+            item["ref_logps"] = self.reference[int(i)].as_py()
         return dict(item, weight=0.0) if isinstance(i, PaddingItem) else item
 
     def __iter__(self):
