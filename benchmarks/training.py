@@ -155,7 +155,7 @@ def make_model(s, device="cpu"):
         num_hidden_layers=s["layers"],
         num_attention_heads=s["heads"],
         num_key_value_heads=s["heads"],
-        max_position_embeddings=2048,
+        max_position_embeddings=s.get("context", 2048),
         tie_word_embeddings=False,
         bos_token_id=None,
         eos_token_id=0,
@@ -250,8 +250,30 @@ class StepTimes(TrainerCallback):
             self.times.append(self.clock.stop())
 
 
-def trl_times(model, batches, warm, s, whole, clock, on_warm, folder, bf16=False, optimizer=False):
-    "Times of the steps of TRL's trainer, after the warm-up batches"
+def ranked_pairs(item, most=None):
+    "The better and the worse of each pair of ranked responses, as token ids; the first ones"
+    ranked = [r for rank, r in zip(item["ranks"], item["token_ids"], strict=True) if rank]
+    return list(combinations(ranked, 2))[:most]
+
+
+def trl_times(
+    model,
+    batches,
+    warm,
+    s,
+    whole,
+    clock,
+    on_warm,
+    folder,
+    bf16=False,
+    optimizer=False,
+    most_pairs=None,
+    pairs_at_once=None,
+):
+    """Times of the steps of TRL's trainer, after the warm-up batches
+
+    A micro-batch holds all pairs of an item or `pairs_at_once`, or those of the whole step;
+    `most_pairs` leaves out the other pairs of an item."""
     from datasets import Dataset, disable_progress_bars
     from trl import DPOConfig, DPOTrainer
 
@@ -265,18 +287,20 @@ def trl_times(model, batches, warm, s, whole, clock, on_warm, folder, bf16=False
     pairs = [
         {
             "prompt": say(o["token_ids"][0][: o["prompt_len"]]).strip(),
-            "chosen": say(o["token_ids"][j][o["prompt_len"] :]),
-            "rejected": say(o["token_ids"][k][o["prompt_len"] :]),
+            "chosen": say(better[o["prompt_len"] :]),
+            "rejected": say(worse[o["prompt_len"] :]),
         }
         for b in warm + batches
         for o in b
-        for j, k in combinations(range(1, 5), 2)
+        for better, worse in ranked_pairs(o, most_pairs)
     ]
-    n, per = len(batches[0]), 6 * len(batches[0]) if whole else 6
+    of_item = len(ranked_pairs(batches[0][0], most_pairs))
+    of_step = of_item * len(batches[0])
+    per = of_step if whole else pairs_at_once or of_item
     args = DPOConfig(
         folder,
         per_device_train_batch_size=per,
-        gradient_accumulation_steps=6 * n // per,
+        gradient_accumulation_steps=of_step // per,
         max_steps=len(warm + batches),
         max_length=None,
         precompute_ref_log_probs=True,
@@ -303,8 +327,8 @@ def trl_times(model, batches, warm, s, whole, clock, on_warm, folder, bf16=False
         callbacks=[times],
     )
     trainer.remove_callback(PrinterCallback)
-    first, o = trainer.train_dataset[len(warm) * 6 * n], batches[0][0]
-    if first["prompt_ids"] + first["chosen_ids"] != o["token_ids"][1]:
+    first = trainer.train_dataset[len(warm) * of_step]
+    if first["prompt_ids"] + first["chosen_ids"] != ranked_pairs(batches[0][0])[0][0]:
         raise SystemExit("TRL did not get the same items")
     trainer.train()
     return times.times[len(warm) :]
@@ -364,18 +388,18 @@ def norm(model):
     return math.sqrt(sum(p.grad.double().square().sum().item() for p in model.parameters()))
 
 
-def work(conn, *args):
+def work(conn, function, *args):
     try:
-        conn.send(contest(*args))
+        conn.send(function(*args))
     finally:
         conn.close()
 
 
-def apart(*args):
-    "`contest` in a process of its own"
+def apart(*args, function=contest):
+    "`contest`, or another function of setting and contestant, in a process of its own"
     ctx = multiprocessing.get_context("fork")
     here, there = ctx.Pipe()
-    p = ctx.Process(target=work, args=(there, *args))
+    p = ctx.Process(target=work, args=(there, function, *args))
     p.start()
     there.close()
     try:
