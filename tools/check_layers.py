@@ -14,6 +14,7 @@ PACKAGE = "tuna_nb"
 LAYERS = [
     ["utils", "paper.numbers"],
     ["models", "judge", "training"],
+    ["formats"],
     ["data", "loss", "losses"],
     ["benchmarks", "scoring", "prob_ranking", "diverse_sampling", "contextual_ranking"],
     ["pairwise_ranking", "sliding_windows", "weighted_pairs", "train"],

@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['format_prompt', 'format_prompts', 'load_instructions', 'head', 'limit_records', 'tail', 'peek', 'load_ranked',
-           'has_preference', 'check_preferences', 'save_ranked', 'to_preference', 'from_lmops_prob', 'split_prompt',
-           'from_lmops_ctx', 'from_lmops_train']
+           'has_preference', 'check_preferences', 'save_ranked', 'to_preference', 'from_lmops_prob', 'from_lmops_ctx',
+           'from_lmops_train']
 
 # %% ../nbs/00_data.ipynb #9da01bd5
-import re
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -17,20 +16,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features, Value
 
-from .models.rendering import alpaca_prompt, chat_messages, record_prompt, render_prompt
+from tuna_nb.formats.lmops import (
+    rank_by_judge,
+    rank_by_logprob,
+    rank_by_score_field,
+    split_prompt,
+)
+from .formats.ranked import RankedOptions, find_shape, read_shape, thin_records
+from .models.rendering import chat_messages, record_prompt, render_prompt
 from .utils.conversations import check_messages, read_form
 from .utils.core import TunaError, atomic_write, log, write_jsonl
 from tuna_nb.utils.fields import (
-    check_finite,
     check_ranking,
-    check_text,
     is_missing,
-    list_field,
     required_field,
     response_columns,
     text_field,
 )
-from .utils.ranges import Range, check_ranges
+from .utils.ranges import check_ranges
 from .utils.records import check_saveable, convert_records, read_records, stream_json
 from .utils.thoughts import drop_thoughts
 
@@ -71,9 +74,10 @@ def _check_instruction(record, where, blank_output):
     return None
 
 # %% ../nbs/00_data.ipynb #033513e2
-def _load_records(src, blank_output, split, keep_thoughts, more=lambda record, where: ({}, record)):
-    "Read and check records in any known format; `more` gives further checked fields"
-    _check_choice("blank_output", blank_output, ("drop", "keep", "error"))
+def _load_records(
+    records, name, blank_output, keep_thoughts, more=lambda record, where: ({}, record)
+):
+    "Check records in any known format; `more` gives further checked fields"
     forms = Counter()
     n_thoughtful = 0
 
@@ -93,7 +97,6 @@ def _load_records(src, blank_output, split, keep_thoughts, more=lambda record, w
         others = {key: v for key, v in record.items() if key not in checked and key != "id"}
         return checked | others
 
-    records, name = read_records(src, split)
     ds = convert_records(records, name, convert, why=_BLANK_OUTPUT)
     for form, count in forms.items():
         if form:
@@ -115,7 +118,9 @@ def load_instructions(
     keep_thoughts: bool = False,  # Keep thoughts, such as <think>…</think>, before replies?
 ) -> Dataset:  # Columns id, instruction, input, output, then any others
     "Read and check instruction records"
-    return _load_records(src, blank_output, split, keep_thoughts)
+    _check_choice("blank_output", blank_output, ("drop", "keep", "error"))
+    records, name = read_records(src, split)
+    return _load_records(records, name, blank_output, keep_thoughts)
 
 
 _BLANK_OUTPUT = "blank output (blank_output='keep' or, in commands, --blank-output keep keeps them)"
@@ -183,8 +188,31 @@ def load_ranked(
     blank_output: str = "drop",  # Records with a blank output: "drop" (and log), "keep" or "error"
     split: str = "train",  # Which split, for a folder or a Hub id
     keep_thoughts: bool = False,  # Keep thoughts, such as <think>…</think>, before replies?
+    format: str = "auto",  # "own", the name of a public format, or "auto" to tell by the columns
+    score: str | None = None,  # Which rating, where a format has several; None for its default
+    ties: str = "keep",  # Equal scores: "keep", keep the "first" response, or "drop" the record
+    min_gap: float = 0.0,  # Least distance between the scores of neighbours
+    max_responses: int | None = None,  # Best, worst, and evenly spaced ranks between; None for all
+    drop_sources=(),  # Names of prompt sources to leave out, such as ["truthful_qa"]
+    circles: str = "error",  # Pairs in a circle: "error", "drop" the prompt, or "count" wins
 ) -> Dataset:  # Columns id, instruction, input, output, responses, scores, source, then any others
-    "Read and check ranked records; a missing `source` is `own`"
+    """Read and check ranked records; a missing `source` is `own`
+
+    Public data sets are recognised by their columns, and how they were read is logged in one line.
+    """
+    _check_choice("blank_output", blank_output, ("drop", "keep", "error"))
+    options = RankedOptions(
+        score=score,
+        ties=ties,
+        min_gap=min_gap,
+        max_responses=max_responses,
+        drop_sources=drop_sources,
+        circles=circles,
+    )
+    records, name = read_records(src, split)
+    shape, records = find_shape(records, name, format)
+    if shape:
+        return read_shape(records, name, shape, options, blank_output, keep_thoughts)
 
     def ranking(record, where):
         responses, scores = check_ranking(record, where)
@@ -195,7 +223,8 @@ def load_ranked(
         fields = {"responses": responses, "scores": scores, "source": source}
         return fields, {**record, **columns}
 
-    return _load_records(src, blank_output, split, keep_thoughts, ranking)
+    ds = _load_records(records, name, blank_output, keep_thoughts, ranking)
+    return thin_records(ds, options, name)
 
 # %% ../nbs/00_data.ipynb #c775d5e5
 def has_preference(
@@ -299,23 +328,9 @@ def from_lmops_prob(
             kind = type(original).__name__
             raise TunaError(f"{where}, field 'orig': expected an object, got {kind}")
         checked = _check_instruction(original, f"{where}, field 'orig'", "drop")
-        texts = list_field(record, "text", where, check_text, blank=True)
-        logps = list_field(record, "logprob", where, check_finite)
-        lengths = list_field(record, "length", where, check_finite)
-        for number, length in enumerate(lengths, 1):
-            Range(high=10**9).check(f"{where}, field 'length', item {number}", length)
-        if not len(texts) == len(logps) == len(lengths):
-            raise TunaError(
-                f"{where}: {len(texts)} in 'text', {len(logps)} in 'logprob', "
-                f"{len(lengths)} in 'length'"
-            )
-        scored = []
-        for text, logp, length in zip(texts, logps, lengths, strict=True):
-            if text.strip() and length >= 1:
-                scored.append((logp / length**beta, text, logp, int(length)))
+        scored = rank_by_logprob(record, where, beta)
         if checked is None or not scored:
             return None
-        scored.sort(key=lambda response: -response[0])
         return checked | {
             "responses": [text for _, text, _, _ in scored],
             "scores": [score for score, _, _, _ in scored],
@@ -325,39 +340,6 @@ def from_lmops_prob(
         }
 
     return convert_records(stream_json(path), str(path), convert, why="blank output or no response")
-
-# %% ../nbs/00_data.ipynb #36282a93
-def _rank_numbers(record, where):
-    "The numbers of the judge's ranking, as written"
-    text = "" if is_missing(record.get("rank_str")) else record["rank_str"]
-    check_text(text, f"{where}, field 'rank_str'", blank=True)
-    numbers = r"\d+(?:\s*[,>]\s*\d+)*"
-    found = re.search(rf"\[\s*({numbers})\s*,?\s*\]", text) or re.search(f"({numbers})", text)
-    if found:
-        return [int(digits) for digits in re.findall(r"\d+", found[1])]
-    check = Range(low=0, whole=True).check
-    for name in ("rank", "ranks"):
-        if not is_missing(record.get(name)) and record[name] != []:
-            list_field(record, name, where, lambda rank, at: check(at, rank))
-            return record[name]
-    return []
-
-# %% ../nbs/00_data.ipynb #59e458cb
-def split_prompt(
-    prompt: str,  # A prompt in Alpaca's template, or any other text
-) -> tuple[str, str]:  # Instruction and input; any other text is all instruction
-    "The inverse of `format_prompt`, for Alpaca's template"
-    if not prompt.rstrip().endswith("### Response:"):
-        return prompt, ""
-    for input in ("", "x"):
-        head, _, _ = alpaca_prompt("\0", input).partition("\0")
-        if prompt.startswith(head):
-            body = prompt[len(head) :].rstrip().removesuffix("\n\n### Response:")
-            if input and "\n\n### Input:\n" in body:
-                instruction, _, given = body.partition("\n\n### Input:\n")
-                return instruction, given
-            return body, ""
-    return prompt, ""
 
 # %% ../nbs/00_data.ipynb #168d0264
 def _originals_by_prompt(originals):
@@ -386,16 +368,12 @@ def from_lmops_ctx(
 
     def convert(record, where):
         checked = find(text_field(record, "instruct", where))
-        texts = list_field(record, "generation", where, check_text, blank=True)
-        order = []
-        for number in dict.fromkeys(_rank_numbers(record, where)):
-            if number < len(texts) and texts[number].strip():
-                order.append(number)
-        if checked is None or not order:
+        responses = rank_by_judge(record, where)
+        if checked is None or not responses:
             return None
         return checked | {
-            "responses": [texts[number] for number in order],
-            "scores": [float(score) for score in reversed(range(len(order)))],
+            "responses": responses,
+            "scores": [float(score) for score in reversed(range(len(responses)))],
             "source": "ctx",
             "verdict": record.get("gpt_eval") or "",
             "reference": record.get("response_4") or "",
@@ -418,19 +396,15 @@ def from_lmops_train(
 
     def convert(record, where):
         checked = find(text_field(record, "instruction", where))
-        texts = list_field(record, "output", where, check_text, blank=True)
-        scores = list_field(record, "score", where, check_finite)
-        if len(texts) != len(scores):
-            raise TunaError(f"{where}, field 'score': {len(scores)} for {len(texts)} outputs")
+        ranked = rank_by_score_field(record, where)
         if checked is None:
             return None
         kept = []
-        for text, score in zip(texts, scores, strict=True):
-            if text.strip() and (keep_original or text != checked["output"]):
+        for text, score in ranked:
+            if keep_original or text != checked["output"]:
                 kept.append((text, score))
         if not kept:
             return None
-        kept.sort(key=lambda response: -response[1])
         return checked | {
             "responses": [text for text, _ in kept],
             "scores": [score for _, score in kept],
