@@ -193,13 +193,14 @@ def read_preference(record, where, score):
     turns, responses, is_inside = split_replies(record, ("chosen", "rejected"), where)
     found = _of_pair(record, "rating") or _of_pair(record, "score")
     ratings = [read_rating(value, f"{where}, the ratings") for value in found]
-    is_rated = len(ratings) == 2 and None not in ratings
-    if is_rated and ratings[0] < ratings[1]:
+    known = [rating for rating in ratings if rating is not None]
+    is_rated = len(known) == 2
+    if is_rated and known[0] < known[1]:
         raise LeftOutError("pairs whose rejected response is rated above the chosen one")
     return Ranking(
         prompt_columns(turns),
         responses,
-        ratings if is_rated else [1.0, 0.0],
+        known if is_rated else [1.0, 0.0],
         _names(_of_pair(record, "model")),
         is_rated=is_rated,
         is_inside=is_inside,
