@@ -4,17 +4,16 @@
 
 # %% auto #0
 __all__ = ['format_prompt', 'format_prompts', 'load_instructions', 'head', 'limit_records', 'tail', 'peek', 'load_ranked',
-           'has_preference', 'check_preferences', 'save_ranked', 'to_preference', 'from_lmops_prob', 'from_lmops_ctx',
-           'from_lmops_train']
+           'has_preference', 'check_preferences', 'save_ranked', 'write_records', 'to_preference', 'to_unpaired',
+           'from_lmops_prob', 'from_lmops_ctx', 'from_lmops_train']
 
 # %% ../nbs/00_data.ipynb #9da01bd5
 from collections import Counter
-from itertools import combinations
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, Features, Value
+from datasets import Dataset
 
 from tuna_nb.formats.lmops import (
     rank_by_judge,
@@ -22,8 +21,10 @@ from tuna_nb.formats.lmops import (
     rank_by_score_field,
     split_prompt,
 )
+from .formats.preferences import preference_table, read_good, unpaired_table
 from .formats.ranked import RankedOptions, find_shape, read_shape, thin_records
-from .models.rendering import chat_messages, record_prompt, render_prompt
+from .formats.shapes import has_no_original
+from .models.rendering import record_prompt, render_prompt
 from .utils.conversations import check_messages, read_form
 from .utils.core import TunaError, atomic_write, log, write_jsonl
 from tuna_nb.utils.fields import (
@@ -74,10 +75,8 @@ def _check_instruction(record, where, blank_output):
     return None
 
 # %% ../nbs/00_data.ipynb #033513e2
-def _load_records(
-    records, name, blank_output, keep_thoughts, more=lambda record, where: ({}, record)
-):
-    "Check records in any known format; `more` gives further checked fields"
+def _load_records(records, name, blank_output, keep_thoughts, more=None):
+    "Check records in any known format; `more` gives further checked fields of rankings"
     forms = Counter()
     n_thoughtful = 0
 
@@ -89,11 +88,14 @@ def _load_records(
             reply_only = drop_thoughts(record, where)
             n_thoughtful += reply_only is not record
             record = reply_only
-        checked = _check_instruction(record, where, blank_output)
+        # a public set without original responses was saved in our format
+        is_expected = more and blank_output == "drop" and has_no_original(record)
+        checked = _check_instruction(record, where, "keep" if is_expected else blank_output)
         if checked is None:
             return None
-        fields, record = more(record, where)
-        checked |= fields
+        if more:
+            fields, record = more(record, where)
+            checked |= fields
         others = {key: v for key, v in record.items() if key not in checked and key != "id"}
         return checked | others
 
@@ -268,7 +270,14 @@ def save_ranked(
     path,  # Where to: `.jsonl` or `.parquet`
 ):
     "Write ranked records; `load_ranked` reads them back unchanged"
-    ds = load_ranked(ds, blank_output="keep", keep_thoughts=True)
+    write_records(load_ranked(ds, blank_output="keep", keep_thoughts=True), path)
+
+
+def write_records(
+    ds: Dataset,  # Any records
+    path,  # Where to: `.jsonl` or `.parquet`
+):
+    "Write records as they are, in one step"
     suffix = Path(path).suffix
     if suffix == ".jsonl":
         write_jsonl(path, ds)
@@ -284,35 +293,41 @@ def save_ranked(
 
 # %% ../nbs/00_data.ipynb #aebe3280
 def to_preference(
-    ds: Dataset,  # Ranked records
+    ds,  # Ranked records: a Dataset or anything else `load_ranked` reads
     pairs: str = "all",  # "all" pairs, or "best-worst": one per record
     template="alpaca",  # As in `format_prompt`; of no effect on messages
     conversational: bool = False,  # Prompt, chosen and rejected as lists of messages, not as texts
-) -> Dataset:  # Columns prompt, chosen, rejected
+    implicit: bool = False,  # Begin chosen and rejected with the prompt, without a column for it
+    scores: bool = False,  # Add columns score_chosen and score_rejected
+) -> Dataset:  # Columns prompt (unless implicit), chosen, rejected
     "Every preference that a ranking states, in TRL's format"
     _check_choice("pairs", pairs, ("all", "best-worst"))
-    columns = {"prompt": [], "chosen": [], "rejected": []}
-    for record in load_ranked(ds, blank_output="keep", keep_thoughts=True):
-        responses = record["responses"]
-        scores = record["scores"]
-        places = [(0, len(responses) - 1)]
-        if pairs == "all":
-            places = combinations(range(len(responses)), 2)
-        for better, worse in places:
-            if scores[better] == scores[worse] or responses[better] == responses[worse]:
-                continue
-            prompt = record_prompt(record, "chat" if conversational else template)
-            pair = [responses[better], responses[worse]]
-            if conversational:
-                prompt = chat_messages(prompt)
-                pair = [[{"role": "assistant", "content": text}] for text in pair]
-            for column, value in zip(columns, [prompt, *pair], strict=True):
-                columns[column].append(value)
-    kind = Value("string")
-    if conversational:
-        kind = [{"role": Value("string"), "content": Value("string")}]
-    features = Features(dict.fromkeys(columns, kind))
-    return Dataset.from_dict(columns, features=features)
+    return preference_table(
+        load_ranked(ds, blank_output="keep", keep_thoughts=True),
+        pairs,
+        template=template,
+        conversational=conversational,
+        implicit=implicit,
+        scores=scores,
+    )
+
+
+def to_unpaired(
+    ds,  # Ranked records: a Dataset or anything else `load_ranked` reads
+    good,  # Which responses are good: "best", "best-worst", "mean", or the least good score
+    template="alpaca",  # As in `format_prompt`; of no effect on messages
+    conversational: bool = False,  # Prompt and completion as lists of messages, not as texts
+    scores: bool = False,  # Add a column score
+) -> Dataset:  # Columns prompt, completion, label
+    "Responses that are good or bad each for itself, in the format of TRL's trainer for KTO"
+    good = read_good(good)
+    return unpaired_table(
+        load_ranked(ds, blank_output="keep", keep_thoughts=True),
+        good,
+        template=template,
+        conversational=conversational,
+        scores=scores,
+    )
 
 # %% ../nbs/00_data.ipynb #0aef6bd6
 def from_lmops_prob(

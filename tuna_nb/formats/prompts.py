@@ -10,6 +10,7 @@ __all__ = ['ROLE_NAMES', 'LeftOutError', 'split_transcript', 'prompt_turns', 'pr
 import math
 import re
 
+from .lmops import shared_alpaca_prompt
 from ..utils.conversations import check_messages
 from ..utils.core import TunaError
 from ..utils.fields import is_missing
@@ -116,6 +117,10 @@ def split_replies(
     "Separate the prompt, beside the replies or inside them, from the replies"
     prompt = record.get("prompt")
     prompt = None if is_missing(prompt) else prompt
+    texts = [record.get(field) for field in fields]
+    if prompt is None and (start := shared_alpaca_prompt(texts)):
+        replies = [text[len(start) :] for text in texts]
+        return prompt_turns(start, f"{where}, the prompt"), replies, True
     prompts = []
     replies = []
     for field in fields:

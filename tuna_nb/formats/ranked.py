@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
 
+from .lmops import split_prompt
 from .pairs import Pair, merge_pairs
 from .prompts import LeftOutError
 from .shapes import SHAPES, Ranking, get_shape, recognise_shape
@@ -83,6 +84,7 @@ class Tally:
     lengths: Counter = field(default_factory=Counter)  # Responses of each list that is kept
     ties: int = 0  # Pairs of equal score
     inside: int = 0  # Records with the prompt inside the responses
+    templated: int = 0  # Records whose prompt was in Alpaca's template
     thoughts: int = 0  # Lists that lost thoughts before a reply
 
     def leave_out(self, reason, place, count=1):
@@ -187,6 +189,10 @@ class ShapeReader:
                 self.tally.leave_out(str(e), place)
                 continue
             self.tally.inside += ranking.is_inside
+            instruction, given = split_prompt(ranking.prompt["instruction"])
+            if instruction != ranking.prompt["instruction"] and "messages" not in ranking.prompt:
+                self.tally.templated += 1
+                ranking.prompt |= {"instruction": instruction, "input": given}
             yield StatedRecord(place, record, source_id(record, number), ranking)
 
     def groups(self, items):
@@ -323,6 +329,8 @@ class ShapeReader:
         ]
         if tally.inside:
             parts.append(f"prompt inside the responses of {tally.inside} records")
+        if tally.templated:
+            parts.append(f"prompt of {tally.templated} records taken out of Alpaca's template")
         if tally.thoughts:
             parts.append(f"thoughts before a reply left out of {tally.thoughts} (--keep-thoughts)")
         if not self.shape.has_original:

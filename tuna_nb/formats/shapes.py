@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['ASPECTS', 'SHAPES', 'Ranking', 'read_ultrafeedback', 'read_nectar', 'rating_list', 'read_generations',
            'read_code_ultrafeedback', 'read_reward_bench', 'read_helpsteer2', 'read_alpaca_eval', 'read_preference',
-           'compared_pair', 'read_helpsteer3', 'read_mt_bench', 'read_lmops_prob', 'read_lmops_ctx', 'read_lmops_train',
-           'holds_texts', 'has_no_prompt', 'holds_lists', 'Shape', 'recognise_shape', 'get_shape']
+           'read_unpaired', 'compared_pair', 'read_helpsteer3', 'read_mt_bench', 'read_lmops_prob', 'read_lmops_ctx',
+           'read_lmops_train', 'holds_texts', 'has_no_prompt', 'holds_lists', 'Shape', 'recognise_shape',
+           'has_no_original', 'get_shape']
 
 # %% ../../nbs/formats/shapes.ipynb #fade8191
 from collections.abc import Callable
@@ -207,6 +208,18 @@ def read_preference(record, where, score):
     )
 
 
+def read_unpaired(record, where, score):
+    "TRL's unpaired format, for KTO: one response with a label, in our files with a score, too"
+    label = record.get("label")
+    if label not in (True, False):
+        raise TunaError(f"{where}, field 'label': expected true or false, got {label!r:.40}")
+    rating = float(label)
+    if score == "score":
+        rating = read_rating(record.get("score"), f"{where}, field 'score'")
+    turns, responses, is_inside = split_replies(record, ("completion",), where)
+    return Ranking(prompt_columns(turns), responses, [rating], is_inside=is_inside)
+
+
 def compared_pair(turns, responses, difference, **others):
     "A pair by how much its first response is better; below 0 the second one is"
     if difference < 0:
@@ -328,7 +341,7 @@ SHAPES = [
         name="ultrafeedback",
         columns=("instruction", "completions"),
         read=read_ultrafeedback,
-        prompt="instruction",
+        prompt="instruction, without the system prompts of single completions",
         order="rating '{}' of 'completions'",
         drops=("models",),
         scores=("mean", *ASPECTS, "overall_score", "fine-grained_score"),
@@ -453,6 +466,23 @@ SHAPES = [
         drops=("prompt",),
     ),
     Shape(
+        name="unpaired_scored",
+        columns=("prompt", "completion", "label", "score"),
+        read=read_unpaired,
+        prompt="prompt",
+        order="'{}'",
+        kind="rows",
+        scores=("score", "label"),
+    ),
+    Shape(
+        name="unpaired",
+        columns=("prompt", "completion", "label"),
+        read=read_unpaired,
+        prompt="prompt",
+        order="'label', true before false",
+        kind="rows",
+    ),
+    Shape(
         name="hh",
         columns=_BOTH,
         read=read_preference,
@@ -486,6 +516,14 @@ def recognise_shape(
             if there >= {*shape.columns} and (shape.fits is None or shape.fits(record)):
                 return shape
     return None
+
+
+def has_no_original(
+    record: dict,  # A ranked record, perhaps one that was read from a public set before
+) -> bool:
+    "Does its `source` name a format whose records have no original response?"
+    names = [shape.name for shape in SHAPES if not shape.has_original]
+    return record.get("source") in names
 
 
 def get_shape(
