@@ -9,6 +9,7 @@ __all__ = ['GOOD', 'preference_places', 'written_prompt', 'written_reply', 'text
 # %% ../../nbs/formats/preferences.ipynb #29e0431b
 import math
 from itertools import combinations
+from typing import Any
 
 from datasets import Dataset, Features, Value
 
@@ -37,7 +38,7 @@ def written_prompt(
     record: dict,  # Instruction record
     template="alpaca",  # As in `format_prompt`; of no effect on turns
     conversational: bool = False,  # As turns, not as a text?
-):  # A text, or turns with role and content
+) -> Any:  # A text, or turns with role and content
     "The prompt of a record for a file"
     if conversational:
         return chat_messages(record_prompt(record, "chat"))
@@ -47,7 +48,7 @@ def written_prompt(
 def written_reply(
     text: str,
     conversational: bool = False,  # As turns, not as a text?
-):  # A text, or one turn
+) -> Any:  # A text, or one turn
     "A response for a file"
     return [{"role": "assistant", "content": text}] if conversational else text
 

@@ -119,7 +119,7 @@ def split_replies(
     prompt = None if is_missing(prompt) else prompt
     texts = [record.get(field) for field in fields]
     if prompt is None and (start := shared_alpaca_prompt(texts)):
-        replies = [text[len(start) :] for text in texts]
+        replies = [str(text)[len(start) :] for text in texts]
         return prompt_turns(start, f"{where}, the prompt"), replies, True
     prompts = []
     replies = []
