@@ -150,7 +150,18 @@ LOSS_LABELS = {
     "ndcg": "NDCG",
     "rank_advantage": "rank advantage",
 }
-RATE_FACTORS = dict.fromkeys(LOSS_LABELS, 1.0)
+RATE_FACTORS = {  # what the search has chosen, in Tuna_c's learning rate
+    "rrhf": 1.0,
+    "slic": 0.5,
+    "dpo": 0.5,
+    "ipo": 0.25,
+    "simpo": 1.0,
+    "listmle": 2.0,
+    "listnet": 2.0,
+    "lipo": 0.5,
+    "ndcg": 0.5,
+    "rank_advantage": 1.0,
+}
 LOSS_MODELS = tuple(f"{label} on lists" for label in LOSS_LABELS.values())
 for loss, model in zip(LOSS_LABELS, LOSS_MODELS, strict=True):
     MODELS[model] = f"loss_{loss}"
