@@ -415,10 +415,9 @@ def tuna_train(
     **kwargs,
 ):  # Folder, steps and the last metrics; with `plan` the `Plan`
     "Learn rankings (Eq. 6)"
-    check_ranges(margin=margin, memory=memory, devices=devices)
-    check_ranges(tokens_per_second=tokens_per_second)
-    if mle_weight is not None:
-        check_ranges(mle_weight=mle_weight)
+    needs = {"memory": memory, "devices": devices, "tokens_per_second": tokens_per_second}
+    mle_weight = float(loss == "tuna") if mle_weight is None else mle_weight
+    check_ranges(margin=margin, mle_weight=mle_weight, **needs)
     from tuna_nb.data import limit_records, load_ranked
     from tuna_nb.losses import find_loss
     from tuna_nb.train import tune
@@ -443,10 +442,11 @@ def tuna_train(
             card=card,
             tokens_per_second=tokens_per_second,
         )
-    ranking = {"margin": margin, "mle_weight": mle_weight, "loss": loss}
-    ranking |= {"loss_parameters": parameters, "reference": reference or None}
-    released = {"reduction": reduction, "mle_over": mle_over, "ties": ties}
-    args = {**run_options(recipe, **kwargs), **ranking, **released}
+    ranking = {"margin": margin, "mle_weight": mle_weight, "ties": ties}
+    ranking |= {"reduction": reduction, "mle_over": mle_over}
+    if loss != "tuna":  # a run of an earlier version, which knew no other, can go on
+        ranking |= {"loss": loss, "loss_parameters": parameters, "reference": reference or None}
+    args = {**run_options(recipe, **kwargs), **ranking}
     if held is not None:
         held = with_system(held, args["system"])
     args["eval_ds"] = held
