@@ -448,8 +448,7 @@ def tuna_train(
         ranking |= {"loss": loss, "loss_parameters": parameters, "reference": reference or None}
     args = {**run_options(recipe, **kwargs), **ranking}
     if held is not None:
-        held = with_system(held, args["system"])
-    args["eval_ds"] = held
+        args["eval_ds"] = held = with_system(held, args["system"])
     tokenizer, ds, learnt, args = settle_prompts(model, ds, args)
     check = fingerprint_callback(output_dir, "tuna_train", model, ds, args=learnt)
     trainer = tune(model, tokenizer, ds, output_dir, callbacks=[check], **args)
