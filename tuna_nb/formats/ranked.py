@@ -118,7 +118,11 @@ _OURS = {
 }
 
 
-def source_id(record, number):
+def source_id(
+    record,  # As it stands in the source
+    number,  # Of the record, from 1
+) -> str:  # One of its own ids, else its number
+    "The id that a record keeps"
     for name in _ID_FIELDS:
         if not is_missing(record.get(name)) and record[name] != "":
             return str(record[name])

@@ -105,7 +105,12 @@ def read_nectar(record, where, score):
     return Ranking(_plain_prompt(record, "prompt", where), responses, scores, models)
 
 
-def rating_list(record, name, where):
+def rating_list(
+    record,  # As it stands in the source
+    name,  # Of the field
+    where,  # Place of the record, for messages
+) -> list:  # Numbers, None where there is none
+    "The ratings in a field"
     return list_field(record, name, where, read_rating)
 
 
@@ -303,18 +308,27 @@ def read_lmops_train(record, where, score):
     return Ranking(prompt, [text for text, _ in ranked], [value for _, value in ranked])
 
 # %% ../../nbs/formats/shapes.ipynb #15411e0e
-def holds_texts(record):
+def holds_texts(
+    record,  # With the columns of a shape
+) -> bool:
+    "Are `chosen` and `rejected` lists of texts, as in RewardBench 2?"
     return all(
         isinstance(record[name], list) and all(isinstance(item, str) for item in record[name])
         for name in ("chosen", "rejected")
     )
 
 
-def has_no_prompt(record):
+def has_no_prompt(
+    record,  # With the columns of a shape
+) -> bool:
+    "Is the prompt inside `chosen` and `rejected`, which are texts?"
     return is_missing(record.get("prompt")) and isinstance(record["chosen"], str)
 
 
-def holds_lists(record):
+def holds_lists(
+    record,  # With the columns of a shape
+) -> bool:
+    "Are `output` and `score` lists, as in the authors' training files?"
     return isinstance(record["output"], list) and isinstance(record["score"], list)
 
 
