@@ -34,7 +34,7 @@ setup(
     install_requires=cfg["requirements"].split(),
     extras_require={
         o: cfg[f"{o}_requirements"].split()
-        for o in ("dev", "vllm", "bertscore", "baselines", "gguf", "harness", "inspect")
+        for o in ("dev", "vllm", "bertscore", "baselines", "gguf", "qlora", "harness", "inspect")
     },
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),

@@ -351,6 +351,7 @@ def run_training(
     merge: bool = True,  # Save adapters merged (and alone in adapter/); False: alone
     resume=False,  # True: from the last checkpoint in `output_dir`, if any; or a path
     dtype=torch.float32,  # Of the weights that are loaded
+    four_bit: bool = False,  # Load linear layers in 4 bits, for adapters, see `four_bit_config`
     callbacks=None,  # For `transformers.Trainer`
     keep_optimizer: bool = False,  # Keep the last checkpoint's optimizer when the run has ended
     **training_args,  # Fields of `TunaConfig`
@@ -367,7 +368,7 @@ def run_training(
     checkpoint = last_checkpoint(args.output_dir, resume)
     with output_lock(output_dir, folder=True):
         seed_all(args.seed)
-        model, tokenizer = load_pretrained(model, tokenizer, dtype=dtype)
+        model, tokenizer = load_pretrained(model, tokenizer, dtype=dtype, four_bit=four_bit)
         check_disk(output_dir, sum(p.numel() * p.element_size() for p in model.parameters()))
         model = add_lora(model, lora)
         callbacks = [*(callbacks or []), ResumeGuard(checkpoint)]

@@ -274,6 +274,7 @@ def recipe_needs(
         "checkpointing": devices.option("activation-checkpointing", False)
         or devices.sharding == "fsdp2",
         "lora": lora,
+        "four_bit": devices.option("four-bit", False),
         "dtype": torch.bfloat16 if lora else torch.float32,
     }
     memory_plan = plan(

@@ -23,10 +23,14 @@ from ..utils.outputs import output_lock
 from ..utils.ranges import check_ranges, check_seed, count_from_env
 
 # %% ../../nbs/commands/train.ipynb #a9f9d27a
-def _check_run_options(numbers, report_to):
+def _check_run_options(numbers, report_to, four_bit):
     "Refuse numbers that make no sense, and a log that has nowhere to go"
     check_seed(numbers.pop("seed"))
     check_ranges(**numbers)
+    if four_bit and not numbers["lora"]:
+        raise TunaError(
+            "--four-bit needs adapters, since 4-bit weights cannot learn: add --lora 16"
+        )
     from transformers.integrations.integration_utils import (
         INTEGRATION_TO_CALLBACK,
         get_available_reporting_integrations,
@@ -52,6 +56,8 @@ def run_options(
     # Most tokens at once on one device; sets micro_batch to what fits
     max_tokens: int | None = None,
     lora: int = 0,  # Rank of adapters; 0 trains all weights
+    # Keep the linear layers of the model under the adapters in 4 bits (QLoRA; needs bitsandbytes)
+    four_bit: bool = False,
     bf16: bool = False,  # Compute in bfloat16; weights that learn stay in float32
     activation_checkpointing: bool = False,  # Make activations twice to save memory
     packing: str = "packed",  # How batches are made: packed, rows or padded
@@ -81,7 +87,7 @@ def run_options(
     of_recipe = {"lr": lr, "epochs": epochs, "batch_size": batch_size}
     sizes = {"micro_batch": micro_batch, "max_tokens": max_tokens, "max_length": max_length}
     others = {"lora": lora, "save_every": save_every, "seed": seed}
-    _check_run_options({**of_recipe, **sizes, **others}, report_to)
+    _check_run_options({**of_recipe, **sizes, **others}, report_to, four_bit)
     given = {name: value for name, value in of_recipe.items() if value is not None}
     changed = replace(get_recipe(recipe), **given)
     if template not in ("", "alpaca", "none", "chat"):
@@ -94,6 +100,7 @@ def run_options(
     return {
         **changed.settings(size, devices),
         "lora": {"r": lora, "lora_alpha": 2 * lora} if lora else None,
+        "four_bit": four_bit,
         "bf16": bf16,
         "dtype": torch.bfloat16 if lora and bf16 else torch.float32,
         "activation_checkpointing": activation_checkpointing,
@@ -204,11 +211,10 @@ def show_plan(
     from tuna_nb.training.memory import plan as plan_memory
     from tuna_nb.utils.pretrained import load_config, load_tokenizer
 
-    tokenizer = load_tokenizer(model)
     limits = (args["max_length"], context_length(load_config(model)))
     items = encode_records(
         ds,
-        tokenizer,
+        load_tokenizer(model),
         max_length=min(filter(None, limits), default=None),
         template=args["template"],
         long_prompts=args["long_prompts"],
@@ -225,6 +231,7 @@ def show_plan(
         sharding=sharding,
         lora=args["lora"]["r"] if args["lora"] else 0,
         dtype=args["dtype"],
+        four_bit=args["four_bit"],
         bf16=args["bf16"],
         checkpointing=args["activation_checkpointing"],
         accumulation=accumulation,
@@ -308,6 +315,7 @@ _TRAIN_GROUPS = {
     "memory and speed": (
         "micro_batch",
         "max_tokens",
+        "four_bit",
         "bf16",
         "activation_checkpointing",
         "packing",
@@ -462,7 +470,7 @@ def tuna_train(
     example="tuna_prm base-3b judged.jsonl out/prm --held-out 0.1",
     groups=_TRAIN_GROUPS,
 )
-@delegates(reading_options, but=["packing", "max_tokens"])
+@delegates(reading_options, but=["packing", "max_tokens", "four_bit"])
 def tuna_prm(
     model: str,  # Folder or Hub id of the language model to start from
     data: str,  # Ranked records: a JSON, JSON lines or Parquet file, a folder or Hub id

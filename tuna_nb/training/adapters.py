@@ -10,6 +10,7 @@ import warnings
 
 import torch
 
+from .quantized import dequantized, is_four_bit
 from ..utils.core import TunaError, base_model, evaluating
 
 # %% ../../nbs/training/adapters.ipynb #0be99072
@@ -18,9 +19,15 @@ def add_lora(
     lora,  # None, False: train all weights; True: rank 8; a dict of its fields; a LoraConfig
 ):  # The model, or a `PeftModel` around it
     "Train small adapters beside all linear layers in place of the weights"
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    if not lora and is_four_bit(model) and not isinstance(model, PeftModel):
+        raise TunaError(
+            "a base model in 4 bits learns through adapters alone: give lora, such as lora=True "
+            "(--lora 16), or leave out four_bit (--four-bit)"
+        )
     if not lora:
         return model
-    from peft import LoraConfig, PeftModel, get_peft_model
 
     if isinstance(model, PeftModel):
         raise TunaError(
@@ -79,6 +86,7 @@ def merge_adapters(
     out: str = "",  # Folder of the run, for the error
 ):  # The model, with its adapters merged
     "Merge; raises `TunaError` if the merged model is another one than was trained"
+    model = dequantized(model)  # a merge into 4 bits would round what was learnt
     base = base_model(model)  # its forward is not wrapped in half precision
     untie_adapted(base)
     if ids is None:

@@ -16,6 +16,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, TrainerCallback
 
+from .quantized import four_bit_config, is_four_bit, keep_trainable
 from ..utils.core import TunaError, log, read_document, write_text
 from ..utils.pretrained import load_model, load_tokenizer
 
@@ -25,6 +26,7 @@ def load_pretrained(
     tokenizer=None,  # Tokenizer, folder or Hub id; by default the one saved with the model
     cls=AutoModelForCausalLM,  # Which head
     dtype=torch.float32,  # Of the weights; half precision loses the small steps of stage two
+    four_bit: bool = False,  # Linear layers in 4 bits, for adapters, see `four_bit_config`
     **args,  # For `load_model`
 ) -> tuple:  # Model and tokenizer
     "A model to train, and its tokenizer"
@@ -39,7 +41,15 @@ def load_pretrained(
         raise TunaError("a loaded model needs its tokenizer too")
     if not callable(source):
         tokenizer = load_tokenizer(source)
-    return (model if loaded else load_model(cls, model, dtype, **args)), tokenizer
+    if four_bit and loaded and not is_four_bit(model):
+        raise TunaError(
+            "four_bit is for a model that is loaded by name or folder; this one is loaded already"
+        )
+    if four_bit and not loaded:
+        args["quantization_config"] = four_bit_config(dtype)
+    model = model if loaded else load_model(cls, model, dtype, **args)
+    keep_trainable(model)
+    return model, tokenizer
 
 # %% ../../nbs/training/checkpoints.ipynb #bf20cc46
 def has_router(

@@ -24,6 +24,7 @@ from .adapters import add_lora
 from .logprobs import MAX_LOGITS
 from .metrics import CARDS, Work
 from .packing import attended
+from .quantized import four_bit_bytes, four_bit_layers
 from ..utils.core import TunaError, base_model
 from ..utils.pretrained import load_config
 from ..utils.tables import markdown_table
@@ -115,10 +116,15 @@ def states(
     model,  # From `empty_model`
     devices: int = 1,  # How many train together
     sharding: str = "none",  # One of SHARDING
+    four_bit: bool = False,  # Linear layers beside adapters in 4 bits
 ) -> tuple:  # Bytes of weights, optimizer and gradients on one device
     "Bytes of weights, optimizer state and gradients, which stay from step to step"
     _, weights = count(model)
     n_trained, trained = count(model, trained=True)
+    if four_bit and (trained == weights or sharding != "none"):
+        raise TunaError("a base model in 4 bits needs adapters, and is not cut up: sharding none")
+    for layer in four_bit_layers(model) if four_bit else ():
+        weights -= layer.weight.nbytes - four_bit_bytes(layer.weight.numel())
     if sharding == "none":
         return weights, 2 * trained, trained
     # what is trained is float32 there
@@ -311,10 +317,13 @@ def copies(
     devices: int,  # How many train together
     sharding: str = "none",  # One of SHARDING
     size: int = 4,  # Bytes of a number in the arithmetic
+    four_bit: bool = False,  # Are linear layers brought back from 4 bits, one at a time?
 ) -> int:  # Bytes on one device
     "Weights and gradients that are there twice"
     if sharding == "none":
-        return count(model, trained=True)[1] * (devices > 1)
+        layers = four_bit_layers(model) if four_bit else []
+        largest = max((layer.weight.numel() for layer in layers), default=0)
+        return count(model, trained=True)[1] * (devices > 1) + largest * size
     largest = 0, 0  # Weights of the largest layer, and those that are trained
     for module in model.modules():
         if isinstance(module, nn.ModuleList):
@@ -386,6 +395,7 @@ def plan(
     sharding: str = "none",  # One of SHARDING
     lora: int = 0,  # Rank of adapters; 0 trains all weights
     dtype=torch.float32,  # Of the weights in memory; adapters are float32
+    four_bit: bool = False,  # Linear layers beside adapters in 4 bits
     bf16: bool = False,  # Compute in bfloat16
     checkpointing: bool = False,  # Keep little for backward, and make the rest anew
     accumulation: int = 1,  # Micro-batches of a step
@@ -400,21 +410,20 @@ def plan(
     config = model if hasattr(model, "to_dict") else load_config(model)
     size = 2 if bf16 else dtype.itemsize
     shape = empty_model(config, lora, dtype)
-    weights, optimizer, gradients = states(shape, devices, sharding)
-    twice = copies(shape, devices, sharding, size)
+    weights, optimizer, gradients = states(shape, devices, sharding, four_bit)
+    twice = copies(shape, devices, sharding, size=size, four_bit=four_bit)
     running = _to_arithmetic(empty_model(config, lora, dtype), sharding, bf16)
     learnt = round(tokens * item.learnt / item.tokens)
     head = base_model(running).get_output_embeddings().weight
     logits = head_bytes(head, learnt, low=size == 2, chunk=chunk)
     held = accumulation > 1 or sharding == "zero3"  # gradients of the micro-batches before
-    on_cpu = {"row": item.tokens, "joined": True}
     kept, most, peak = dry_run(
         running,
         tokens,
         bf16=bf16 and sharding != "fsdp2",
         checkpointing=checkpointing,
         share=0 if held else gradients / count(running, trained=True)[1],
-        **(on_cpu if cpu else {"keys": item.keys / item.tokens}),
+        **({"row": item.tokens, "joined": True} if cpu else {"keys": item.keys / item.tokens}),
     )
     return Plan(
         name=model.model_type if config is model else str(model),

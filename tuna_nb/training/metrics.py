@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import torch
 
+from .quantized import count_weights
 from ..utils.core import base_model
 
 # %% ../../nbs/training/metrics.ipynb #4edf466d
@@ -40,7 +41,7 @@ class Work:
         self.body_learns = 0
         for weight in model.parameters():
             if weight.dim() > 1 and not any(weight is other for other in outside):
-                self.body += weight.numel()
+                self.body += count_weights(weight)
                 self.body_learns += weight.numel() * weight.requires_grad
         n_heads = getattr(config, "num_attention_heads", 0)
         self.attention = 0
