@@ -228,6 +228,9 @@ def model_inputs(
     layout = batch["layout"]
     attention = model.config._attn_implementation
     args = {"input_ids": batch["input_ids"], "use_cache": False}
+    if accepts_kwarg(model, "output_router_logits"):
+        # the loss of a router would ask for the mask of padded batches, and is not used
+        args["output_router_logits"] = False
     if layout.mode == "padded":
         return dict(args, attention_mask=batch["attention_mask"])
     args["position_ids"] = batch["position_ids"]
