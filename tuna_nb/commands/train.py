@@ -100,7 +100,7 @@ def run_options(
     return {
         **changed.settings(size, devices),
         "lora": {"r": lora, "lora_alpha": 2 * lora} if lora else None,
-        "four_bit": four_bit,
+        **({"four_bit": True} if four_bit else {}),  # as before there were such weights
         "bf16": bf16,
         "dtype": torch.bfloat16 if lora and bf16 else torch.float32,
         "activation_checkpointing": activation_checkpointing,
@@ -231,7 +231,7 @@ def show_plan(
         sharding=sharding,
         lora=args["lora"]["r"] if args["lora"] else 0,
         dtype=args["dtype"],
-        four_bit=args["four_bit"],
+        four_bit=args.get("four_bit", False),
         bf16=args["bf16"],
         checkpointing=args["activation_checkpointing"],
         accumulation=accumulation,
