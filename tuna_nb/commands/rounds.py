@@ -246,7 +246,11 @@ class ModelJudge:
         own = {"judge": self.backend.name, "tries": self.tries, "pairwise": self.pairwise}
         return {**settings, **own, "read": self.read}
 
-    def rank(self, samples: list, out) -> list:
+    def rank(
+        self,
+        samples: list,  # Records with different responses
+        out,  # File for the ranked records
+    ) -> list:
         "Ranked records, which are also in the file `out`"
         settings = {"tries": self.tries, **self.ranking}
         return rank_by_method(
@@ -259,7 +263,12 @@ class ModelJudge:
             **settings,
         ).to_list()
 
-    def compare(self, records: list, ours: list, theirs: list) -> list:
+    def compare(
+        self,
+        records: list,  # What both models were asked
+        ours: list,  # Answers of the round's model
+        theirs: list,  # Answers of the start
+    ) -> list:
         "1, 0 or -1 for each record: our answer wins, ties or loses over both orders"
         from tuna_nb.eval import compare
 
@@ -283,7 +292,11 @@ class RewardJudge:
         "What verdicts depend on"
         return {"prm": model_digest(self.prm), **self.scoring}
 
-    def rank(self, samples: list, out) -> list:
+    def rank(
+        self,
+        samples: list,  # Records with different responses
+        out,  # File for the ranked records
+    ) -> list:
         "Ranked records, which are also in the file `out`"
         from tuna_nb.data import save_ranked
         from tuna_nb.reward_model import prm_rank
@@ -293,7 +306,12 @@ class RewardJudge:
             save_ranked(ranked, out)
         return ranked.to_list()
 
-    def compare(self, records: list, ours: list, theirs: list) -> list:
+    def compare(
+        self,
+        records: list,  # What both models were asked
+        ours: list,  # Answers of the round's model
+        theirs: list,  # Answers of the start
+    ) -> list:
         "1, 0 or -1 for each record: our answer has the higher score, the same or a lower one"
         from tuna_nb.reward_model import load_prm, prm_scores
 
@@ -341,7 +359,10 @@ class SampleOptions:
         settings = {name: getattr(self, name) for name in names}
         return {**settings, "seed": self.round_seed(number)}
 
-    def round_seed(self, number: int) -> int:
+    def round_seed(
+        self,
+        number: int,  # Of the round
+    ) -> int:
         "Seed of a round's samples"
         return int(json_digest([self.seed, number], 7), 16)
 
@@ -417,11 +438,17 @@ class Rounds:
     options: SampleOptions
     training: dict  # Arguments of `run_training`, see `run_options`
 
-    def folder(self, number: int) -> Path:
+    def folder(
+        self,
+        number: int,  # Of the round
+    ) -> Path:
         "Folder of a round; that of round 0 has the start's answers"
         return self.out / f"round_{number}"
 
-    def model_of(self, number: int) -> str:
+    def model_of(
+        self,
+        number: int,  # Of the round
+    ) -> str:
         "Folder of a round's model; round 0 is the start"
         return str(self.folder(number) / "model") if number else self.model
 
@@ -440,12 +467,14 @@ class Rounds:
         if before := done.get(name):
             old = before["settings"]
             both = {**old, **settings}
-            changed = [key for key in both if old.get(key) != settings.get(key)]
+            changed = []
+            for key in both:
+                if old.get(key) != settings.get(key):
+                    changed.append(f"{key} ({old.get(key)!r:.60}, now {settings.get(key)!r:.60})")
             if changed:
                 raise TunaError(
-                    f"{path.parent}: stage {name} was done with other {', '.join(changed)} "
-                    f"({changed[0]} {old.get(changed[0])!r:.60}, now "
-                    f"{settings.get(changed[0])!r:.60}); give the same again, or another folder"
+                    f"{path.parent}: stage {name} was done with other {', '.join(changed)}; give "
+                    f"the same again, or another folder"
                 )
             if all((path.parent / file).exists() for file in before["files"]):
                 return before["result"]
@@ -456,15 +485,21 @@ class Rounds:
         write_text(path, json.dumps(done, indent=1))
         return result
 
-    def weights(self, number: int) -> str:
+    def weights(
+        self,
+        number: int,  # Of the round
+    ) -> str:
         "Digest of a round's model, also after its weights are removed"
         if not number:
             return model_digest(self.model)
         return read_document(self.folder(number) / "stages.json")["train"]["result"]["weights"]
 
-# %% ../../nbs/commands/rounds.ipynb #b4fdbc2b
+# %% ../../nbs/commands/rounds.ipynb #5b5c2f9b
 @patch
-def sample(self: Rounds, number: int) -> list:
+def sample(
+    self: Rounds,
+    number: int,  # Of the round
+) -> list:
     "Samples of the model that the round starts from, in samples.jsonl"
     from tuna_nb.diverse_sampling import sample_responses
 
@@ -490,7 +525,11 @@ def sample(self: Rounds, number: int) -> list:
 
 
 @patch
-def rank(self: Rounds, number: int, samples: list) -> tuple:
+def rank(
+    self: Rounds,
+    number: int,  # Of the round
+    samples: list,  # From `Rounds.sample`
+) -> tuple:
     "Records with an order to learn, and counts of those left out"
     from tuna_nb.data import has_preference
 
@@ -514,7 +553,11 @@ def rank(self: Rounds, number: int, samples: list) -> tuple:
 
 
 @patch
-def train(self: Rounds, number: int, ranked: list) -> dict:
+def train(
+    self: Rounds,
+    number: int,  # Of the round
+    ranked: list,  # Records with an order
+) -> dict:
     "Train from the model of the round before; see `train_round`"
     start = self.model_of(number - 1)
     out = self.folder(number) / "model"
@@ -525,9 +568,12 @@ def train(self: Rounds, number: int, ranked: list) -> dict:
         number, "train", fingerprint, files, lambda: train_round(start, ranked, out, self.training)
     )
 
-# %% ../../nbs/commands/rounds.ipynb #86d4bfa2
+# %% ../../nbs/commands/rounds.ipynb #d6656ccb
 @patch
-def greedy(self: Rounds, backend) -> list:
+def greedy(
+    self: Rounds,
+    backend,  # From `SampleOptions.open`
+) -> list:
     "A model's greedy answers to the validation instructions"
     from tuna_nb.data import format_prompts
     from tuna_nb.models.generation import without_thoughts
@@ -552,7 +598,10 @@ def start_answers(self: Rounds) -> list:
 
 
 @patch
-def validation_settings(self: Rounds, number: int) -> dict:
+def validation_settings(
+    self: Rounds,
+    number: int,  # Of the round
+) -> dict:
     "What a model's validation answers depend on"
     options = self.options
     names = ("template", "chat_template_kwargs", "max_new_tokens")
@@ -562,7 +611,11 @@ def validation_settings(self: Rounds, number: int) -> dict:
 
 
 @patch
-def sampled_answers(self: Rounds, backend, number: int) -> list:
+def sampled_answers(
+    self: Rounds,
+    backend,  # From `SampleOptions.open`
+    number: int,  # Of the round
+) -> list:
     "The validation records with answers that a model sampled at temperature 1"
     from tuna_nb.data import format_prompts
 
@@ -584,7 +637,10 @@ def sampled_answers(self: Rounds, backend, number: int) -> list:
 
 
 @patch
-def validate(self: Rounds, number: int) -> dict:
+def validate(
+    self: Rounds,
+    number: int,  # Of the round
+) -> dict:
     "Net wins over the start and KL to it, in validation.json with all answers"
     out = self.folder(number) / "validation.json"
     theirs = self.start_answers()
@@ -612,14 +668,18 @@ def validate(self: Rounds, number: int) -> dict:
         write_text(out, json.dumps(everything, ensure_ascii=False, indent=1))
         return found
 
-    settings = {**self.judge.settings(), **self.validation_settings(number)}
+    settings = {"judge": self.judge.settings(), **self.validation_settings(number)}
     settings |= {"start": self.weights(0), "kl_samples": self.options.kl_samples}
     settings["kl_seed"] = self.options.round_seed(number)
     return self.stage(number, "validate", settings, [out.name], work)
 
-# %% ../../nbs/commands/rounds.ipynb #5b8860d1
+# %% ../../nbs/commands/rounds.ipynb #a104e1ac
 @patch
-def round_row(self: Rounds, number: int, previous: dict) -> dict:
+def round_row(
+    self: Rounds,
+    number: int,  # Of the round
+    previous: dict,  # Row of the round before
+) -> dict:
     "Do one round; its row of rounds.json"
     samples = self.sample(number)
     ranked, left_out = self.rank(number, samples)
@@ -663,7 +723,10 @@ START_ROW = {
 
 
 @patch
-def drop_weights(self: Rounds, keep: set):
+def drop_weights(
+    self: Rounds,
+    keep: set,  # Numbers of the rounds whose weights stay
+):
     "Remove the weights of all rounds but some; settings, logs and data stay"
     for folder in self.out.glob("round_*/model"):
         number = int(folder.parent.name.removeprefix("round_"))
@@ -698,7 +761,11 @@ def run(
 
 
 @patch
-def write(self: Rounds, rows: list, stop: StopRule) -> dict:
+def write(
+    self: Rounds,
+    rows: list,  # So far, round 0 first
+    stop: StopRule,  # When rounds end
+) -> dict:
     "Write rounds.json, with the path of the recommended model, relative if it is in the folder"
     best = stop.best(rows)
     number = best["round"]
