@@ -572,7 +572,7 @@ def train(
 @patch
 def greedy(
     self: Rounds,
-    backend,  # From `SampleOptions.open`
+    backend,  # The model, opened by `SampleOptions`
 ) -> list:
     "A model's greedy answers to the validation instructions"
     from tuna_nb.data import format_prompts
@@ -613,7 +613,7 @@ def validation_settings(
 @patch
 def sampled_answers(
     self: Rounds,
-    backend,  # From `SampleOptions.open`
+    backend,  # The model, opened by `SampleOptions`
     number: int,  # Of the round
 ) -> list:
     "The validation records with answers that a model sampled at temperature 1"
