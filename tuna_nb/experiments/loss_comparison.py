@@ -111,7 +111,7 @@ LOSS_EXPERIMENTS["losses"] = Experiment(
     "means over tokens part ways.",
 )
 
-# %% ../../nbs/experiments/loss_comparison.ipynb #f14eea85
+# %% ../../nbs/experiments/loss_comparison.ipynb #23b4efbd
 def real_divergence(
     run: dict,  # From `run_real_losses`
     row: str,  # Such as loss_dpo
