@@ -186,6 +186,20 @@ def sample_responses(
     check_ranges(chunk=chunk)
     store = None if store is None else as_store(store)
     records = load_instructions(ds, blank_output="keep").to_list()
+    of_earlier = (
+        "scores",
+        "source",
+        "scored_by",
+        "votes",
+        "model",
+        "models",
+        "logprobs",
+        "n_tokens",
+    )
+    for record in records:
+        if "responses" in record:  # what is known of other responses would be wrong of these
+            for name in of_earlier:
+                record.pop(name, None)
     check_saveable(records, out)
     template = prompt_template(sampler, template)
     prompts = format_prompts(records, template)

@@ -44,7 +44,11 @@ _MARKS = {"pairs": "chosen", "unpaired": "label", "ranked": "responses"}  # a co
     example="""tuna_export ranked.jsonl.replies.db replies.jsonl
 tuna_export ranked.jsonl pairs.jsonl --pairs best-worst
 tuna_export ranked.jsonl kto.parquet --kind unpaired --good best
-tuna_export openbmb/UltraFeedback ranked.parquet --kind ranked --drop-sources truthful_qa"""
+tuna_export openbmb/UltraFeedback ranked.parquet --kind ranked --drop-sources truthful_qa""",
+    groups={
+        "reading rankings": ("format", "score", "ties", "min_gap", "max_responses")
+        + ("drop_sources", "circles", "keep_thoughts"),
+    },
 )
 def tuna_export(
     # Store of replies, such as ranked.jsonl.replies.db; or ranked records: a file, a folder or Hub
@@ -93,6 +97,8 @@ def tuna_export(
         form = {"template": template or "chat", "conversational": not template}
         form |= {"implicit": implicit, "scores": scores}
         found = export_ranked(ranked, kind, pairs, good, **form)
+        if not len(found):
+            raise TunaError(f"{source}: none of {len(ranked)} records gives a pair")
         with output_lock(out):
             write_records(found, out)
         noun = {"pairs": "pairs", "unpaired": "responses", "ranked": "records"}[kind]

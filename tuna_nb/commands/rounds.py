@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['START_ROW', 'net_wins', 'judge_answers', 'summed_logps', 'token_counts', 'score_answers', 'kl_estimate', 'StopRule',
            'record_text', 'hold_out', 'part_of_round', 'ModelJudge', 'RewardJudge', 'SampleOptions', 'model_digest',
-           'weight_files', 'train_round', 'Rounds', 'n_pairs', 'rounds_table', 'check_rounds_folder', 'rounds_data',
-           'plan_rounds', 'fields_from', 'open_round_judge', 'round_training', 'tuna_rounds']
+           'weight_files', 'train_round', 'Rounds', 'n_pairs', 'rounds_table', 'check_rounds_folder',
+           'check_judge_options', 'rounds_data', 'plan_rounds', 'fields_from', 'open_round_judge', 'round_training',
+           'tuna_rounds']
 
 # %% ../../nbs/commands/rounds.ipynb #02a8359d
 import gc
+import inspect
 import json
 import shutil
 from dataclasses import asdict, dataclass, fields
@@ -838,6 +840,23 @@ def check_rounds_folder(
         raise TunaError(f"{out}: has files that tuna_rounds did not make; give another folder")
 
 
+def check_judge_options(
+    given: dict,  # Options of `tuna_rounds`
+):
+    "Refuse no judge, two judges, and options of a judge beside a reward model"
+    judge, prm = given["judge"], given["prm"]
+    if bool(judge) == bool(prm):
+        raise TunaError("who judges? Give --judge or --prm, one of them")
+    if not prm:
+        return
+    parameters = inspect.signature(tuna_rounds).parameters
+    for group in ("judge", "server", "money"):
+        for name in _ROUND_GROUPS[group]:
+            if name != "prm" and given[name] != parameters[name].default:
+                option = name.replace("_", "-")
+                raise TunaError(f"--{option} is for a judge that is asked, and --prm runs here")
+
+
 def rounds_data(
     model: str,  # The start
     instructions: str,  # As for `load_instructions`
@@ -1008,10 +1027,8 @@ def tuna_rounds(
     check_rounds_folder(folder)
     if keep_models not in ("all", "last"):
         raise TunaError(f"keep_models must be all or last, got {keep_models!r}")
-    if bool(judge) == bool(prm):
-        raise TunaError("who judges? Give --judge or --prm, one of them")
-    if dry_run and prm:
-        raise TunaError("--dry-run is for a judge that is paid; --prm runs here")
+    check_judge_options(given)
+    Range(low=2, whole=True).check("n", n)  # one response has no order
     stop = fields_from(StopRule, given)
     check_ranges(votes=votes, tries=tries, expect=expect)
     training = round_training(folder, **{name: given[name] for name in _ROUND_GROUPS["loss"]})

@@ -452,7 +452,7 @@ def tuna_train(
         )
     ranking = {"margin": margin, "mle_weight": mle_weight, "ties": ties}
     ranking |= {"reduction": reduction, "mle_over": mle_over}
-    if loss != "tuna":  # a run of an earlier version, which knew no other, can go on
+    if loss != "tuna" or parameters or reference:  # left out otherwise, so that old runs go on
         ranking |= {"loss": loss, "loss_parameters": parameters, "reference": reference or None}
     args = {**run_options(recipe, **kwargs), **ranking}
     if held is not None:

@@ -86,10 +86,26 @@ class Tally:
     inside: int = 0  # Records with the prompt inside the responses
     templated: int = 0  # Records whose prompt was in Alpaca's template
     thoughts: int = 0  # Lists that lost thoughts before a reply
+    sources: set = field(default_factory=set)  # Names of all prompt sources
 
     def leave_out(self, reason, place, count=1):
         self.left_out[reason] += count
         self.first.setdefault(reason, place)
+
+    def thin(self, count, place):
+        if count:
+            reason = "responses that tie, are closer than min_gap or more than max_responses"
+            self.leave_out(reason, place, count)
+
+    def check_sources(self, unwanted, name):
+        "Refuse a name of a source that no record has"
+        for source in unwanted:
+            if source not in self.sources:
+                there = list_some(sorted(self.sources), 12) or "nothing"
+                raise TunaError(
+                    f"{name}: drop_sources has {source!r}, and no record is from it; sources are "
+                    f"{there}"
+                )
 
     def add(self, scores):
         self.lengths[len(scores)] += 1
@@ -184,6 +200,7 @@ class ShapeReader:
             if not isinstance(record, dict):
                 raise TunaError(f"{where}: expected an object, got {type(record).__name__}")
             sources = _sources_of(record, self.shape)
+            self.tally.sources.update(sources)
             if unwanted := [name for name in sources if name in self.options.drop_sources]:
                 self.tally.leave_out(f"records from {unwanted[0]}", place)
                 continue
@@ -224,11 +241,21 @@ class ShapeReader:
         return kept
 
     def join_rows(self, group):
-        "The list that several rows make; equal rows of one response count once"
-        kept = []
+        "The list that several rows make; a text with several scores counts once, with their mean"
+        scores_of = {}
+        others_of = {}
         for item in group:
-            kept += [response for response in self.usable(item) if response not in kept]
-        return [kept]
+            for response, score, others in self.usable(item):
+                scores = scores_of.setdefault(response, [])
+                if scores and score not in scores:
+                    self.tally.leave_out("repeats of a response with another score", item.place)
+                if score not in scores:
+                    scores.append(score)
+                others_of.setdefault(response, others)
+        made = []
+        for response, scores in scores_of.items():
+            made.append((response, sum(scores) / len(scores), others_of[response]))
+        return [made]
 
     def join_pairs(self, group):
         "The lists that pairs make"
@@ -263,14 +290,14 @@ class ShapeReader:
         first = group[0]
         ranking = first.ranking
         responses = sorted(responses, key=lambda response: -response[1])
-        scores = [score for _, score, _ in responses]
-        places = thin_list(scores, self.options, gap=is_on_scale)
+        places = thin_list([score for _, score, _ in responses], self.options, gap=is_on_scale)
         if len(places) < 2:
             reason = "lists with fewer than two responses"
             if len(responses) > 1:
                 reason = "lists that ties or min_gap leave fewer than two responses"
             self.tally.leave_out(reason, first.place)
             return None
+        self.tally.thin(len(responses) - len(places), first.place)
         kept = [responses[place] for place in places]
         if not ranking.output.strip() and self.blank_output == "error":
             raise TunaError(
@@ -359,6 +386,7 @@ def read_shape(
             f"{name}: no records left, read as {shape.name}; left out: {reader.tally.reasons()}"
         )
     ds = make_dataset(chain([first], rows), name)
+    reader.tally.check_sources(options.drop_sources, name)
     log.warning("%s: %s", name, reader.summary())
     return ds
 
@@ -410,8 +438,9 @@ def thin_records(
     kept = []
     for number, record in enumerate(ds, 1):
         place = f"record {number}"
-        source = record.get("prompt_source") or record["source"]
-        if unwanted := {*source.split(", ")} & {*options.drop_sources}:
+        sources = (record.get("prompt_source") or record["source"]).split(", ")
+        tally.sources.update(sources)
+        if unwanted := {*sources} & {*options.drop_sources}:
             tally.leave_out(f"records from {min(unwanted)}", place)
             continue
         places = thin_list(record["scores"], options)
@@ -419,11 +448,13 @@ def thin_records(
             reason = "lists that ties or min_gap leave fewer than two responses"
             tally.leave_out(reason, place)
             continue
+        tally.thin(len(record["scores"]) - len(places), place)
         for column in ("responses", "scores", *_PER_RESPONSE):
             if isinstance(record.get(column), list):
                 record[column] = [record[column][index] for index in places]
         kept.append(record)
         tally.add(record["scores"])
+    tally.check_sources(options.drop_sources, name)
     if not kept:
         raise TunaError(f"{name}: no records left; left out: {tally.reasons()}")
     log.warning("%s: %d ties; left out: %s", name, tally.ties, tally.reasons())
