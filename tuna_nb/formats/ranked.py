@@ -241,21 +241,11 @@ class ShapeReader:
         return kept
 
     def join_rows(self, group):
-        "The list that several rows make; a text with several scores counts once, with their mean"
-        scores_of = {}
-        others_of = {}
+        "The list that several rows make; equal rows of one response count once"
+        kept = []
         for item in group:
-            for response, score, others in self.usable(item):
-                scores = scores_of.setdefault(response, [])
-                if scores and score not in scores:
-                    self.tally.leave_out("repeats of a response with another score", item.place)
-                if score not in scores:
-                    scores.append(score)
-                others_of.setdefault(response, others)
-        made = []
-        for response, scores in scores_of.items():
-            made.append((response, sum(scores) / len(scores), others_of[response]))
-        return [made]
+            kept += [response for response in self.usable(item) if response not in kept]
+        return [kept]
 
     def join_pairs(self, group):
         "The lists that pairs make"
