@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['check_template', 'encode_records', 'filter_by_length', 'RankedCollator', 'context_length', 'sequence_logps',
-           'ranking_metrics', 'score_records']
+           'ranking_metrics', 'score_records', 'summed_logps', 'token_counts', 'score_answers']
 
 # %% ../nbs/scoring.ipynb #edf3b493
 from itertools import chain
@@ -24,7 +24,7 @@ from tuna_nb.training.encoding import (
     scores_by_rank,
     tie_bits,
 )
-from .training.logprobs import response_means, target_logps, to_score_table
+from .training.logprobs import response_lengths, response_means, target_logps, to_score_table
 from .training.packing import pack, to_device
 from .training.trainer import stack_scores
 from .utils.core import TunaError, progress
@@ -298,3 +298,34 @@ def score_records(
             tables.append([column.cpu() for column in table])
     back = torch.tensor(order).argsort()
     return tuple(table[back] for table in stack_scores(tables))
+
+# %% ../nbs/scoring.ipynb #8e206e49
+def summed_logps(
+    model,  # Causal language model
+    batch: dict,  # What `RankedCollator` returns
+):  # Tensor in nats, 0 where there is no response, (instructions, 1 + ranks)
+    "Log-probability of every response, summed over its tokens and its end"
+    return sequence_logps(model, batch) * response_lengths(batch)
+
+
+def token_counts(
+    model,  # Not used; `score_records` gives it
+    batch: dict,  # What `RankedCollator` returns
+):  # Tensor, (instructions, 1 + ranks)
+    "Number of tokens of every response, its end included"
+    return response_lengths(batch).float()
+
+
+def score_answers(
+    model,  # Loaded causal language model
+    tokenizer,  # Its tokenizer
+    records: list,  # With `responses`
+    template: str,  # Of the prompts
+    scores=summed_logps,  # Or `token_counts`
+) -> list:  # One number for each response of each record, in one list
+    "Score all responses of records, without the originals"
+    plain = [{**record, "output": ""} for record in records]
+    table, mask = score_records(
+        model, tokenizer, plain, scores, template=template, any_template=True
+    )
+    return table[:, 1:][mask[:, 1:]].double().tolist()

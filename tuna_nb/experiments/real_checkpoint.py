@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_LOSS_RISE', 'MAX_ENDED_FALL', 'MAX_REPETITION_RISE', 'SEARCHED', 'LABELS', 'ALL_LABELS', 'MEASURES',
-           'COMPARISONS', 'WHAT_IT_CANNOT_SHOW', 'faults', 'choose_rate', 'read_run', 'row_stages', 'check_data',
+           'COMPARISONS', 'WHAT_IT_CANNOT_SHOW', 'faults', 'choose_rate', 'read_run', 'row_stages', 'results_writer',
            'searched_stages', 'run_real_losses', 'run_real', 'reports_of', 'interval_over', 'record_differences',
            'paired_difference', 'interval_cell', 'digits_of', 'difference_table', 'longer_accuracies', 'main_table',
            'rate_table', 'beta_table', 'question_scores', 'benchmark_table', 'draw_rates', 'judge_sentence',
@@ -109,13 +109,24 @@ def row_stages(
 SEARCHED = tuple(kind for kind in RATES if kind not in LOSS_ROWS)  # for the table of all rows
 
 
-def check_data(
+def results_writer(
     cfg: RealConfig,  # Settings
-):
-    "Raise if data or student are missing, before anything is done"
+    out,  # Folder of the run
+    n_seeds: int,  # That are wanted
+    name: str,  # Of the file in the folder
+):  # Function without arguments that writes and returns what the run has found so far
+    "How a run saves its results; raises if data or student are missing, before anything is done"
     if not Path(cfg.data).is_dir():
         raise TunaError(f"{cfg.data}: no such folder; tuna_fetch makes one with the public data")
     find_model(cfg.student)
+    made_by = provenance()
+
+    def save():
+        results = {**read_run(cfg, out, n_seeds), "origin": made_by}
+        write_text(Path(out) / name, json.dumps(results, indent=1))
+        return results
+
+    return save
 
 
 def searched_stages(
@@ -137,14 +148,11 @@ def run_real_losses(
     "Train with every loss on the same rankings, and measure"
     rows = tuple(rows or LOSS_ROWS)
     how = {"workers": workers, "threads": threads, "say": say}
-    made_by = provenance()
-    check_data(cfg)
+    save = results_writer(cfg, out, n_seeds, "losses.json")
     run_stages(cfg, out, (0,), ["student", *searched_stages(rows)], **how)
-    rates = read_run(cfg, out, 1)["rates"]
+    rates = save()["rates"]
     run_stages(cfg, out, range(n_seeds), list(row_stages(rates, rows).values()), **how)
-    results = {**read_run(cfg, out, n_seeds), "origin": made_by}
-    write_text(Path(out) / "losses.json", json.dumps(results, indent=1))
-    return results
+    return save()
 
 
 def run_real(
@@ -156,17 +164,9 @@ def run_real(
     say=None,  # Takes a line about each finished stage; default print
 ) -> dict:  # As from `read_run`, with its `origin`; also in `results.json`
     "Train and measure every row"
-    check_data(cfg)
     how = {"workers": workers, "threads": threads, "say": say}
-    made_by = provenance()
-
-    def save():
-        results = {**read_run(cfg, out, n_seeds), "origin": made_by}
-        write_text(Path(out) / "results.json", json.dumps(results, indent=1))
-        return results
-
-    searched = searched_stages(SEARCHED)
-    run_stages(cfg, out, (0,), ["student", *searched], **how)
+    save = results_writer(cfg, out, n_seeds, "results.json")
+    run_stages(cfg, out, (0,), ["student", *searched_stages(SEARCHED)], **how)
     rates = save()["rates"]
     rows = row_stages(rates)
     run_stages(cfg, out, range(n_seeds), list(rows.values()), **how)

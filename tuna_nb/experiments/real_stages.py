@@ -42,7 +42,7 @@ from ..models.local import LocalModel
 from ..models.open import open_backend
 from ..prob_ranking import prob_rank, rank_by_score, teacher_score
 from ..reward_model import split_by_hash
-from ..scoring import RankedCollator, score_records
+from ..scoring import RankedCollator, score_answers, score_records, token_counts
 from ..train import expand_responses, sft, tune
 from ..training.checkpoints import load_pretrained
 from ..training.packing import use_packed
@@ -385,13 +385,12 @@ def divergence(job, folder):
     for record, reply in zip(held, replies, strict=True):
         if reply.text.strip():
             prompt = {name: record[name] for name in ("id", "instruction", "input")}
-            answered.append({**prompt, "output": reply.text})
-    models = (folder, job.result("student")["path"])
-    ours, theirs = (mean_logps(*load_pretrained(path), answered)[0][:, 0] for path in models)
-    tokenizer = backend.tokenizer
-    tokens = [len(tokenizer(record["output"]).input_ids) + 1 for record in answered]
-    gaps = (ours - theirs).tolist()
-    return [[gap * count, count] for gap, count in zip(gaps, tokens, strict=True)]
+            answered.append({**prompt, "responses": [reply.text]})
+    trained = load_pretrained(folder)
+    start = load_pretrained(job.result("student")["path"])
+    ours, theirs = (score_answers(*model, answered, "chat") for model in (trained, start))
+    tokens = score_answers(*trained, answered, "chat", scores=token_counts)
+    return [[own - other, n] for own, other, n in zip(ours, theirs, tokens, strict=True)]
 
 
 def fit(job, row, rate, lora=False, beta=None):
