@@ -15,6 +15,7 @@ from datasets import Dataset
 
 from .data import format_prompts, load_instructions
 from .judge.rouge import lcs_f, script_tokens
+from .judge.votes import PER_RESPONSE
 from .models.cache import as_store, request_key
 from .models.generation import Failure, sample_each, without_thoughts
 from .models.open import identity_of, prompt_template, sampling_columns
@@ -186,16 +187,7 @@ def sample_responses(
     check_ranges(chunk=chunk)
     store = None if store is None else as_store(store)
     records = load_instructions(ds, blank_output="keep").to_list()
-    of_earlier = (
-        "scores",
-        "source",
-        "scored_by",
-        "votes",
-        "model",
-        "models",
-        "logprobs",
-        "n_tokens",
-    )
+    of_earlier = ("scores", "source", "scored_by", "votes", "model", *PER_RESPONSE)
     for record in records:
         if "responses" in record:  # what is known of other responses would be wrong of these
             for name in of_earlier:

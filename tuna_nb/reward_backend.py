@@ -37,7 +37,7 @@ def is_reward_model(
     kinds = load_config(name).architectures or [""]
     return kinds[0].endswith("ForSequenceClassification")
 
-
+# %% ../nbs/reward_backend.ipynb #eafcb1d9
 class RewardModel:
     "A reward model as a backend: a conversation's answer is its score"
 

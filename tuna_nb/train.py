@@ -195,14 +195,15 @@ class TunaTrainer(ReferenceTrainer):
         "Refuse data without scores if the loss goes by them"
         if not find_loss(self.args.loss).needs_scores:
             return
-        for items in self.scored_sets().values():
-            for item in items or ():
-                if item["scores"] is None:
-                    raise TunaError(
-                        f"record {item['id']}, field 'scores': loss {self.args.loss!r} needs the "
-                        f"judge's scores of all responses; rank with a judge, or take a loss that "
-                        f"goes by the order alone"
-                    )
+        for items in filter(None, self.scored_sets().values()):
+            scores = items.column("scores")
+            if None in scores:
+                name = items.column("id")[scores.index(None)]
+                raise TunaError(
+                    f"record {name}, field 'scores': loss {self.args.loss!r} needs the judge's "
+                    f"scores of all responses; rank with a judge, or take a loss that goes by the "
+                    f"order alone"
+                )
 
     def scores(self, model, inputs):
         "Score of every response of a batch, (instructions, 1 + ranks)"

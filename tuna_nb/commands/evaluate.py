@@ -8,7 +8,7 @@ __all__ = ['EvalOptions', 'prompts_with_system', 'write_results', 'tuna_eval', '
 # %% ../../nbs/commands/evaluate.ipynb #a584a6b8
 import json
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from fastcore.basics import patch
@@ -69,7 +69,7 @@ class EvalOptions:
         "Names of the benchmarks to run"
         return self.bench.split(",")
 
-    @property
+    @cached_property
     def is_reward_model(self):
         "Is the model a reward model? It is looked for where RewardBench 2 is to be run"
         if "reward_bench2" not in self.bench_names:

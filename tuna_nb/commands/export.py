@@ -97,11 +97,11 @@ def tuna_export(
         form = {"template": template or "chat", "conversational": not template}
         form |= {"implicit": implicit, "scores": scores}
         found = export_ranked(ranked, kind, pairs, good, **form)
+        noun = {"pairs": "pairs", "unpaired": "responses", "ranked": "records"}[kind]
         if not len(found):
-            raise TunaError(f"{source}: none of {len(ranked)} records gives a pair")
+            raise TunaError(f"{source}: its {len(ranked)} records give no {noun}")
         with output_lock(out):
             write_records(found, out)
-        noun = {"pairs": "pairs", "unpaired": "responses", "ranked": "records"}[kind]
         print(f"{len(found)} {noun}: {out}")
         return {"out": out, noun: len(found)}
     check_replaceable(out, has="reply")

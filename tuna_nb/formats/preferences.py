@@ -20,6 +20,7 @@ from ..utils.core import TunaError
 def preference_places(
     record: dict,  # Ranked record
     pairs: str = "all",  # "all" pairs, or "best-worst": at most one
+    ties: str = "skip",  # Equal scores: "skip" such pairs, or the list's "order"
 ) -> list[tuple]:  # Places of the better and the worse response in the list
     "The preferences that a ranking states"
     responses = record["responses"]
@@ -29,7 +30,8 @@ def preference_places(
         places = combinations(range(len(responses)), 2)
     stated = []
     for better, worse in places:
-        if scores[better] != scores[worse] and responses[better] != responses[worse]:
+        tied = ties == "skip" and scores[better] == scores[worse]
+        if not tied and responses[better] != responses[worse]:
             stated.append((better, worse))
     return stated
 

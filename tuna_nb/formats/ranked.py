@@ -16,6 +16,7 @@ from .lmops import split_prompt
 from .pairs import Pair, merge_pairs
 from .prompts import LeftOutError
 from .shapes import SHAPES, Ranking, get_shape, recognise_shape
+from ..judge.votes import PER_RESPONSE, reorder
 from ..utils.core import TunaError, log
 from ..utils.fields import is_missing, list_some
 from ..utils.ranges import Range
@@ -120,17 +121,9 @@ class Tally:
 
 
 _ID_FIELDS = ("id", "prompt_id", "question_id")
-_PER_RESPONSE = (
-    "models",
-    "logprobs",
-    "n_tokens",
-    "finish_reasons",
-    "response_ids",
-    "temperatures",
-)
 _OURS = {
     *("instruction", "input", "output", "messages", "responses", "scores", "source"),
-    *("prompt_source", *_ID_FIELDS, *_PER_RESPONSE),
+    *("prompt_source", *_ID_FIELDS, *PER_RESPONSE),
 }
 
 
@@ -439,9 +432,8 @@ def thin_records(
             tally.leave_out(reason, place)
             continue
         tally.thin(len(record["scores"]) - len(places), place)
-        for column in ("responses", "scores", *_PER_RESPONSE):
-            if isinstance(record.get(column), list):
-                record[column] = [record[column][index] for index in places]
+        scores = [record["scores"][index] for index in places]
+        record = {**reorder(record, places), "scores": scores}
         kept.append(record)
         tally.add(record["scores"])
     tally.check_sources(options.drop_sources, name)

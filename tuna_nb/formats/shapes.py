@@ -331,7 +331,7 @@ def holds_lists(
     "Are `output` and `score` lists, as in the authors' training files?"
     return isinstance(record["output"], list) and isinstance(record["score"], list)
 
-
+# %% ../../nbs/formats/shapes.ipynb #a0234122
 @dataclass(frozen=True)
 class Shape:
     "A format of ranked records"
@@ -348,7 +348,7 @@ class Shape:
     has_original: bool = False  # Is there an original response beside the ranked ones?
     fits: Callable | None = None  # A condition on the values of a record
 
-
+# %% ../../nbs/formats/shapes.ipynb #b79509cd
 _BOTH = ("chosen", "rejected")
 SHAPES = [
     Shape(
@@ -517,7 +517,7 @@ SHAPES = [
     ),
 ]
 
-
+# %% ../../nbs/formats/shapes.ipynb #3a3497ac
 def recognise_shape(
     records: list[dict],  # The first records of a source
 ) -> Shape | None:  # None for our own shape, and for what is not known

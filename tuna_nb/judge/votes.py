@@ -100,6 +100,7 @@ def is_json_object(
 # columns with an entry for each response
 PER_RESPONSE = ("responses", "temperatures", "similarities", "logprobs", "n_tokens")
 PER_RESPONSE += ("finish_reasons", "response_ids", "tokens", "token_logprobs", "raw_scores")
+PER_RESPONSE += ("models",)
 
 
 def reorder(

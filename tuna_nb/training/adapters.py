@@ -19,15 +19,14 @@ def add_lora(
     lora,  # None, False: train all weights; True: rank 8; a dict of its fields; a LoraConfig
 ):  # The model, or a `PeftModel` around it
     "Train small adapters beside all linear layers in place of the weights"
-    from peft import LoraConfig, PeftModel, get_peft_model
-
-    if not lora and is_four_bit(model) and not isinstance(model, PeftModel):
+    if not lora and is_four_bit(model) and not hasattr(model, "peft_config"):
         raise TunaError(
             "a base model in 4 bits learns through adapters alone: give lora, such as lora=True "
             "(--lora 16), or leave out four_bit (--four-bit)"
         )
     if not lora:
         return model
+    from peft import LoraConfig, PeftModel, get_peft_model
 
     if isinstance(model, PeftModel):
         raise TunaError(

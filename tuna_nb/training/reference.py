@@ -136,17 +136,18 @@ class ReferenceTrainer(PackedTrainer):
         return sets
 
     def add_reference(self, items, name=""):
-        "Give items their column: read when a run resumes, else computed and written"
+        "Give items their column: read on resume, else computed, and written if it has a name"
         if not self.uses_reference or items.reference is not None:
             return
-        path = reference_path(self.args.output_dir, name)
         if self.state.global_step:
+            path = reference_path(self.args.output_dir, name)
             (fingerprint, *_) = gather_object([self.fingerprint])
             items.reference = read_reference(path, items, fingerprint)
             return
         logps = self.reference_pass(items)
         items.reference = pa.chunked_array([pa.array(logps, pa.list_(pa.float64()))])
-        if self.is_world_process_zero():
+        if name is not None and self.is_world_process_zero():
+            path = reference_path(self.args.output_dir, name)
             write_reference(path, items, logps, self.fingerprint)
 
     def evaluate(self, eval_dataset=None, *args, **kwargs):
@@ -159,7 +160,8 @@ class ReferenceTrainer(PackedTrainer):
                     f"that the run starts from; give them as eval_ds (eval_dataset) to the run "
                     f"itself"
                 )
-            self.add_reference(given, "eval")
+            names = {id(items): name for name, items in self.scored_sets().items()}
+            self.add_reference(given, names.get(id(given)))
         return super().evaluate(eval_dataset, *args, **kwargs)
 
     def reference_pass(self, items):
