@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 
-def status_mb(key):
-    "Memory of this process as Linux counts it: VmRSS is what it holds, VmHWM the most it has held"
-    return int(re.search(rf"{key}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+def status_mb(key, process="self"):
+    "Memory of a process as Linux counts it: VmRSS is what it holds, VmHWM the most it has held"
+    found = re.search(rf"{key}:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def keep_memory():

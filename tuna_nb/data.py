@@ -9,6 +9,7 @@ __all__ = ['format_prompt', 'format_prompts', 'load_instructions', 'head', 'limi
 
 # %% ../nbs/00_data.ipynb #9da01bd5
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,7 +36,13 @@ from tuna_nb.utils.fields import (
     text_field,
 )
 from .utils.ranges import check_ranges
-from .utils.records import check_saveable, convert_records, read_records, stream_json
+from tuna_nb.utils.records import (
+    check_saveable,
+    convert_records,
+    in_pieces,
+    read_records,
+    stream_json,
+)
 from .utils.thoughts import drop_thoughts
 
 # %% ../nbs/00_data.ipynb #4ab9157a
@@ -253,9 +260,17 @@ def check_preferences(
         response_columns(record, where)
         if not is_missing(record.get("messages")):
             check_messages(record["messages"], f"{where}, field 'messages'")
-    if not any(len(record["responses"]) > 1 for record in ds):
+    records = ds
+    if isinstance(ds, Dataset):
+        columns = [name for name in ("responses", "scores") if name in ds.column_names]
+        records = ds.select_columns(columns)
+    most = 0
+    n_tied = 0
+    for record in chain.from_iterable(in_pieces(records, 1000)):
+        most = max(most, len(record["responses"]))
+        n_tied += not has_preference(record, ties)
+    if most < 2:
         raise TunaError("no record has two responses, so there is no order to learn")
-    n_tied = sum(not has_preference(record, ties) for record in ds)
     if n_tied == len(ds):
         raise TunaError(
             "the responses of each record have equal scores or equal texts, so there is no order "

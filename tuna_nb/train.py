@@ -29,7 +29,7 @@ from tuna_nb.training.checkpoints import (
 from .training.logprobs import response_lengths
 from .training.reference import ReferenceTrainer
 from .training.sampler import EncodedDataset
-from .utils.core import TunaError, seed_all
+from .utils.core import TunaError, log, seed_all
 from .utils.outputs import check_disk, output_lock
 from .utils.ranges import RANGES, Range, check_ranges, check_seed, count_from_env
 
@@ -188,6 +188,8 @@ class TunaTrainer(ReferenceTrainer):
         ]
         self.is_sft = bool(known) and not _any_ranked(known[0])
         self.check_scores()
+        if known and not self.is_sft and args.mle_weight and known[0].rank_range()[0]:
+            log.warning("no record has an original response, so mle_weight has no effect")
         if args.reference and not self.is_sft:
             self.keep_reference()
 
@@ -196,9 +198,9 @@ class TunaTrainer(ReferenceTrainer):
         if not find_loss(self.args.loss).needs_scores:
             return
         for items in filter(None, self.scored_sets().values()):
-            scores = items.column("scores")
-            if None in scores:
-                name = items.column("id")[scores.index(None)]
+            place = items.first_without("scores")
+            if place is not None:
+                name = items[place]["id"]
                 raise TunaError(
                     f"record {name}, field 'scores': loss {self.args.loss!r} needs the judge's "
                     f"scores of all responses; rank with a judge, or take a loss that goes by the "
@@ -250,7 +252,7 @@ class TunaTrainer(ReferenceTrainer):
 
 def _any_ranked(items):
     "Has any record a response beside the original?"
-    return any(ranks[-1] for ranks in items.column("ranks"))
+    return len(items) > 0 and items.rank_range()[1] > 0
 
 # %% ../nbs/04_train.ipynb #9cae93b7
 @patch

@@ -167,8 +167,8 @@ def hold_out(
             rest += by_digest[digest]
     if not held or not rest:
         raise TunaError(
-            f"validation {validation}: leaves {len(rest)} of {len(records)} instructions to sample "
-            f"from and {len(held)} to validate on; both need at least one"
+            f"--validation {validation}: of {len(digests)} different instructions {len(rest)} are "
+            f"left to sample from, and {len(held)} are held out; both need at least one"
         )
     return rest, held
 

@@ -20,7 +20,7 @@ from ..judge.votes import PER_RESPONSE, reorder
 from ..utils.core import TunaError, log
 from ..utils.fields import is_missing, list_some
 from ..utils.ranges import Range
-from ..utils.records import make_dataset
+from ..utils.records import in_pieces, make_dataset
 from ..utils.thoughts import drop_thoughts
 
 # %% ../../nbs/formats/ranked.ipynb #db611f22
@@ -418,26 +418,30 @@ def thin_records(
     if not options.changes_lists():
         return ds
     tally = Tally()
-    kept = []
-    for number, record in enumerate(ds, 1):
-        place = f"record {number}"
-        sources = (record.get("prompt_source") or record["source"]).split(", ")
-        tally.sources.update(sources)
-        if unwanted := {*sources} & {*options.drop_sources}:
-            tally.leave_out(f"records from {min(unwanted)}", place)
-            continue
-        places = thin_list(record["scores"], options)
-        if len(places) < min(2, len(record["responses"])):
-            reason = "lists that ties or min_gap leave fewer than two responses"
-            tally.leave_out(reason, place)
-            continue
-        tally.thin(len(record["scores"]) - len(places), place)
-        scores = [record["scores"][index] for index in places]
-        record = {**reorder(record, places), "scores": scores}
-        kept.append(record)
-        tally.add(record["scores"])
+
+    def thinned():
+        for number, record in enumerate(chain.from_iterable(in_pieces(ds, 1000)), 1):
+            place = f"record {number}"
+            sources = (record.get("prompt_source") or record["source"]).split(", ")
+            tally.sources.update(sources)
+            if unwanted := {*sources} & {*options.drop_sources}:
+                tally.leave_out(f"records from {min(unwanted)}", place)
+                continue
+            places = thin_list(record["scores"], options)
+            if len(places) < min(2, len(record["responses"])):
+                reason = "lists that ties or min_gap leave fewer than two responses"
+                tally.leave_out(reason, place)
+                continue
+            tally.thin(len(record["scores"]) - len(places), place)
+            scores = [record["scores"][index] for index in places]
+            tally.add(scores)
+            yield {**reorder(record, places), "scores": scores}
+
+    rows = thinned()
+    first = next(rows, None)
+    kept = None if first is None else make_dataset(chain([first], rows), name)
     tally.check_sources(options.drop_sources, name)
-    if not kept:
+    if kept is None:
         raise TunaError(f"{name}: no records left; left out: {tally.reasons()}")
     log.warning("%s: %d ties; left out: %s", name, tally.ties, tally.reasons())
-    return make_dataset(kept, name)
+    return kept

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PromptText', 'as_prompt', 'alpaca_prompt', 'chat_messages', 'chat_prompts', 'write_conversation', 'render_prompt',
            'record_prompt', 'prompt_key', 'template_name', 'control_tokens', 'special_pattern', 'renamed_backend',
-           'Renderer', 'read_assistant_turn', 'read_end_ids']
+           'Renderer', 'encode_texts', 'read_assistant_turn', 'read_end_ids']
 
 # %% ../../nbs/models/rendering.ipynb #a2ae0bee
 import json
@@ -358,6 +358,27 @@ class Renderer:
         "A digest of all tokens and their ids"
         return json_digest(sorted(self.tokenizer.get_vocab().items()), sort_keys=False)
 
+# %% ../../nbs/models/rendering.ipynb #9e7a04db
+def encode_texts(
+    tokenizer,  # Of transformers or vLLM
+    texts: list,  # Strings, in which names of special tokens are meant
+    add_special_tokens: bool = True,  # Write BOS and EOS where the tokenizer does?
+) -> list:  # Token ids of each
+    "What `tokenizer(texts).input_ids` returns, without what only other uses need"
+    if hasattr(tokenizer, "backend_tokenizer"):
+        from transformers import PreTrainedTokenizerFast
+
+        method = PreTrainedTokenizerFast._encode_plus
+        if getattr(type(tokenizer), "_encode_plus", None) is method:
+            backend = tokenizer.backend_tokenizer
+            backend.no_truncation()
+            backend.no_padding()
+            backend.encode_special_tokens = tokenizer.split_special_tokens
+            found = backend.encode_batch_fast(texts, add_special_tokens=add_special_tokens)
+            return [encoding.ids for encoding in found]
+        return tokenizer(texts, add_special_tokens=add_special_tokens, verbose=False).input_ids
+    return tokenizer(texts, add_special_tokens=add_special_tokens).input_ids
+
 # %% ../../nbs/models/rendering.ipynb #a316aea1
 @patch
 def encode(
@@ -374,11 +395,10 @@ def encode(
         if not chosen:
             continue
         plain = [str(prompts[i]) for i in chosen]
-        # vLLM's own tokenizers know fewer arguments
-        options = {"verbose": False} if hasattr(self.tokenizer, "backend_tokenizer") else {}
-        encoded = self.tokenizer(plain, add_special_tokens=not complete, **options).input_ids
+        encoded = encode_texts(self.tokenizer, plain, add_special_tokens=not complete)
         for i, ids in zip(chosen, encoded, strict=True):
             rows[i] = ids
+    bos = self.tokenizer.bos_token_id
     for i, prompt in enumerate(prompts):
         if self._special and any(
             is_record and self._special.search(text) for text, is_record in prompt.parts
@@ -386,7 +406,6 @@ def encode(
             rows[i] = self._encode_as_text(prompt)
         if prompt.complete:
             continue
-        bos = self.tokenizer.bos_token_id
         if rows[i][:2] == [bos, bos] and prompt.startswith(self.tokenizer.bos_token):
             rows[i] = rows[i][1:]  # written by the prompt and by the tokenizer
         if rows[i] and rows[i][-1] in ends:

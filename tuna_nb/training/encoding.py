@@ -41,6 +41,9 @@ def tie_bits(
     "Which responses of an item tie: equal scores, or equal tokens"
     sequences = list(zip(item["ranks"], map(tuple, item["token_ids"]), strict=True))
     earlier = item.get("ties", [0] * len(sequences))
+    n_tokens = len({tokens for _, tokens in sequences})
+    if n_tokens == len(sequences) and len(set(scores or [])) == len(scores or []):
+        return list(earlier)
     ties = []
     for (rank, tokens), bits in zip(sequences, earlier, strict=True):
         for other, other_tokens in sequences:

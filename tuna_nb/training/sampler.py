@@ -10,6 +10,7 @@ import heapq
 import math
 from typing import Any
 
+import pyarrow.compute as pc
 import torch
 from datasets import Dataset
 from transformers.trainer_pt_utils import BatchRebalanceSampler
@@ -112,6 +113,24 @@ class EncodedDataset:
         if any(name not in row for row in self.rows):
             return None
         return [row[name] for row in self.rows]
+
+    def rank_range(self):
+        "Smallest and largest rank of all responses: 0 is an original, 1 the best one of a ranking"
+        if isinstance(self.rows, Dataset):
+            found = pc.min_max(pc.list_flatten(self.rows.data.column("ranks"))).as_py()
+            return found["min"], found["max"]
+        ranks = [rank for row in self.rows for rank in row["ranks"]]
+        return min(ranks), max(ranks)
+
+    def first_without(
+        self,
+        name: str,  # A field of the items
+    ):  # Number of the item, from 0; None if all have a value
+        "The first item whose field is None"
+        if isinstance(self.rows, Dataset):
+            place = pc.index(pc.is_null(self.rows.data.column(name)), True).as_py()
+            return None if place < 0 else place
+        return next((i for i, row in enumerate(self.rows) if row.get(name) is None), None)
 
 # %% ../../nbs/training/sampler.ipynb #ab509912
 def fit_budget(

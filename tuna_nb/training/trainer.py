@@ -417,6 +417,24 @@ def _save(self: PackedTrainer, output_dir=None, state_dict=None):
 
 
 @patch
+def _init_training_state(self: PackedTrainer, max_steps, *args, **kwargs):
+    "Trainer's state; shares of a run are made numbers of steps, as a checkpoint states them"
+    for name in ("logging_steps", "eval_steps", "save_steps"):
+        steps = getattr(self.args, name)
+        if steps and steps < 1:
+            setattr(self.args, name, math.ceil(max_steps * steps))
+    return super(PackedTrainer, self)._init_training_state(max_steps, *args, **kwargs)
+
+
+@patch
+def _issue_warnings_after_load(self: PackedTrainer, load_result):
+    "Report weights that a checkpoint lacks; it holds tied ones once, under one of their names"
+    tied = getattr(base_model(self.model), "all_tied_weights_keys", {})
+    load_result.missing_keys[:] = [key for key in load_result.missing_keys if key not in tied]
+    super(PackedTrainer, self)._issue_warnings_after_load(load_result)
+
+
+@patch
 def upcast_for_merge(self: PackedTrainer, model):
     "The model in float32 on the CPU for the process that saves it; shards stay as they are"
     sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
