@@ -15,7 +15,7 @@ LAYERS = [
     ["utils", "paper.numbers"],
     ["models", "judge", "training"],
     ["formats"],
-    ["data", "loss", "losses"],
+    ["data", "loss", "loss_explorer", "losses"],
     ["benchmarks", "scoring", "prob_ranking", "diverse_sampling", "contextual_ranking"],
     ["pairwise_ranking", "sliding_windows", "weighted_pairs", "train"],
     ["reward_model", "reward_backend"],
