@@ -28,6 +28,37 @@ def find_browser():
     return found[0] if found else None
 
 
+def listen(page, faults):
+    "Add what a page says on its console and asks of others to a list of faults"
+
+    def on_request(request):
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            faults.append(f"request to {request.url}")
+
+    page.on("console", lambda message: faults.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    page.on("request", on_request)
+
+
+def run_in_browser(
+    find_faults,  # Function of a browser; returns a list of faults
+    what,  # What was looked at
+):  # Exit status: 1 if there is a fault, 77 if there is no browser here
+    "Print each fault of pages in a browser without a window"
+    program = find_browser()
+    if not program:
+        print("no browser here: install chromium or google-chrome")
+        return 77
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        faults = find_faults(browser)
+        browser.close()
+    for fault in faults:
+        print(fault)
+    print(f"{what}, {len(faults)} faults")
+    return int(bool(faults))
+
+
 def screens_before_sections(page):
     "Height of what stands above the first section, in screens; None for a page without sections"
     top = page.evaluate(
@@ -40,15 +71,8 @@ def screens_before_sections(page):
 def check(browser, path, width, theme, smallest, shots=None, opening=None):
     "Faults of one page in one window"
     faults = []
-
-    def on_request(request):
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            faults.append(f"request to {request.url}")
-
     page = browser.new_page(viewport={"width": width, "height": HEIGHT}, color_scheme=theme)
-    page.on("console", lambda message: faults.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-    page.on("request", on_request)
+    listen(page, faults)
     page.goto(path.absolute().as_uri())
     if opening is not None and width == max(WIDTHS):
         screens = screens_before_sections(page)
@@ -71,24 +95,18 @@ def main():
     parser.add_argument("--opening", type=float, help="most screens before the first section")
     parser.add_argument("--smallest", type=float, default=11, help="pixels of the smallest letters")
     args = parser.parse_args()
-    program = find_browser()
-    if not program:
-        print("no browser here: install chromium or google-chrome")
-        return 77
     if args.shots:
         args.shots.mkdir(parents=True, exist_ok=True)
-    faults = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+
+    def find_faults(browser):
+        faults = []
         for path, width, theme in product(args.pages, WIDTHS, THEMES):
             faults += check(
                 browser, path, width, theme, args.smallest, shots=args.shots, opening=args.opening
             )
-        browser.close()
-    for fault in faults:
-        print(fault)
-    print(f"{len(args.pages)} pages, {len(faults)} faults")
-    return bool(faults)
+        return faults
+
+    return run_in_browser(find_faults, f"{len(args.pages)} pages")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ Prints each fault; the exit status is 1 if there is one, and 77 if there is no b
 import sys
 from pathlib import Path
 
-from check_pages import find_browser
-from playwright.sync_api import sync_playwright
+from check_pages import listen, run_in_browser
 
 TELEPHONE = {"width": 380, "height": 800}
 
@@ -22,8 +21,7 @@ class Drive:
         self.page = browser.new_page(
             viewport=TELEPHONE, java_script_enabled=javascript, accept_downloads=True
         )
-        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        self.page.on("console", lambda message: self.faults.append(f"console: {message.text}"))
+        listen(self.page, self.faults)
         self.page.goto(Path(path).absolute().as_uri())
 
     def expect(self, what, found, wanted):
@@ -76,18 +74,8 @@ def main():
     if len(sys.argv) != 3 or sys.argv[1] not in DRIVES:
         print(f"usage: drive_pages.py {'|'.join(DRIVES)} PAGE")
         return 2
-    program = find_browser()
-    if not program:
-        print("no browser here: install chromium or google-chrome")
-        return 77
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        faults = DRIVES[sys.argv[1]](browser, sys.argv[2])
-        browser.close()
-    for fault in faults:
-        print(fault)
-    print(f"{sys.argv[1]}: {len(faults)} faults")
-    return bool(faults)
+    name, page = sys.argv[1:]
+    return run_in_browser(lambda browser: DRIVES[name](browser, page), name)
 
 
 if __name__ == "__main__":
