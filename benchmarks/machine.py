@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 def status_mb(key, process="self"):
-    "Memory of a process as Linux counts it: VmRSS is what it holds, VmHWM the most it has held"
+    """Memory of a process as Linux counts it: VmRSS is what it holds, VmHWM the most it has held
+
+    A process that has just ended has none."""
     found = re.search(rf"{key}:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
     return int(found[1]) / 1024 if found else 0.0
 

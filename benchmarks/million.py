@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -58,18 +57,14 @@ def watch(command, env):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--out", default="")
-    args = parser.parse_args()
-    folder = Path(tempfile.mkdtemp())
+def measure(folder, n_records):
+    "Both runs, in a folder"
     env = {**os.environ, "HF_DATASETS_CACHE": str(folder / "cache"), "TUNA_PROGRESS": "0"}
     run = [sys.executable, "-c"]
     example = "import sys; from tuna_nb import write_example; write_example(sys.argv[1])"
     subprocess.run([*run, example, str(folder)], check=True, env=env)
     data = folder / "ranked.jsonl"
-    write_rankings(data, args.records)
+    write_rankings(data, n_records)
     train = "import sys; from tuna_nb import tune; model, *rest = sys.argv[1:]; "
     train += "tune(model, None, *rest, max_steps=1)"
     found = {}
@@ -78,11 +73,20 @@ def main():
         out = folder / name.replace(" ", "_")
         command = [*run, train, str(folder / "student"), str(data), str(out)]
         found[name] = watch(command, env)
-    record = {"command": f"python benchmarks/million.py --records {args.records}", **provenance()}
+    record = {"command": f"python benchmarks/million.py --records {n_records}", **provenance()}
     record["versions"] = {name: version(name) for name in ("datasets", "transformers", "pyarrow")}
-    record |= {"load_before": round(load_before, 1), "records": args.records}
+    record |= {"load_before": round(load_before, 1), "records": n_records}
     record |= {"file_mb": round(data.stat().st_size / 2**20), "runs": found}
-    shutil.rmtree(folder)
+    return record
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--out", default="")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        record = measure(Path(folder), args.records)
     print(json.dumps(record, indent=1))
     if args.out:
         write_text(args.out, json.dumps(record, indent=1) + "\n")

@@ -9,7 +9,6 @@ __all__ = ['format_prompt', 'format_prompts', 'load_instructions', 'head', 'limi
 
 # %% ../nbs/00_data.ipynb #9da01bd5
 from collections import Counter
-from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,7 +38,7 @@ from .utils.ranges import check_ranges
 from tuna_nb.utils.records import (
     check_saveable,
     convert_records,
-    in_pieces,
+    each_record,
     read_records,
     stream_json,
 )
@@ -266,7 +265,7 @@ def check_preferences(
         records = ds.select_columns(columns)
     most = 0
     n_tied = 0
-    for record in chain.from_iterable(in_pieces(records, 1000)):
+    for record in each_record(records):
         most = max(most, len(record["responses"]))
         n_tied += not has_preference(record, ties)
     if most < 2:

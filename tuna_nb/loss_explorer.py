@@ -313,10 +313,10 @@ def explore_loss(
     rows.append(_slider("weight λ", "Weight λ", mle_weight, bounds=(0, 2, 0.1)))
     names = [_name(index, n) for index in range(n + 1)]
     axis = {"left": _LEFT, "unit": _UNIT, "low": _LOW, "pull": _PULL, "names": names}
-    still = "The sliders move where scripts may run: on the site, in a saved page, and in a "
+    still = "The sliders move on the site, in a saved page, and in a notebook that you trust."
     body = (
         f"<div class=\"tuna-loss\" data-axis='{json.dumps(axis)}'><style>{_STYLE}</style>"
-        f'<p class="still small">{still}notebook that you trust.</p>'
+        f'<p class="still small">{still}</p>'
         f"<fieldset><legend>Scores, and the pull on each</legend>{''.join(rows)}</fieldset>"
         f'<p class="total" role="status" aria-live="polite">{total_text(terms, mle_weight)}</p>'
         '<p class="small">Ranking loss + λ × negative score of the original response</p>'

@@ -133,13 +133,10 @@ def settle_template(self: EvalOptions):
 @patch
 def check(self: EvalOptions):
     "Raise an error if the options make no sense"
-    from tuna_nb.benchmarks.suite import BENCHES
+    from tuna_nb.benchmarks.suite import BENCHES, check_bench_names
     from tuna_nb.eval import check_rule
 
-    known = (*BENCHES, "reward_bench2")
-    for name in self.bench_names:
-        if name not in known:
-            raise TunaError(f"--bench has {name!r}; there are {', '.join(known)}")
+    check_bench_names(self.bench_names, (*BENCHES, "reward_bench2"))
     if not self.folder:
         raise TunaError("where is the data? Give --data, or set TUNA_REAL_DATA")
     check_rule(self.rule, self.read)

@@ -20,7 +20,7 @@ from ..judge.votes import PER_RESPONSE, reorder
 from ..utils.core import TunaError, log
 from ..utils.fields import is_missing, list_some
 from ..utils.ranges import Range
-from ..utils.records import in_pieces, make_dataset
+from ..utils.records import each_record, make_dataset
 from ..utils.thoughts import drop_thoughts
 
 # %% ../../nbs/formats/ranked.ipynb #db611f22
@@ -420,7 +420,7 @@ def thin_records(
     tally = Tally()
 
     def thinned():
-        for number, record in enumerate(chain.from_iterable(in_pieces(ds, 1000)), 1):
+        for number, record in enumerate(each_record(ds), 1):
             place = f"record {number}"
             sources = (record.get("prompt_source") or record["source"]).split(", ")
             tally.sources.update(sources)

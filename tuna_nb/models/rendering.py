@@ -365,19 +365,18 @@ def encode_texts(
     add_special_tokens: bool = True,  # Write BOS and EOS where the tokenizer does?
 ) -> list:  # Token ids of each
     "What `tokenizer(texts).input_ids` returns, without what only other uses need"
-    if hasattr(tokenizer, "backend_tokenizer"):
-        from transformers import PreTrainedTokenizerFast
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:  # vLLM's own tokenizers know fewer arguments
+        return tokenizer(texts, add_special_tokens=add_special_tokens).input_ids
+    from transformers import PreTrainedTokenizerFast
 
-        method = PreTrainedTokenizerFast._encode_plus
-        if getattr(type(tokenizer), "_encode_plus", None) is method:
-            backend = tokenizer.backend_tokenizer
-            backend.no_truncation()
-            backend.no_padding()
-            backend.encode_special_tokens = tokenizer.split_special_tokens
-            found = backend.encode_batch_fast(texts, add_special_tokens=add_special_tokens)
-            return [encoding.ids for encoding in found]
+    if type(tokenizer)._encode_plus is not PreTrainedTokenizerFast._encode_plus:
         return tokenizer(texts, add_special_tokens=add_special_tokens, verbose=False).input_ids
-    return tokenizer(texts, add_special_tokens=add_special_tokens).input_ids
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = tokenizer.split_special_tokens
+    found = backend.encode_batch_fast(texts, add_special_tokens=add_special_tokens)
+    return [encoding.ids for encoding in found]
 
 # %% ../../nbs/models/rendering.ipynb #a316aea1
 @patch

@@ -14,7 +14,6 @@ import json
 from collections import defaultdict
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from .sampler import EncodedDataset
 from ..utils.core import TunaError, atomic_write, progress, write_text
 from ..utils.core import log as logger
 from ..utils.pretrained import check_token_ids, embedding_rows, tokenizer_digest
-from ..utils.records import in_pieces
+from ..utils.records import each_record, in_pieces
 
 # %% ../../nbs/training/encoding.ipynb #969d8624
 _MOST_TIED = 63  # Bits of a signed whole number of 64 bits
@@ -41,9 +40,6 @@ def tie_bits(
     "Which responses of an item tie: equal scores, or equal tokens"
     sequences = list(zip(item["ranks"], map(tuple, item["token_ids"]), strict=True))
     earlier = item.get("ties", [0] * len(sequences))
-    n_tokens = len({tokens for _, tokens in sequences})
-    if n_tokens == len(sequences) and len(set(scores or [])) == len(scores or []):
-        return list(earlier)
     ties = []
     for (rank, tokens), bits in zip(sequences, earlier, strict=True):
         for other, other_tokens in sequences:
@@ -179,7 +175,7 @@ def encoding_key(
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     template = getattr(collator, "template", None)
     is_function = callable(template) and not hasattr(template, "get_vocab")
-    for record in chain.from_iterable(in_pieces(records, PIECE)):
+    for record in each_record(records):
         content = [record]
         if is_function:
             content += collator.renderer.prompts([record])

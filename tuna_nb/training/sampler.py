@@ -8,6 +8,7 @@ __all__ = ['SIZES', 'PaddingItem', 'TokenSampler', 'EncodedDataset', 'fit_budget
 # %% ../../nbs/training/sampler.ipynb #9199b2be
 import heapq
 import math
+from itertools import chain
 from typing import Any
 
 import pyarrow.compute as pc
@@ -119,7 +120,7 @@ class EncodedDataset:
         if isinstance(self.rows, Dataset):
             found = pc.min_max(pc.list_flatten(self.rows.data.column("ranks"))).as_py()
             return found["min"], found["max"]
-        ranks = [rank for row in self.rows for rank in row["ranks"]]
+        ranks = [*chain.from_iterable(self.column("ranks"))]
         return min(ranks), max(ranks)
 
     def first_without(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['stream_json', 'read_parquet', 'has_data', 'is_hub_name', 'read_records', 'move_to_disk', 'GrowingTable', 'in_pieces',
-           'make_dataset', 'convert_records', 'check_saveable', 'check_replaceable']
+           'each_record', 'make_dataset', 'convert_records', 'check_saveable', 'check_replaceable']
 
 # %% ../../nbs/utils/records.ipynb #b6e3e4bf
 import json
@@ -130,7 +130,7 @@ def has_data(
     "Does a folder hold a file that `datasets` reads as records, and not as lines of text?"
     for path in Path(folder).rglob("*"):
         suffixes = [suffix for suffix in path.suffixes if suffix not in _COMPRESSED]
-        if suffixes[-1:] and suffixes[-1] in _SUFFIXES:
+        if suffixes and suffixes[-1] in _SUFFIXES:
             return True
     return False
 
@@ -249,7 +249,7 @@ def _join(tables, name):
             ) from None
     raise TunaError(f"{name}: records do not agree on their types")
 
-
+# %% ../../nbs/utils/records.ipynb #81fc6204
 _PIECE = 1000  # Records that are held as dicts at once
 _IN_MEMORY = 64 * 2**20  # Bytes of a Dataset that are held before they go to a file
 
@@ -284,13 +284,23 @@ class GrowingTable:
         self.on_disk = []
         self.in_memory = []
         self.n_bytes = 0
+        self.rows = []
+        self.n_rows = 0
 
     def add(
         self,
-        rows: list,  # Dicts
+        row: dict,  # One record
     ):
-        "Put records behind the others"
-        piece = _make_dataset(rows, self.name)
+        "Put a record behind the others"
+        self.rows.append(row)
+        self.n_rows += 1
+        if len(self.rows) == _PIECE:
+            self.convert_rows()
+
+    def convert_rows(self):
+        "Make a Dataset of the rows that are dicts, and move what is too large to disk"
+        piece = _make_dataset(self.rows, self.name)
+        self.rows = []
         self.in_memory.append(piece)
         self.n_bytes += piece.data.nbytes
         if self.n_bytes > _IN_MEMORY:
@@ -301,6 +311,8 @@ class GrowingTable:
 
     def join(self) -> Dataset:  # With every column that any record has; gaps become nulls
         "All records"
+        if self.rows:
+            self.convert_rows()
         return _join([*self.on_disk, *self.in_memory], self.name)
 
 
@@ -319,14 +331,21 @@ def in_pieces(
         yield piece
 
 
+def each_record(
+    records,  # A Dataset, or other records one after the other
+):  # Yields dicts
+    "The records one by one; those of a Dataset are read some at a time"
+    return chain.from_iterable(in_pieces(records, _PIECE))
+
+
 def make_dataset(
     records,  # Dicts, one after the other; may be made while they are read
     name: str,  # Of their source, for messages
 ) -> Dataset:  # With every column that any record has; gaps become nulls
     "Records as a Dataset, some at a time; a large one is on disk and memory-mapped"
     table = GrowingTable(name)
-    for piece in in_pieces(records, _PIECE):
-        table.add(piece)
+    for record in records:
+        table.add(record)
     return table.join()
 
 # %% ../../nbs/utils/records.ipynb #1b18416d
@@ -339,9 +358,7 @@ def convert_records(
     "Check and convert every record, some at a time; a large result is on disk and memory-mapped"
     number_of = {}
     table = GrowingTable(name)
-    kept = []
     number = 0
-    n_kept = 0
     for number, record in enumerate(records, 1):
         where = f"{name}, record {number}"
         if not isinstance(record, dict):
@@ -349,18 +366,13 @@ def convert_records(
         record_id = _record_id(record, number, name, number_of)
         converted = convert(record, where)
         if converted is not None:
-            kept.append({"id": record_id, **converted})
-            n_kept += 1
-        if len(kept) == _PIECE:
-            table.add(kept)
-            kept = []
-    if n_kept < number:
-        log.warning("%s: left out %d of %d records: %s", name, number - n_kept, number, why)
-    if not n_kept:
+            table.add({"id": record_id, **converted})
+    n_left_out = number - table.n_rows
+    if n_left_out:
+        log.warning("%s: left out %d of %d records: %s", name, n_left_out, number, why)
+    if not table.n_rows:
         reason = f" left, all {number} were left out: {why}" if number else ""
         raise TunaError(f"{name}: no records{reason}")
-    if kept:
-        table.add(kept)
     return table.join()
 
 # %% ../../nbs/utils/records.ipynb #72e01438
