@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['judge_task', 'quoted_request', 'judge_prompt', 'read_judge_prompt', 'check_judgeable', 'judge_requests',
-           'failure_record', 'judge_records', 'contextual_rank', 'rank_with', 'judges_with_store', 'finish_ranking',
-           'diverse_sample', 'sample_responses', 'rank_agreement', 'rouge_l', 'pairwise_rouge_l', 'parse_verdict']
+           'failure_record', 'judge_records', 'contextual_rank', 'rank_with', 'judges_with_store', 'shard_of_ranking',
+           'finish_ranking', 'diverse_sample', 'sample_responses', 'rank_agreement', 'rouge_l', 'pairwise_rouge_l',
+           'parse_verdict']
 
 # %% ../nbs/02_contextual_ranking.ipynb #c0a1f5dc
 import re
@@ -13,7 +14,7 @@ from collections import defaultdict
 
 from datasets import Dataset
 
-from .data import format_prompt, load_instructions, save_ranked
+from .data import check_ranked, format_prompt, load_instructions, write_records
 from .diverse_sampling import diverse_sample, sample_responses
 from .judge.agreement import rank_agreement
 from .judge.panel import as_judges, panel_name
@@ -24,11 +25,13 @@ from .judge.verdict import Verdict, parse_verdict, rank_format, verdict_schema
 from .judge.votes import JudgeRequest, presented_orders, ranked_record
 from .models.cache import as_store
 from .models.generation import sample_each
-from .models.open import with_store
-from .utils.core import TunaError, check_output_path, log, write_failures
+from .models.open import identity_of, with_store
+from .models.shards import in_phase
+from .models.streaming import SHARD, ShardedResult, ShardResult, run_shards
+from .utils.core import TunaError, check_output_path, log
 from .utils.outputs import output_lock
 from .utils.ranges import check_ranges
-from .utils.records import check_saveable, make_dataset
+from .utils.records import check_saveable, in_pieces, make_dataset
 
 # %% ../nbs/02_contextual_ranking.ipynb #74ddf59c
 _all_ = [  # parts of this chapter that have pages of their own
@@ -137,6 +140,7 @@ def check_judgeable(
     votes: int = 1,  # Verdicts on each record
     tries: int = 1,  # Times a verdict is asked for
     shuffle: bool = True,  # Show responses in random order?
+    before: int = 0,  # Records of the data before the first of these
 ):
     "Refuse what cannot be judged before anything is sent"
     for name, value in {"votes": votes, "tries": tries}.items():
@@ -144,7 +148,7 @@ def check_judgeable(
             raise TunaError(f"{name} must be at least 1, got {value}")
     if votes > 1 and not shuffle:
         raise TunaError("several votes need different orders; leave out shuffle=False")
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(rows, before + 1):
         responses = row.get("responses")
         texts = responses if isinstance(responses, list) else []
         if not texts or not all(isinstance(text, str) for text in texts):
@@ -182,7 +186,7 @@ def _send_requests(judge, requests, retry, **settings):
         groups[len(request.shown) if structured else 0].append(request)
     if not settings["temperature"] and not retry:
         settings["seed"] = None
-    for count, group in groups.items():  # each with a schema of its own
+    for count, group in sorted(groups.items()):  # each with a schema of its own
         if structured:
             settings["schema"] = verdict_schema(count, group[0].rubric)
 
@@ -190,7 +194,8 @@ def _send_requests(judge, requests, retry, **settings):
             group[index].take(generations[0])
 
         prompts = [request.next_prompt() for request in group]
-        failures = sample_each(judge, prompts, take, **settings)
+        with in_phase(count):
+            failures = sample_each(judge, prompts, take, **settings)
         for index, failure in failures.items():
             request = group[index]
             request.final = True
@@ -248,7 +253,7 @@ def judge_records(
     settings = {"temperature": temperature, "max_new_tokens": max_new_tokens}
     asked = {"shuffle": shuffle, "votes": votes, "structured": structured, "rubric": rubric}
     requests = []
-    for one in judges:
+    for number, one in enumerate(judges):
         own = judge_requests(rows, seed, **asked)
         for request in own:
             request.judge = one.name if len(judges) > 1 else ""
@@ -256,7 +261,8 @@ def judge_records(
         for retry in range(tries):
             open_requests = [request for request in own if not request.final]
             if open_requests:
-                _send_requests(one, open_requests, retry, seed=seed + retry, **settings)
+                with in_phase(number, retry):
+                    _send_requests(one, open_requests, retry, seed=seed + retry, **settings)
     by_record = defaultdict(list)
     for request in requests:
         by_record[request.index].append(request)
@@ -281,7 +287,7 @@ def contextual_rank(
     judge,  # Backend with `sample`, or a list of them, whose votes are added up
     store=None,  # Store or path for an endpoint's replies, if it has none of its own
     out=None,  # Where to save the result, `.jsonl` or `.parquet`; failures go beside it
-    **settings,  # As in `judge_records`
+    **settings,  # As in `judge_records`, and `shard` as in `rank_with`
 ):  # Ranked Dataset, see below
     """Contextual ranking: the judge orders the model's own responses (§2.3)
 
@@ -298,15 +304,35 @@ def rank_with(
     judge,  # As for `contextual_rank`
     store,  # As for `contextual_rank`
     out,  # As for `contextual_rank`
+    shard: int = SHARD,  # Records that are held in memory together; changes no result
+    numbered: bool = False,  # Does `rank_records` take `before`, the number of earlier records?
+    report=None,  # Function that logs the counts, if `rank_records` returns any
     **settings,  # Of `rank_records`
 ):  # Ranked Dataset
     "Read records, let judges rank them and save the result; what all ways to ask judges share"
     check_output_path(out, ds)
-    rows = load_instructions(ds, blank_output="keep").to_list()
-    check_saveable(rows, out)
+    ds = load_instructions(ds, blank_output="keep")
+    check_saveable(ds, out)
+    result = ShardedResult(panel_name(judge), out)
     with output_lock(out):
-        ranked, failures = rank_records(rows, judges_with_store(judge, store), **settings)
-        return finish_ranking(rows, ranked, failures, judge, out)
+        judges = judges_with_store(judge, store)
+        if len(ds) > shard:
+            for number, piece in enumerate(in_pieces(ds, SHARD)):
+                check_judgeable(piece, before=number * SHARD)
+
+        def work(rows, first):
+            place = {"before": first} if numbered else {}
+            ranked, failures, *counts = rank_records(rows, judges, **place, **settings)
+            of_shard = shard_of_ranking(ranked, failures, first, result.name, out)
+            of_shard.counts.update(*counts)
+            return of_shard
+
+        identities = [identity_of(one) for one in judges]
+        asked = [rank_records.__name__, identities, settings]
+        run_shards(ds, work, result, judges, asked=asked, shard=shard)
+        if report:
+            report(result.counts)
+        return finish_ranking(result, len(ds))
 
 
 def judges_with_store(
@@ -318,39 +344,55 @@ def judges_with_store(
     return [with_store(one, store) for one in as_judges(judge)]
 
 
-def finish_ranking(
-    rows: list[dict],  # All records
-    ranked: list[dict],  # Those that are ranked
-    failures: list[dict],  # Verdicts that cannot be used
-    judge,  # Backend that was asked, or a list of them
-    out=None,  # Where to save the result, if anywhere; failures go beside it
-) -> Dataset:  # The ranked records
-    "Save a ranking and report failures; raise if no record is ranked"
-    name = panel_name(judge)
-    if out:
-        write_failures(out, failures)
-    if not ranked:
-        reason = failures[0]["reason"]
-        raise TunaError(f"{name}: none of {len(rows)} records can be ranked; the first: {reason}")
-    if failures:
-        by = f"{failures[0]['judge']}: " if "judge" in failures[0] else ""
-        log.warning(
-            "%d verdicts cannot be used, %d of %d records are not ranked; "
-            "the first: record %s, %s%s",
-            len(failures),
-            len(rows) - len(ranked),
-            len(rows),
-            failures[0]["record"],
-            by,
-            failures[0]["reason"],
-        )
+def shard_of_ranking(
+    ranked: list[dict],  # Records of one shard that are ranked
+    failures: list[dict],  # Verdicts that cannot be used; the shard's first record has number 1
+    first: int,  # Records before the shard
+    name: str,  # Of the judge or panel
+    out=None,  # Where the result will be saved, if anywhere
+) -> ShardResult:  # Its records checked if they are to be written
+    "What a shard adds to the result"
+    failures = [{**failure, "record": first + failure["record"]} for failure in failures]
     duplicates = 0
     for row in ranked:
         written = [text for text in row["sampled"] if text.strip()]
         duplicates += len(written) - len(row["responses"])
-    if duplicates:
-        log.info("%d responses were left out as duplicates", duplicates)
-    ds = make_dataset(ranked, name)
-    if out:
-        save_ranked(ds, out)
-    return ds
+    result = ShardResult(failures=failures, counts={"duplicates": duplicates})
+    if ranked:
+        records = make_dataset(ranked, name)
+        result.columns = records.column_names
+        result.records = check_ranked(records) if out else records
+    return result
+
+
+def finish_ranking(
+    result: ShardedResult,  # Of all shards
+    n_records: int,  # That the judges were asked about
+) -> Dataset:  # The ranked records
+    "Save a ranking and report failures; raise if no record is ranked"
+    result.write_failures()
+    first = result.first_failure
+    if not result.n_records:
+        result.folder.remove()
+        reason = first["reason"]
+        raise TunaError(
+            f"{result.name}: none of {n_records} records can be ranked; the first: {reason}"
+        )
+    if first:
+        by = f"{first['judge']}: " if "judge" in first else ""
+        log.warning(
+            "%d verdicts cannot be used, %d of %d records are not ranked; "
+            "the first: record %s, %s%s",
+            result.n_failures,
+            n_records - result.n_records,
+            n_records,
+            first["record"],
+            by,
+            first["reason"],
+        )
+    if result.counts["duplicates"]:
+        log.info("%d responses were left out as duplicates", result.counts["duplicates"])
+    ranked = result.dataset()
+    if result.out:
+        write_records(ranked, result.out)
+    return result.close(ranked)

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['format_prompt', 'format_prompts', 'load_instructions', 'head', 'limit_records', 'tail', 'peek', 'load_ranked',
-           'has_preference', 'check_preferences', 'save_ranked', 'write_records', 'to_preference', 'to_unpaired',
-           'from_lmops_prob', 'from_lmops_ctx', 'from_lmops_train']
+           'has_preference', 'check_preferences', 'save_ranked', 'check_ranked', 'write_records', 'to_preference',
+           'to_unpaired', 'from_lmops_prob', 'from_lmops_ctx', 'from_lmops_train']
 
 # %% ../nbs/00_data.ipynb #9da01bd5
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,7 +40,9 @@ from tuna_nb.utils.records import (
     check_saveable,
     convert_records,
     each_record,
+    in_pieces,
     read_records,
+    release_pages,
     stream_json,
 )
 from .utils.thoughts import drop_thoughts
@@ -284,7 +287,17 @@ def save_ranked(
     path,  # Where to: `.jsonl` or `.parquet`
 ):
     "Write ranked records; `load_ranked` reads them back unchanged"
-    write_records(load_ranked(ds, blank_output="keep", keep_thoughts=True), path)
+    write_records(check_ranked(ds), path)
+
+
+def check_ranked(
+    ds,  # Ranked records: a Dataset or anything else `load_ranked` reads
+) -> Dataset:  # The records as `save_ranked` writes them
+    "Refuse rankings that could not be read back"
+    return load_ranked(ds, blank_output="keep", keep_thoughts=True)
+
+
+_ROW_GROUP = 2048  # Records that a Parquet file holds together, and that are written at once
 
 
 def write_records(
@@ -294,13 +307,17 @@ def write_records(
     "Write records as they are, in one step"
     suffix = Path(path).suffix
     if suffix == ".jsonl":
-        write_jsonl(path, ds)
+        write_jsonl(path, chain.from_iterable(in_pieces(ds, _ROW_GROUP)))
     elif suffix == ".parquet":
+        table = ds.data.table
         with atomic_write(path) as part:
             try:
-                pq.write_table(ds.data.table, part)
+                with pq.ParquetWriter(part, table.schema) as writer:
+                    for start in range(0, max(len(table), 1), _ROW_GROUP):
+                        writer.write_table(table.slice(start, _ROW_GROUP))
+                        release_pages()
             except pa.ArrowException:
-                check_saveable(ds.to_list(), path)  # says which column
+                check_saveable(ds, path)  # says which column
                 raise
     else:
         raise TunaError(f"{path}: cannot save as {suffix!r}, use .jsonl or .parquet")

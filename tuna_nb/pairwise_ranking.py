@@ -30,11 +30,12 @@ def _not_blank(record):
 
 def pair_records(
     rows: list[dict],  # Records with instruction, input and responses
+    before: int = 0,  # Records of the data before the first of these
 ) -> list[dict]:  # `pair` has the index of the record and the numbers of the two responses
     "A record for every two responses of each record"
-    check_judgeable(rows)
+    check_judgeable(rows, before=before)
     pairs = []
-    for index, row in enumerate(rows):
+    for index, row in enumerate(rows, before):
         responses = row["responses"]
         for first, second in combinations(_not_blank(row), 2):
             pairs.append(
@@ -106,6 +107,7 @@ def pairwise_records(
     rows: list[dict],  # Records with instruction, input and responses
     judge,  # Backend with `sample`, or a list of them
     source: str = "ctx",  # Value of the column `source`
+    before: int = 0,  # Records of the data before the first of these
     **settings,  # As in `judge_records`
 ) -> tuple[list[dict], list[dict]]:  # Ranked records; failures
     """Rank by comparing all pairs (App. H)
@@ -113,7 +115,7 @@ def pairwise_records(
     Ranked records have `wins` and `cycles`; failures are those of `judge_records`, with their
     `pair`. A record with a pair that has no readable verdict is not ranked.
     """
-    pairs = pair_records(rows)
+    pairs = pair_records(rows, before)
     judged, failed = judge_records(pairs, judge, **settings)
     wins = []  # for each record: 1, or 0.5 for a tie and for a pair that was not judged
     for row in rows:
@@ -121,7 +123,8 @@ def pairwise_records(
         wins.append(np.full((count, count), 0.5))
     pairs_of = defaultdict(list)  # those that were judged, by record
     for pair in judged:
-        index, first, second = pair["pair"]
+        number, first, second = pair["pair"]
+        index = number - before
         pairs_of[index].append(pair)
         responses = pair["responses"]
         is_tie = len({*responses}) < 2 or pair["scores"][0] == pair["scores"][1]
@@ -130,8 +133,8 @@ def pairwise_records(
         wins[index][second, first] = 1 - won
     failures_of = defaultdict(list)
     for failure in failed:
-        index, *numbers = pairs[failure["record"] - 1]["pair"]
-        failures_of[index].append({**failure, "pair": numbers})
+        number, *numbers = pairs[failure["record"] - 1]["pair"]
+        failures_of[number - before].append({**failure, "pair": numbers})
     ranked = []
     failures = []
     for index, row in enumerate(rows):
@@ -158,4 +161,4 @@ def pairwise_rank(
     **settings,  # As in `judge_records`
 ):  # Ranked Dataset: responses best first, scores (pairs won, half for a tie), wins, cycles
     "Contextual ranking by pairs (App. H)"
-    return rank_with(pairwise_records, ds, judge, store, out, **settings)
+    return rank_with(pairwise_records, ds, judge, store, out, numbered=True, **settings)

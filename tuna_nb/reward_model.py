@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['bradley_terry_loss', 'PRMCollator', 'reward_scores', 'PRMTrainer', 'load_prm', 'train_prm', 'split_by_hash',
-           'prm_scores', 'ordered_shares', 'prm_accuracy', 'prm_rank']
+           'prm_scores', 'ordered_shares', 'prm_accuracy', 'is_parallel', 'prm_rank']
 
 # %% ../nbs/reward_model.ipynb #fb3286e8
 import copy
@@ -34,10 +34,12 @@ from tuna_nb.scoring import (
 from .train import TunaTrainer, run_training
 from .training.checkpoints import load_pretrained
 from .training.logprobs import model_inputs, to_score_table
-from .utils.core import TunaError, base_model, seed_all
+from .utils.core import TunaError, base_model, progress, seed_all
 from .utils.core import log as logger
 from .utils.intervals import mean_interval
 from .utils.pretrained import load_config, padding_id, weights_digest
+from .utils.ranges import check_ranges
+from .utils.records import GrowingTable, each_record, in_pieces
 
 # %% ../nbs/reward_model.ipynb #d63cb300
 def bradley_terry_loss(
@@ -256,48 +258,51 @@ def _reorder(row, columns, order):
     return reordered
 
 
-def _parallel_columns(rows):
-    "Names of the columns that have a number or a text for each response"
-
-    def fits(row, name):
-        values = row[name]
-        if values is None:
-            return True
-        if not isinstance(values, list) or len(values) != len(row["responses"]):
-            return False
-        return name in PER_RESPONSE or not any(isinstance(value, (list, dict)) for value in values)
-
-    found = []
-    for name in rows[0]:
-        if any(row[name] for row in rows) and all(fits(row, name) for row in rows):
-            found.append(name)
-    return found
+def is_parallel(
+    row: dict,  # With responses
+    name: str,  # Of a column
+) -> bool:
+    "May a column have a number or a text for each response of this row?"
+    values = row[name]
+    if values is None:
+        return True
+    if not isinstance(values, list) or len(values) != len(row["responses"]):
+        return False
+    return name in PER_RESPONSE or not any(isinstance(value, (list, dict)) for value in values)
 
 
-def _rankable(rows):
-    "Rows with the responses to rank, not blank and equal ones once; and their parallel columns"
-    for row in rows:
+def _rankable(ds):
+    "Records with a response that is not blank, and the columns that are parallel to responses"
+    kept = []
+    filled = set()
+    others = set()
+    for number, row in enumerate(each_record(ds)):
         texts = row.get("responses")
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise TunaError(
                 f"record {row['id']}, field 'responses': expected a list of texts, "
                 f"got {texts!r:.60}"
             )
-    columns = _parallel_columns(rows)
-    rankable = []
-    for row in rows:
-        texts = row["responses"]
-        kept = [i for i, text in enumerate(texts) if text.strip() and text not in texts[:i]]
-        if kept:
-            rankable.append(_reorder(row, columns, kept))
-    n_left_out = len(rows) - len(rankable)
+        filled.update(name for name in row if row[name])
+        others.update(name for name in row if not is_parallel(row, name))
+        if any(map(str.strip, texts)):
+            kept.append(number)
+    n_left_out = len(ds) - len(kept)
     if n_left_out:
         logger.warning(
-            "left out %d of %d records, all of their responses are blank", n_left_out, len(rows)
+            "left out %d of %d records, all of their responses are blank", n_left_out, len(ds)
         )
-    if not rankable:
+    if not kept:
         raise TunaError("no record has a response to rank")
-    return rankable, columns
+    columns = [name for name in ds.column_names if name in filled - others]
+    return (ds.select(kept) if n_left_out else ds), columns
+
+
+def _without_repeats(row, columns):
+    "The row with the responses to rank: not blank, and equal ones once"
+    texts = row["responses"]
+    kept = [i for i, text in enumerate(texts) if text.strip() and text not in texts[:i]]
+    return _reorder(row, columns, kept)
 
 # %% ../nbs/reward_model.ipynb #dcebe966
 def prm_rank(
@@ -306,15 +311,16 @@ def prm_rank(
     tokenizer=None,  # Tokenizer; None takes the one saved with the model
     store: Store | None = None,  # Keeps the scores of finished batches
     name: str | None = None,  # Column `model`; default the folder or Hub id, "prm" if loaded
+    shard: int = 4096,  # Records that are held in memory together
     **kwargs,  # Settings of `score_records`
 ) -> Dataset:  # Other columns, `responses` best first, `scores`, `source` "prm", `model`
     "Rank responses by a proxy ranking model (§3.1)"
+    check_ranges(shard=shard)
     model, tokenizer = load_prm(prm, tokenizer)
     name = name or ("prm" if model is prm else str(prm))
-    rows = load_instructions(ds, blank_output="keep").to_list()
-    todo, columns = _rankable(rows)
+    todo, columns = _rankable(load_instructions(ds, blank_output="keep"))
     todo = _with_room(todo, model, tokenizer, **kwargs)
-    if not todo:
+    if not len(todo):
         raise TunaError("no prompt leaves room for a response in the model's context")
     digest = None if store is None else weights_digest(model)
 
@@ -331,13 +337,18 @@ def prm_rank(
             store.put(key, cached)
         return torch.tensor(cached["scores"])
 
-    all_scores = prm_scores(todo, model, tokenizer, cached_scores, **kwargs)
-    ranked = []
-    for row, scores in zip(todo, all_scores, strict=True):
-        if not all(map(math.isfinite, scores)):
-            raise TunaError(f"record {row['id']}: the proxy ranking model's scores are {scores}")
-        order = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
-        best_first = [scores[i] for i in order]
-        ordered = _reorder(row, columns, order)
-        ranked.append({**ordered, "scores": best_first, "source": "prm", "model": name})
-    return Dataset.from_list(ranked)
+    ranked = GrowingTable(name)
+    pieces: Any = progress(in_pieces(todo, shard), total=-(-len(todo) // shard), desc="shards")
+    for piece in pieces:
+        rows = [_without_repeats(row, columns) for row in piece]
+        all_scores = prm_scores(rows, model, tokenizer, cached_scores, **kwargs)
+        for row, scores in zip(rows, all_scores, strict=True):
+            if not all(map(math.isfinite, scores)):
+                raise TunaError(
+                    f"record {row['id']}: the proxy ranking model's scores are {scores}"
+                )
+            order = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
+            best_first = [scores[i] for i in order]
+            ordered = _reorder(row, columns, order)
+            ranked.add({**ordered, "scores": best_first, "source": "prm", "model": name})
+    return ranked.join()

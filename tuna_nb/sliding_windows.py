@@ -8,6 +8,7 @@ __all__ = ['window_starts', 'window_record', 'numbers_in_order', 'WindowedList',
 
 # %% ../nbs/sliding_windows.ipynb #62657a35
 from collections import defaultdict
+from itertools import count
 
 from tuna_nb.contextual_ranking import (
     check_judgeable,
@@ -18,6 +19,7 @@ from tuna_nb.contextual_ranking import (
 from .judge.panel import panel_name
 from .judge.rubric import TABLE_9
 from .judge.votes import named_rubric, reorder
+from .models.shards import in_phase
 from .utils.core import TunaError
 
 # %% ../nbs/sliding_windows.ipynb #3a1b9d72
@@ -118,14 +120,15 @@ def windowed_records(
         raise TunaError(f"window must be at least 2, got {window}")
     check_judgeable(rows)
     lists = [WindowedList(row, window) for row in rows]
-    while True:
+    for turn in count():
         open_lists = [(index, a_list) for index, a_list in enumerate(lists) if a_list.is_open]
         if not open_lists:
             break
         windows = []
         for place, (_, a_list) in enumerate(open_lists):
             windows.append({**a_list.next_window(), "place": place})
-        judged, failed = judge_records(windows, judge, source=source, **settings)
+        with in_phase(turn):
+            judged, failed = judge_records(windows, judge, source=source, **settings)
         for failure in failed:
             index, a_list = open_lists[failure["record"] - 1]
             if not failure["ranked"]:

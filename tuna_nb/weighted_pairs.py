@@ -17,6 +17,7 @@ from .judge.panel import as_judges
 from .judge.quoting import quote
 from .judge.votes import JudgeRequest
 from .models.generation import sample_each
+from .models.streaming import SHARD
 from .pairwise_ranking import pair_records, rank_by_wins
 from .utils.core import log
 
@@ -107,8 +108,12 @@ def weighted_records(
     rows: list[dict],  # Records with instruction, input and responses
     judge,  # Backend that returns log-probabilities
     source: str = "ctx",  # Value of the column `source`
-) -> tuple[list[dict], list[dict]]:  # Ranked records; failures as in `judge_records`
-    "Rank by weighted comparisons of all pairs, each in both orders (App. H)"
+) -> tuple:  # Ranked records; failures as in `judge_records`; counts of the verdicts
+    """Rank by weighted comparisons of all pairs, each in both orders (App. H)
+
+    The counts are `verdicts`, and `preferred`, the probabilities summed that the response shown
+    first is better.
+    """
     (judge,) = as_judges(judge)
     pairs = pair_records(rows)
     requests = letter_requests(rows)
@@ -130,9 +135,6 @@ def weighted_records(
             probability = (found[place] + 1 - found[place + 1]) / 2
             wins[index][first, second] = probability
             wins[index][second, first] = 1 - probability
-    if found:
-        shown_first = sum(found.values()) / len(found)
-        log.info("%s: the response shown first is preferred to %.2f", judge.name, shown_first)
     failed_records = Counter(failure["record"] - 1 for failure in failures)
     ranked = []
     for index, row in enumerate(rows):
@@ -141,7 +143,7 @@ def weighted_records(
         elif index not in failed_records:
             scoring = {"scored_by": "letters", "points_of": expected_wins}
             ranked.append(rank_by_wins(row, wins[index], source, judge.name, **scoring))
-    return ranked, failures
+    return ranked, failures, {"verdicts": len(found), "preferred": sum(found.values())}
 
 
 def weighted_rank(
@@ -149,6 +151,13 @@ def weighted_rank(
     judge,  # Backend that returns log-probabilities
     store=None,  # Store or path for an endpoint's replies, if it has none of its own
     out=None,  # Where to save the result, `.jsonl` or `.parquet`; failures go beside it
+    shard: int = SHARD,  # Records that are held in memory together; changes no result
 ):  # Ranked Dataset: responses best first, scores (expected wins), wins, cycles
     "Contextual ranking by weighted pairs (App. H)"
-    return rank_with(weighted_records, ds, judge, store, out)
+
+    def report(counts):
+        if n_verdicts := counts["verdicts"]:
+            shown_first = counts["preferred"] / n_verdicts
+            log.info("%s: the response shown first is preferred to %.2f", judge.name, shown_first)
+
+    return rank_with(weighted_records, ds, judge, store, out, shard, report=report)

@@ -546,7 +546,7 @@ def tuna_prm_rank(
     check_ranges(batch_size=batch_size, max_length=max_length)
     template = choose_template(prm, template, any_template=any_template)
     ds = with_system(limit_records(load_instructions(data, blank_output="keep"), limit), system)
-    check_saveable(ds.to_list(), out)
+    check_saveable(ds, out)
     model, tokenizer = load_prm(prm, dtype=torch.bfloat16 if bf16 else torch.float32)
     options = {"template": template, "max_length": max_length, "batch_size": batch_size}
     options["any_template"] = any_template

@@ -22,6 +22,11 @@ def as_judges(
     judges = [*judge] if isinstance(judge, (list, tuple)) else [judge]
     if not judges:
         raise TunaError("a panel needs a judge")
+    for one in judges:
+        if not hasattr(one, "name"):
+            raise TunaError(
+                f"judge: expected an opened model such as Endpoint(...), got {one!r:.60}"
+            )
     names = [one.name for one in judges] if len(judges) > 1 else []
     for name in names:
         if names.count(name) > 1:

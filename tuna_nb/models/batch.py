@@ -37,6 +37,8 @@ from ..utils.core import TunaError, progress
 class BatchEndpoint(Endpoint):
     "Backend that hands its requests in as batches"
 
+    overlaps = False
+    takes_all = True  # A run hands all of its requests in at once, however many
     max_bytes = 190_000_000  # of one file; the protocol's limit is 200 MB
     unknown_polls = 10  # looks at a batch whose status is unknown, before the run stops
 

@@ -67,6 +67,7 @@ class Endpoint:
     "Backend over any OpenAI-compatible server"
 
     takes_schema = True  # `sample` can ask for JSON
+    overlaps = True  # Several threads may ask at once
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ from tuna_nb.models.failures import (
 )
 from .generation import Failure, first_repeats, prompt_seed
 from .ratelimit import CircuitBreaker, duration_text
+from .shards import Tally, UnansweredError, current_shard
 from ..utils.core import TunaError, progress
 
 # %% ../../nbs/models/queue.ipynb #203be48f
@@ -51,9 +52,9 @@ class PromptJob:
 
 
 def make_jobs(prompts, n):
-    "Yields one job per prompt"
-    for index, (prompt, repeat) in enumerate(zip(prompts, first_repeats(prompts, n), strict=True)):
-        yield PromptJob(0.0, index, prompt, repeat)
+    "Yields one job per prompt; a shard may wait for another here, not where the jobs are taken"
+    numbered = enumerate(zip(prompts, first_repeats(prompts, n), strict=True))
+    return (PromptJob(0.0, index, prompt, repeat) for index, (prompt, repeat) in numbered)
 
 
 def request_for(ep, job, n, seed, settings):
@@ -76,12 +77,14 @@ class PromptQueue:
         self.waiting = []  # heap of jobs that failed or were deferred
         self.total = len(prompts)
         self.active = 0
-        self.done = 0
-        self.rejected = 0
         self.failures = {}
         self.unanswered = []  # reasons of prompts that are still open after all turns
         self.stop = None  # the reason to start no further request
         self.error = None  # an exception that is not the server's fault
+        self.shard = current_shard()
+        self.tally = Tally(total=self.total)  # of all shards, if this is one
+        if self.shard is not None:
+            self.tally = self.shard.hand_in(self, self.total)
 
     async def next_job(self):
         "The job whose turn it is; None when there is none left"
@@ -127,7 +130,7 @@ async def answer(self: PromptQueue, job):
         job.body = request_for(self.ep, job, self.n, seed=self.seed, settings=self.settings)
         job.extend(await self.ep.ask(job.body, job.repeat, lambda: self.stop))
     self.on_reply(job.index, job.gens)
-    self.done += 1
+    self.tally.done += 1
     self.tick()
 
 
@@ -141,7 +144,7 @@ def failed(self: PromptQueue, job, error):
         heapq.heappush(self.waiting, job)
         return
     reason = one_line(ep, error)
-    if kind is RejectedError and not self.done and (hint := ep.way_out(error, job.body)):
+    if kind is RejectedError and not self.tally.done and (hint := ep.way_out(error, job.body)):
         kind = FatalError  # every request has the setting that the server refuses
         reason = f"{reason}; {hint}"
     silence = time.monotonic() - ep.heard_at
@@ -150,8 +153,9 @@ def failed(self: PromptQueue, job, error):
         reason = f"{reason}; the server has not answered anything for {duration_text(silence)}"
     job.turns += 1
     is_defective = isinstance(error, DefectiveReplyError)
-    self.rejected += kind is RejectedError or is_defective
-    all_rejected = self.rejected >= CircuitBreaker.max_failures and not self.done
+    tally = self.tally
+    tally.rejected += kind is RejectedError or is_defective
+    all_rejected = tally.rejected >= CircuitBreaker.max_failures and not tally.done
     if kind is FatalError or all_rejected:
         self.stop = self.stop or reason
     elif kind is RetryableError and turns_left(ep, error, job.turns):
@@ -182,15 +186,25 @@ def cost_text(ep, left=0) -> str:
 @patch
 def tick(self: PromptQueue):
     "Move the progress bar"
-    self.bar.set_postfix_str(cost_text(self.ep, self.total - self.bar.n - 1), refresh=False)
-    self.bar.update()
+    bar = self.tally.bar
+    bar.total = self.expected()
+    bar.set_postfix_str(cost_text(self.ep, bar.total - bar.n - 1), refresh=False)
+    bar.update()
+    if self.shard is not None:
+        self.shard.run.settled += 1
+
+
+@patch
+def expected(self: PromptQueue):
+    "Prompts of the call, or of the same phase of all shards"
+    return self.total if self.shard is None else self.shard.run.expected(self.tally)
 
 # %% ../../nbs/models/queue.ipynb #4fb51730
 @patch
 def interrupt(self: PromptQueue):
     "Let what is under way end, and start nothing"
     under_way = f"{self.ep.in_flight} requests under way"
-    self.bar.write(
+    self.tally.bar.write(
         f"{self.ep.name}: waiting for {under_way}; Ctrl-C again to drop them", sys.stderr
     )
     self.stop = "interrupted"
@@ -199,23 +213,45 @@ def interrupt(self: PromptQueue):
 @patch
 async def run(self: PromptQueue):
     "Answer all prompts; returns those that the server refused"
-    for address in self.ep.addresses:
-        if address.breaker.given_up:
-            address.breaker.reset()
-    self.ep.heard_at = time.monotonic()
-    self.ep.announced.clear()
+    ep = self.ep
+    if self.shard is None or self.shard.starts(f"{ep.name} at {ep.base_url}"):
+        for address in ep.addresses:
+            if address.breaker.given_up:
+                address.breaker.reset()
+        ep.heard_at = time.monotonic()
+        ep.announced.clear()
     self.wake = asyncio.Event()
-    self.bar = progress(total=self.total, desc=self.ep.name)
-    workers = min(self.ep.workers, self.total)
-    with self.bar:
+    if self.tally.bar is None:
+        self.tally.bar = progress(total=self.expected(), desc=ep.name)
+    try:
+        workers = min(ep.workers, self.total)
         await asyncio.gather(*[self.work() for _ in range(workers)])
-    self.ep.report_remarks()
+    finally:
+        if self.shard is None:
+            self.tally.bar.close()
+        else:
+            self.shard.leave(self)
+    return self.outcome()
+
+
+@patch
+def outcome(self: PromptQueue):
+    "The prompts that the server refused; raises if the run is over or prompts are open"
+    if self.shard is None:
+        self.ep.report_remarks()
     if self.error:
         raise self.error
-    if self.stop or self.unanswered:
-        reason = self.stop or self.unanswered[0]
-        raise TunaError(f"{reason}; {answered_text(self.ep, self.done, self.total)}")
+    if self.stop:
+        raise TunaError(f"{self.stop}; {self.answered()}")
+    if self.unanswered:
+        raise UnansweredError(self.unanswered[0], self.answered)
     return self.failures
+
+
+@patch
+def answered(self: PromptQueue):
+    "How many prompts were answered, for a message"
+    return answered_text(self.ep, self.tally.done, self.expected())
 
 
 def answered_text(ep, done, total):

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['log', 'BESIDE', 'TunaError', 'replace_surrogates', 'read_text', 'report_replaced', 'clean_surrogates',
            'read_document', 'read_json', 'atomic_write', 'write_text', 'write_jsonl', 'protect_inputs',
-           'check_output_path', 'write_failures', 'report_refusals', 'to_jsonable', 'json_digest', 'hub_problem',
-           'progress', 'seed_all', 'base_model', 'accepts_kwarg', 'evaluating', 'real_data', 'provenance',
-           'file_commit', 'is_ancestor']
+           'check_output_path', 'write_failures', 'report_refusals', 'refusal_records', 'log_refusals', 'to_jsonable',
+           'json_digest', 'hub_problem', 'progress', 'seed_all', 'base_model', 'accepts_kwarg', 'evaluating',
+           'real_data', 'provenance', 'file_commit', 'is_ancestor']
 
 # %% ../../nbs/utils/core.ipynb #0a71f40e
 import hashlib
@@ -274,25 +274,45 @@ def report_refusals(
     reasons: dict,  # Why it refused, by the index of the record
 ):
     "List refused records beside the result and in the log; raise if all were refused"
+    failures = refusal_records(records, reasons)
+    if out:
+        write_failures(out, failures)
+    log_refusals(backend_name, len(records), len(failures), failures[0] if failures else None)
+
+
+def refusal_records(
+    records: list,  # Some or all records that a backend was asked about
+    reasons: dict,  # Why it refused, by the index of the record among them
+    before: int = 0,  # Records before the first of them
+) -> list[dict]:  # record (from 1), id, instruction, reason
+    "What is reported of refused records"
     failures = []
     for index, reason in sorted(reasons.items()):
         record = records[index]
-        failure = {"record": index + 1, "id": record["id"], "instruction": record["instruction"]}
+        number = before + index + 1
+        failure = {"record": number, "id": record["id"], "instruction": record["instruction"]}
         failures.append({**failure, "reason": reason})
-    if out:
-        write_failures(out, failures)
-    if not failures:
+    return failures
+
+
+def log_refusals(
+    backend_name: str,  # Who refused
+    n_records: int,  # That it was asked about
+    n_refused: int,
+    first: dict | None,  # The first of `refusal_records`
+):
+    "Log how many records were refused; raise if all were"
+    if first is None:
         return
-    first = failures[0]
-    if len(failures) == len(records):
+    if n_refused == n_records:
         raise TunaError(
-            f"{backend_name}: all {len(records)} instructions were refused; "
+            f"{backend_name}: all {n_records} instructions were refused; "
             f"the first: {first['reason']}"
         )
     log.warning(
         "%d of %d instructions were refused; the first: record %s, %s",
-        len(failures),
-        len(records),
+        n_refused,
+        n_records,
         first["record"],
         first["reason"],
     )
@@ -363,7 +383,13 @@ def progress(
     force = os.environ.get("TUNA_PROGRESS", "")
     shown = force != "0" and (force == "1" or sys.stderr.isatty())
     return tqdm(
-        it, total=total, desc=desc or None, disable=not shown, dynamic_ncols=True, file=sys.stderr
+        it,
+        total=total,
+        desc=desc or None,
+        disable=not shown,
+        leave=None,  # a bar within another goes when it is done
+        dynamic_ncols=True,
+        file=sys.stderr,
     )
 
 # %% ../../nbs/utils/core.ipynb #0366ba6e

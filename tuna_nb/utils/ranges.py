@@ -66,6 +66,7 @@ _WEIGHT = Range(low=0)
 RANGES = {
     # sampling
     "n": _COUNT,
+    "shard": _COUNT,
     "max_new_tokens": _COUNT,
     "temperature": Range(low=0, high=100),
     "temp": Range(low=0, high=100, open=True),
