@@ -58,11 +58,12 @@ class DigestTable:
 
     def _grow(self):
         "Twice as many slots"
-        filled = [pair for pair in zip(self._keys, self._numbers, strict=True) if pair[0]]
+        filled = zip(self._keys, self._numbers, strict=True)
         n_slots = 2 * len(self._keys)
         self._keys = array("Q", bytes(8 * n_slots))
         self._numbers = array("I", bytes(4 * n_slots))
         for digest, number in filled:
-            slot = self._slot(digest)
-            self._keys[slot] = digest
-            self._numbers[slot] = number
+            if digest:
+                slot = self._slot(digest)
+                self._keys[slot] = digest
+                self._numbers[slot] = number

@@ -255,7 +255,7 @@ def _join(tables, name):
 
 # %% ../../nbs/utils/records.ipynb #81fc6204
 _PIECE = 1000  # Records that are held as dicts at once
-_IN_MEMORY = 16 * 2**20  # Bytes of a Dataset that are held before they go to a file
+_IN_MEMORY = 4 * 2**20  # Bytes of a Dataset that are held before they go to a file
 _mapped = weakref.WeakSet()  # those files
 
 
@@ -264,6 +264,7 @@ def release_pages():
     if hasattr(mmap, "MADV_DONTNEED"):
         for pages in [*_mapped]:
             pages.madvise(mmap.MADV_DONTNEED)
+    pa.default_memory_pool().release_unused()
 
 
 def move_to_disk(
@@ -285,7 +286,7 @@ def move_to_disk(
 
 
 class GrowingTable:
-    "Records that become a Dataset, of which at most 16 MB and a piece are in memory"
+    "Records that become a Dataset, of which at most 4 MB and a piece are in memory"
 
     def __init__(
         self,
