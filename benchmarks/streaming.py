@@ -130,13 +130,11 @@ class Server:
 
 
 JOB = r"""
-import gc, json, re, sys, time
+import gc, json, sys, time
+from machine import status_mb
 what, data, out, url, limit, prm = sys.argv[1:]
 from tuna_nb.commands.rank import tuna_ctx_rank, tuna_prob_rank, tuna_sample
 from tuna_nb.commands.train import tuna_prm_rank
-
-def memory(name):
-    return int(re.search(name + r':\s+(\d+)', open('/proc/self/status').read())[1]) / 1024
 
 def run(out, limit):
     asked = {'base_url': url, 'concurrency': CONCURRENCY, 'limit': limit}
@@ -153,11 +151,11 @@ run(out + '.first.jsonl', 20)
 gc.collect()
 with open('/proc/self/clear_refs', 'w') as f:
     f.write('5')
-start = memory('VmRSS')
+start = status_mb('VmRSS')
 began = time.perf_counter()
 run(out, limit=int(limit))
 seconds = time.perf_counter() - began
-print('figures', json.dumps({'start': start, 'peak': memory('VmHWM'), 'seconds': seconds}))
+print('figures', json.dumps({'start': start, 'peak': status_mb('VmHWM'), 'seconds': seconds}))
 """.replace("CONCURRENCY", str(CONCURRENCY))
 
 
@@ -180,7 +178,10 @@ def measure(what, data, folder, n, faults, prm):
     out = folder / f"{what}{n}.jsonl"
     with Server(faults) as server:
         command = [sys.executable, "-c", JOB, what, str(data), str(out), server.url, str(n), prm]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        here = str(Path(__file__).parent)
+        paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+        env = {**os.environ, "PYTHONPATH": paths}
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env)
     if done.returncode:
         raise SystemExit(f"{what} with {n} records ended with status {done.returncode}")
     found = json.loads(done.stdout.split("figures ")[1])

@@ -31,7 +31,7 @@ from .models.streaming import SHARD, ShardedResult, ShardResult, run_shards
 from .utils.core import TunaError, check_output_path, log
 from .utils.outputs import output_lock
 from .utils.ranges import check_ranges
-from .utils.records import check_saveable, in_pieces, make_dataset
+from .utils.records import check_saveable
 
 # %% ../nbs/02_contextual_ranking.ipynb #74ddf59c
 _all_ = [  # parts of this chapter that have pages of their own
@@ -316,9 +316,6 @@ def rank_with(
     result = ShardedResult(panel_name(judge), out)
     with output_lock(out):
         judges = judges_with_store(judge, store)
-        if len(ds) > shard:
-            for number, piece in enumerate(in_pieces(ds, SHARD)):
-                check_judgeable(piece, before=number * SHARD)
 
         def work(rows, first):
             place = {"before": first} if numbered else {}
@@ -327,9 +324,13 @@ def rank_with(
             of_shard.counts.update(*counts)
             return of_shard
 
-        identities = [identity_of(one) for one in judges]
-        asked = [rank_records.__name__, identities, settings]
-        run_shards(ds, work, result, judges, asked=asked, shard=shard)
+        def check(rows, first):
+            check_judgeable(rows, before=first)
+
+        def asked():
+            return [rank_records.__name__, [identity_of(one) for one in judges], settings]
+
+        run_shards(ds, work, result, judges, asked=asked, check=check, shard=shard)
         if report:
             report(result.counts)
         return finish_ranking(result, len(ds))
@@ -358,10 +359,7 @@ def shard_of_ranking(
         written = [text for text in row["sampled"] if text.strip()]
         duplicates += len(written) - len(row["responses"])
     result = ShardResult(failures=failures, counts={"duplicates": duplicates})
-    if ranked:
-        records = make_dataset(ranked, name)
-        result.columns = records.column_names
-        result.records = check_ranked(records) if out else records
+    result.hold(ranked, name, check_ranked if out else None)
     return result
 
 
@@ -392,7 +390,4 @@ def finish_ranking(
         )
     if result.counts["duplicates"]:
         log.info("%d responses were left out as duplicates", result.counts["duplicates"])
-    ranked = result.dataset()
-    if result.out:
-        write_records(ranked, result.out)
-    return result.close(ranked)
+    return result.save(write_records)

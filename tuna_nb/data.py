@@ -9,7 +9,6 @@ __all__ = ['format_prompt', 'format_prompts', 'load_instructions', 'head', 'limi
 
 # %% ../nbs/00_data.ipynb #9da01bd5
 from collections import Counter
-from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,7 +39,6 @@ from tuna_nb.utils.records import (
     check_saveable,
     convert_records,
     each_record,
-    in_pieces,
     read_records,
     release_pages,
     stream_json,
@@ -307,7 +305,7 @@ def write_records(
     "Write records as they are, in one step"
     suffix = Path(path).suffix
     if suffix == ".jsonl":
-        write_jsonl(path, chain.from_iterable(in_pieces(ds, _ROW_GROUP)))
+        write_jsonl(path, each_record(ds))
     elif suffix == ".parquet":
         table = ds.data.table
         with atomic_write(path) as part:

@@ -31,7 +31,7 @@ from tuna_nb.utils.core import (
 )
 from .utils.outputs import output_lock
 from .utils.ranges import check_ranges, check_seed
-from .utils.records import check_saveable, in_pieces, make_dataset
+from .utils.records import check_saveable
 
 # %% ../nbs/diverse_sampling.ipynb #54a1119e
 @dataclass
@@ -192,8 +192,6 @@ def sample_responses(
         ds = ds.remove_columns([name for name in of_earlier if name in ds.column_names])
     check_saveable(ds, out)
     template = prompt_template(sampler, template)
-    for piece in in_pieces(ds, chunk):  # a record without a prompt is found before any request
-        format_prompts(piece, template)
     parameters = signature(diverse_sample).parameters
     kept = {name: parameters[name].default for name in ("n", "temp", "max_new_tokens", "seed")}
     kept.update((name, value) for name, value in settings.items() if name in kept)
@@ -207,15 +205,18 @@ def sample_responses(
         return shard_of_samples(rows, sampled, how, first, sampler.name)
 
     with output_lock(out):
-        asked = [_identity_of_sampler(sampler), settings, how]
-        options = {"asked": asked, "shard": chunk, "shares_repeats": False}
+
+        def check(rows, first):
+            format_prompts(rows, template)
+
+        def asked():
+            return [_identity_of_sampler(sampler), settings, how]
+
+        options = {"asked": asked, "check": check, "shard": chunk, "shares_repeats": False}
         run_shards(ds, work, result, [sampler], **options)
         result.report_refusals(len(ds))
         _report_cut(result.counts)
-        sampled = result.dataset()
-        if out:
-            write_records(sampled, out)
-        return result.close(sampled)
+        return result.save(write_records)
 
 # %% ../nbs/diverse_sampling.ipynb #0d0c28c2
 def shard_of_samples(
@@ -239,9 +240,9 @@ def shard_of_samples(
         counts["kept"] += sum(reason == "length" for reason in record["finish_reasons"])
         records.append(record)
     failures = refusal_records(rows, refused, before=first)
-    made = make_dataset(records, name) if records else None
-    columns = made.column_names if made else []
-    return ShardResult(made, columns, failures=failures, counts=dict(counts))
+    result = ShardResult(failures=failures, counts=dict(counts))
+    result.hold(records, name)
+    return result
 
 
 def _report_cut(counts):

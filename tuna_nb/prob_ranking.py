@@ -20,7 +20,7 @@ from .models.streaming import SHARD, ShardedResult, ShardResult, run_shards
 from .utils.core import TunaError, check_output_path, log, refusal_records
 from .utils.outputs import output_lock
 from .utils.ranges import check_ranges, check_seed
-from .utils.records import check_saveable, in_pieces, make_dataset
+from .utils.records import check_saveable
 
 # %% ../nbs/01_prob_ranking.ipynb #545ed178
 def teacher_score(
@@ -169,10 +169,7 @@ class ShardRankings:
         n_without = list(self.ranked.values()).count(None)
         self.counts.update(replied=len(self.ranked), without=n_without)
         result = ShardResult(failures=failures, counts=dict(self.counts))
-        if n_without < len(self.ranked):
-            records = make_dataset(self.records(made_by), self.teacher_name)
-            result.columns = records.column_names
-            result.records = check_ranked(records) if out else records
+        result.hold(self.records(made_by), self.teacher_name, check_ranked if out else None)
         return result
 
 # %% ../nbs/01_prob_ranking.ipynb #e06489ac
@@ -203,9 +200,6 @@ def prob_rank(
     check_prob_sampling(**settings)
     ds = load_instructions(ds, blank_output="keep")
     check_saveable(ds, out)
-    if len(ds) > shard:  # a record without a prompt is found before the first request
-        for piece in in_pieces(ds, SHARD):
-            format_prompts(piece, template)
     ranking = {"beta": beta, "distinct": distinct, "keep_tokens": keep_tokens}
     ranking["keep_thoughts"] = keep_thoughts
     made_by = {"source": "prob", "model": teacher.name, **how}
@@ -220,17 +214,19 @@ def prob_rank(
             refused = sample_each(teacher, prompts, found.take, **asked)
             return found.result(refused, made_by, out)
 
-        asked = [identity_of(teacher), settings, ranking, made_by]
-        run_shards(ds, work, result, [teacher], asked=asked, shard=shard)
+        def check(rows, first):
+            format_prompts(rows, template)
+
+        def asked():
+            return [identity_of(teacher), settings, ranking, made_by]
+
+        run_shards(ds, work, result, [teacher], asked=asked, check=check, shard=shard)
         result.report_refusals(len(ds))
         kinds = Counter({kind: result.counts[kind] for kind in _KINDS})
         if not kinds["used"]:
             result.folder.remove()
         _report_dropped(kinds, result.counts["replied"], result.counts["without"])
-        ranked = result.dataset()
-        if out:
-            write_records(ranked, out)
-        return result.close(ranked)
+        return result.save(write_records)
 
 # %% ../nbs/01_prob_ranking.ipynb #4f924735
 def prepare_prompts(

@@ -26,7 +26,6 @@ from tuna_nb.utils.core import (
     json_digest,
     log_refusals,
     write_failures,
-    write_jsonl,
 )
 from ..utils.ranges import check_ranges
 from ..utils.records import GrowingTable, in_pieces
@@ -44,6 +43,21 @@ class ShardResult:
     columns: list[str] = field(default_factory=list)  # Their order in the Dataset of the result
     failures: list[dict] = field(default_factory=list)  # For the file of failures
     counts: dict[str, float] = field(default_factory=dict)  # Added up over all shards
+
+    def hold(
+        self,
+        rows,  # Records as dicts, one after the other; there may be none
+        name: str,  # Of the backend, for messages
+        check=None,  # Function of a Dataset; returns it as it is to be written
+    ):
+        "Take the records of the shard"
+        table = GrowingTable(name)
+        for row in rows:
+            table.add(row)
+        if table.n_rows:
+            records = table.join()
+            self.columns = records.column_names
+            self.records = check(records) if check else records
 
 # %% ../../nbs/models/streaming.ipynb #5e9f219b
 class ShardFolder:
@@ -152,10 +166,8 @@ class ShardedResult:
 
     def write_failures(self):
         "Keep the failures beside the result; without any, remove those of an earlier run"
-        if self.out and self.n_failures:
-            write_jsonl(f"{self.out}.failures", self.failures())
-        elif self.out:
-            write_failures(self.out, [])
+        if self.out:
+            write_failures(self.out, self.failures() if self.n_failures else [])
 
     def report_refusals(
         self,
@@ -167,15 +179,14 @@ class ShardedResult:
             self.folder.remove()
         log_refusals(self.name, n_records, self.n_failures, self.first_failure)
 
-    def dataset(self) -> Dataset:  # As it is to be written
-        "All records"
-        return self._table.join()
-
-    def close(
+    def save(
         self,
-        ds: Dataset,  # From `dataset`, now written
-    ) -> Dataset:  # With the columns in the order in which they were made
-        "Remove the shards on disk"
+        write,  # Function of a Dataset and the name of its file
+    ) -> Dataset:  # All records, with the columns in the order in which they were made
+        "Write the result if it has a file, and remove the shards on disk"
+        ds = self._table.join()
+        if self.out:
+            write(ds, self.out)
         self.folder.remove()
         return ds.select_columns([*self._columns]) if self._columns else ds
 
@@ -201,7 +212,7 @@ class ShardJob:
         "Take the shard from the folder, or let the function work on it and keep what comes"
         try:
             with self.shard:
-                digest = json_digest([self.rows, asked], default=str)
+                digest = json_digest([self.rows, asked], default=str) if folder.path else ""
                 found = folder.find(self.shard.number, digest)
                 if found:
                     self.result, counted = found
@@ -274,21 +285,29 @@ def run_shards(
     work,  # Function of a list of records and the number of the first; returns a `ShardResult`
     result: ShardedResult,  # Takes what comes
     backends: list,  # That the function asks
-    asked=None,  # What else the result depends on, for JSON
+    asked=None,  # Function without arguments; returns what else the result depends on, for JSON
+    check=None,  # Function like `work`, called with all shards before any is worked on
     shard: int = SHARD,  # Records of a shard
     shares_repeats: bool = True,  # Is a prompt of an earlier shard sampled anew?
 ):
-    "Let a function work on all records, a shard at a time"
+    """Let a function work on all records, a shard at a time
+
+    A single shard is neither checked nor kept: `asked` and `check` are for several.
+    """
     check_ranges(shard=shard)
     if len(ds) <= shard or any(getattr(backend, "takes_all", False) for backend in backends):
         result.add(work(ds.to_list(), 0))
         return
+    if check:
+        for number, rows in enumerate(in_pieces(ds, shard)):
+            check(rows, number * shard)
+    settings = asked() if asked and result.folder.path else None
     run = ShardedRun(len(ds), shares_repeats)
     overlaps = all(getattr(backend, "overlaps", False) for backend in backends)
     low = max(shard // 2, *[backend.workers for backend in backends]) if overlaps else 0
 
     def begin(job):
-        options = (work, result.folder, asked)
+        options = (work, result.folder, settings)
         if overlaps:
             threading.Thread(target=job.do, args=options, daemon=True).start()
         else:

@@ -7,8 +7,6 @@ __all__ = ['ROLES', 'check_turn', 'check_messages', 'read_messages', 'read_share
            'read_completion', 'read_form', 'with_system']
 
 # %% ../../nbs/utils/conversations.ipynb #d43a7b02
-from itertools import chain
-
 from .core import TunaError
 from .fields import check_text, is_missing, list_some, text_field
 
@@ -243,7 +241,7 @@ def with_system(
     system: str,  # The system prompt; empty for none
 ):  # The records as conversations that open with it
     "Records with a system prompt; one that a record has already is kept"
-    from tuna_nb.utils.records import in_pieces, make_dataset  # it imports `datasets`
+    from tuna_nb.utils.records import each_record, make_dataset  # it imports `datasets`
 
     if not system:
         return ds
@@ -258,5 +256,4 @@ def with_system(
             turns = [{"role": "system", "content": system}, *turns]
         return record | {"messages": turns}
 
-    records = chain.from_iterable(in_pieces(ds, 1000))
-    return make_dataset(map(add, records), "the data")
+    return make_dataset(map(add, each_record(ds)), "the data")

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['log', 'BESIDE', 'TunaError', 'replace_surrogates', 'read_text', 'report_replaced', 'clean_surrogates',
            'read_document', 'read_json', 'atomic_write', 'write_text', 'write_jsonl', 'protect_inputs',
-           'check_output_path', 'write_failures', 'report_refusals', 'refusal_records', 'log_refusals', 'to_jsonable',
-           'json_digest', 'hub_problem', 'progress', 'seed_all', 'base_model', 'accepts_kwarg', 'evaluating',
-           'real_data', 'provenance', 'file_commit', 'is_ancestor']
+           'check_output_path', 'write_failures', 'refusal_records', 'log_refusals', 'to_jsonable', 'json_digest',
+           'hub_problem', 'progress', 'seed_all', 'base_model', 'accepts_kwarg', 'evaluating', 'real_data',
+           'provenance', 'file_commit', 'is_ancestor']
 
 # %% ../../nbs/utils/core.ipynb #0a71f40e
 import hashlib
@@ -257,7 +257,7 @@ def check_output_path(
 # %% ../../nbs/utils/core.ipynb #157cb8c1
 def write_failures(
     out,  # The result's file; failures go to its name with `.failures`
-    failures: list,  # Records of what failed; an empty list removes the file of an earlier run
+    failures,  # Records of what failed; an empty list removes the file of an earlier run
 ):
     "Keep a list of failures beside a result"
     path = Path(f"{out}.failures")
@@ -265,19 +265,6 @@ def write_failures(
         write_jsonl(path, failures)
     else:
         path.unlink(missing_ok=True)
-
-
-def report_refusals(
-    out,  # The result's file, if it is to be written
-    backend_name: str,  # Who refused
-    records: list,  # All records that it was asked about
-    reasons: dict,  # Why it refused, by the index of the record
-):
-    "List refused records beside the result and in the log; raise if all were refused"
-    failures = refusal_records(records, reasons)
-    if out:
-        write_failures(out, failures)
-    log_refusals(backend_name, len(records), len(failures), failures[0] if failures else None)
 
 
 def refusal_records(
